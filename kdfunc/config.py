@@ -1,0 +1,195 @@
+"""What is wanted: one frozen dataclass, checked when it is made."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kdfunc.errors import InputError
+
+#: The settings on which the paper's text and its notebooks disagree, and the
+#: students' optimizer. `published` is what the notebooks did, `standard` is what
+#: the field does.
+PRESETS: Mapping[str, Mapping[str, str]] = {
+    "published": {
+        "alpha_convention": "labels",
+        "soft_targets": "probabilities",
+        "pruning_scope": "all",
+        "student_optimizer": "adamax",
+    },
+    "standard": {
+        "alpha_convention": "teacher",
+        "soft_targets": "logits",
+        "pruning_scope": "kernels",
+        "student_optimizer": "adam",
+    },
+}
+
+#: Allowed values of the fields that name one of a few choices.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "preset": tuple(PRESETS),
+    "alpha_convention": ("labels", "teacher"),
+    "soft_targets": ("probabilities", "logits"),
+    "pruning_scope": ("all", "kernels"),
+    "student_optimizer": ("adam", "adamax"),
+    "quantization": ("float16", "int8"),
+}
+
+#: The built-in architectures; `models.ARCHITECTURES` has their builders.
+ARCHITECTURES = ("lenet", "mobilenet", "resnet50")
+
+#: The landscape panels, in the order of `ExperimentConfig.perplexities`.
+PANELS = ("distillation", "quantization", "pruning", "all")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentConfig:
+    """An experiment: every number of the protocol, with the paper's as default.
+
+    Two runs with equal configs (and the same library versions, machine and
+    threads a task) leave the same bytes. Where to write, where the data lies and
+    how many workers run are no part of it.
+
+    Attributes:
+      dataset: `digits` (embedded) or the name of a TFDS image-classification data set.
+      architecture: `lenet`, `mobilenet`, `resnet50` or `module:function`, a builder
+        `(input_shape, classes) -> tf_keras.Model` with softmax output.
+      preset: `published` or `standard`; sets the four axes below where they are None.
+      epochs: epochs of every training.
+      batch_size: images a step.
+      independents: how many models are trained beside the base model.
+      alphas: distillation weights in [0, 1].
+      temperature: softening of teacher and student outputs, > 0.
+      distillation_seeds: seeds of the students' data order, one student each.
+      quantization: TFLite modes.
+      pruning_levels: shares of weights set to zero, in [0, 1).
+      perplexities: of the t-SNE panels distillation, quantization, pruning, all.
+      seed: of initial weights and data order (with the task's name) and of t-SNE.
+      alpha_convention: the loss that alpha multiplies: `labels` or `teacher`.
+      soft_targets: what is softened by the temperature: `probabilities` (softmax
+        outputs) or `logits`.
+      pruning_scope: what is ranked: `all` arrays of the model or `kernels` alone.
+      student_optimizer: `adam` or `adamax`.
+
+    Raises:
+      InputError: a value is not allowed.
+    """
+
+    dataset: str = "digits"
+    architecture: str = "lenet"
+    preset: str = "published"
+    epochs: int = 25
+    batch_size: int = 64
+    independents: int = 2
+    alphas: Sequence[float] = (0.1, 0.5, 0.9)
+    temperature: float = 3.0
+    distillation_seeds: Sequence[int] = (2, 24, 42)
+    quantization: Sequence[str] = ("float16", "int8")
+    pruning_levels: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9)
+    perplexities: Sequence[float] = (60, 30, 15, 15)
+    seed: int = 42
+    alpha_convention: str | None = None
+    soft_targets: str | None = None
+    pruning_scope: str | None = None
+    student_optimizer: str | None = None
+
+    def __post_init__(self):
+        _choice("preset", self.preset)
+        for axis, value in PRESETS[self.preset].items():
+            if getattr(self, axis) is None:
+                object.__setattr__(self, axis, value)
+            _choice(axis, getattr(self, axis))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        if not isinstance(self.dataset, str) or not self.dataset.strip():
+            raise InputError(
+                f"--dataset: got {self.dataset!r}; name one, such as digits."
+            )
+        if self.architecture not in ARCHITECTURES and ":" not in self.architecture:
+            raise InputError(
+                f"--architecture: got {self.architecture!r}; allowed: "
+                f"{', '.join(ARCHITECTURES)}, or my_module:build for a builder of your "
+                "own."
+            )
+        self._number("epochs", int, lambda v: v >= 1, "1, 2, 3, ...")
+        self._number("batch_size", int, lambda v: v >= 1, "1, 2, 3, ...")
+        self._number("independents", int, lambda v: v >= 0, "0, 1, 2, ...")
+        self._number("temperature", float, lambda v: v > 0, "numbers above 0")
+        self._number("seed", int, _is_seed, "0, 1, ... 2**32 - 1")
+        self._numbers("alphas", float, lambda v: 0 <= v <= 1, "numbers from 0 to 1")
+        self._numbers("distillation_seeds", int, _is_seed, "0, 1, ... 2**32 - 1")
+        self._numbers(
+            "pruning_levels",
+            float,
+            lambda v: 0 <= v < 1,
+            "shares from 0 to below 1, such as 0.1 for 10 %",
+        )
+        self._numbers("perplexities", float, lambda v: v > 0, "numbers above 0")
+        if len(self.perplexities) != len(PANELS):
+            raise InputError(
+                f"--perplexities: got {len(self.perplexities)} values; give four, for "
+                f"the panels {', '.join(PANELS)}, such as 60,30,15,15."
+            )
+        for mode in self.quantization:
+            _choice("quantization", mode)
+        for field in (
+            "alphas", "distillation_seeds", "quantization", "pruning_levels"
+        ):  # fmt: skip
+            values = getattr(self, field)
+            if len(set(values)) != len(values):
+                given = ", ".join(map(str, values))
+                raise InputError(f"--{field}: got {given}; give each value once.")
+
+    def _number(self, field, kind, good, allowed) -> None:
+        checked = _checked(field, getattr(self, field), kind, good, allowed)
+        object.__setattr__(self, field, checked)
+
+    def _numbers(self, field, kind, good, allowed) -> None:
+        values = getattr(self, field)
+        if not isinstance(values, tuple):
+            raise InputError(f"--{field}: got {values!r}; give a list of {allowed}.")
+        checked = tuple(_checked(field, v, kind, good, allowed) for v in values)
+        object.__setattr__(self, field, checked)
+
+    @property
+    def name(self) -> str:
+        """The name of the run directory: data set, architecture and preset."""
+        architecture = self.architecture.replace(":", ".")
+        return f"{self.dataset.replace('/', '.')}-{architecture}-{self.preset}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON types; `ExperimentConfig(**d)` reads them back."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+    def differences(self, other: "ExperimentConfig") -> dict[str, tuple[Any, Any]]:
+        """The fields in which two configs differ: this one's value, the other's."""
+        mine, others = self.to_dict(), other.to_dict()
+        return {
+            key: (mine[key], others[key]) for key in mine if mine[key] != others[key]
+        }
+
+
+def _is_seed(value: int) -> bool:
+    return 0 <= value < 2**32
+
+
+def _choice(field: str, value: Any) -> None:
+    if value not in CHOICES[field]:
+        allowed = ", ".join(CHOICES[field])
+        raise InputError(f"--{field}: got {value!r}; allowed: {allowed}.")
+
+
+def _checked(
+    field: str, value: Any, kind: type, good: Callable[[Any], bool], allowed: str
+) -> Any:
+    """The value as the kind of number it should be."""
+    kinds = (int,) if kind is int else (int, float)
+    number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not good(value):
+        raise InputError(f"--{field}: got {value!r}; allowed: {allowed}.")
+    return kind(value)

@@ -1,0 +1,166 @@
+"""Distillation with a custom Keras model, as published and as the field does it."""
+
+from typing import Any
+
+from kdfunc import models
+from kdfunc.config import CHOICES
+from kdfunc.errors import InputError
+from kdfunc.runtime import keras, tf
+
+
+class Distiller(keras.Model):
+    """Trains a student against a frozen teacher.
+
+    With labels y, student output p_s, temperature T and what is softened, z_t and
+    z_s, the loss of an example is
+
+        w * CE(y, p_s) + (1 - w) * T^2 * KL(softmax(z_t / T) || softmax(z_s / T))
+
+    averaged over the batch, where KL is summed over the classes. Two settings say
+    what the symbols mean; the paper's text and its notebooks disagree on both:
+
+    - `alpha_convention="labels"` (the notebooks): w = alpha, an alpha near 1 leans
+      on the labels. `"teacher"` (the paper's text): w = 1 - alpha, an alpha near 1
+      leans on the teacher.
+    - `soft_targets="probabilities"` (the notebooks): z is the softmax output, so that
+      softmax(z / T) is close to uniform. `"logits"` (Hinton et al., 2015,
+      arXiv 1503.02531): z goes into the softmax.
+
+    As in Keras's `KLDivergence`, both distributions are clipped to [1e-7, 1] inside
+    of KL; the cross-entropy is worked out from the logits, without clipping, as Keras
+    does for every model that ends in a softmax.
+
+    Example:
+      >>> distiller = Distiller(student, teacher)
+      >>> distiller.compile("adam", alpha=0.5, temperature=3.0)
+      >>> distiller.fit(images, one_hot_labels, batch_size=64, epochs=25)
+      >>> student.predict(images)
+
+    Args:
+      student: model `[batch, classes]` with softmax output; trained in place.
+      teacher: model of the same shapes; frozen, run in inference mode. It may be left
+        out where its logits are known: `fit` then takes as targets a dict
+        `{"labels": [batch, classes], "teacher_logits": [batch, classes]}`.
+    """
+
+    def __init__(self, student: keras.Model, teacher: keras.Model | None = None):
+        super().__init__(name="distiller")
+        self.student = student
+        self._student = _with_logits(student)
+        self._teacher = None
+        if teacher is not None:
+            if teacher.output_shape != student.output_shape:
+                raise InputError(
+                    f"teacher: outputs are {teacher.output_shape}, the student's are "
+                    f"{student.output_shape}; both must be [batch, classes]."
+                )
+            teacher.trainable = False
+            self._teacher = _with_logits(teacher)
+
+    def compile(
+        self,
+        optimizer: Any = "adamax",
+        metrics: Any = None,
+        *,
+        alpha: float = 0.1,
+        temperature: float = 3.0,
+        alpha_convention: str = "labels",
+        soft_targets: str = "probabilities",
+        **kwargs: Any,
+    ) -> None:
+        """Sets optimizer, metrics of the student and the loss.
+
+        Args:
+          optimizer: of the student.
+          metrics: of the student's output against the labels.
+          alpha: weight in [0, 1] of one of the two losses.
+          temperature: T > 0.
+          alpha_convention: `labels` or `teacher`, see the class.
+          soft_targets: `probabilities` or `logits`, see the class.
+          **kwargs: of `keras.Model.compile`.
+
+        Raises:
+          InputError: a value is not allowed.
+        """
+        if not 0 <= alpha <= 1:
+            raise InputError(f"alpha: got {alpha}; allowed: from 0 to 1.")
+        if not temperature > 0:
+            raise InputError(f"temperature: got {temperature}; allowed: above 0.")
+        given = {"alpha_convention": alpha_convention, "soft_targets": soft_targets}
+        for name, value in given.items():
+            if value not in CHOICES[name]:
+                allowed = ", ".join(CHOICES[name])
+                raise InputError(f"{name}: got {value!r}; allowed: {allowed}.")
+        super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
+        self._label_weight = alpha if alpha_convention == "labels" else 1 - alpha
+        self._temperature = temperature
+        self._soften_logits = soft_targets == "logits"
+        self._loss_means = [
+            keras.metrics.Mean(name=name)
+            for name in ("loss", "student_loss", "distillation_loss")
+        ]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The three losses, then the metrics given to `compile`."""
+        return [*self._loss_means, *super().metrics]
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The student's softmax `[batch, classes]`."""
+        return self.student(images, training=training)
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of the student; `distillation_loss` is KL before its weight."""
+        images, targets = data
+        if self._teacher is None:
+            labels, teacher_logits = targets["labels"], targets["teacher_logits"]
+        else:
+            labels, (teacher_logits, _) = targets, self._teacher(images, training=False)
+        with tf.GradientTape() as tape:
+            logits, probabilities = self._student(images, training=True)
+            student_loss, distillation_loss = self.losses_of(
+                labels, teacher_logits, logits
+            )
+            weight = self._label_weight
+            loss = weight * student_loss + (1 - weight) * distillation_loss
+        self.optimizer.minimize(loss, self.student.trainable_variables, tape=tape)
+        kl = distillation_loss / self._temperature**2
+        for metric, value in zip(
+            self._loss_means, (loss, student_loss, kl), strict=True
+        ):
+            metric.update_state(value, sample_weight=tf.shape(images)[0])
+        self.compiled_metrics.update_state(labels, probabilities)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The student's metrics against labels; `evaluate` needs no teacher."""
+        images, labels = data
+        self.compiled_metrics.update_state(labels, self(images))
+        return {metric.name: metric.result() for metric in super().metrics}
+
+    def losses_of(
+        self, labels: tf.Tensor, teacher_logits: tf.Tensor, logits: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean cross-entropy, and mean KL times T^2, of a batch.
+
+        Args:
+          labels: one-hot `[batch, classes]`.
+          teacher_logits: `[batch, classes]`.
+          logits: the student's, `[batch, classes]`.
+        """
+
+        def soften(z):
+            z = z if self._soften_logits else tf.nn.softmax(z)
+            return tf.nn.softmax(z / self._temperature)
+
+        cross_entropy = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        kl = keras.losses.kl_divergence(soften(teacher_logits), soften(logits))
+        return (
+            tf.reduce_mean(cross_entropy),
+            tf.reduce_mean(kl) * self._temperature**2,
+        )
+
+
+def _with_logits(model: keras.Model) -> keras.Model:
+    """The same layers, giving logits and probabilities in one pass."""
+    return keras.Model(model.inputs, [models.logits_of(model), model.output])

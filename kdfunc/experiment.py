@@ -1,0 +1,146 @@
+"""An experiment from its config to its tables and figures."""
+
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+
+from kdfunc import analysis, datasets, engine, plan
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.progress import Progress, duration
+from kdfunc.records import RunDirectory, write_atomic, write_json
+
+PACKAGES = (
+    "kdfunc",
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "tensorflow-datasets",
+    "ai-edge-litert",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def run(
+    config: ExperimentConfig,
+    output_dir: str | os.PathLike[str] = "runs",
+    *,
+    data_dir: str | None = None,
+    stages: Sequence[str] = plan.STAGES,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    threads: int = 1,
+) -> RunDirectory:
+    """Does what is still missing of an experiment and analyses what there is.
+
+    Args:
+      config: the experiment.
+      output_dir: folder in which the run directory, `config.name`, lies.
+      data_dir: where TFDS keeps its data sets; None for its default.
+      stages: the parts to do, of `plan.STAGES`; with what they need.
+      workers: local worker processes; 0 does everything in this process, None takes
+        one a core.
+      scheduler: address of a Dask scheduler to use instead.
+      threads: threads of one operation. Another number changes last digits.
+
+    Returns:
+      The run directory.
+
+    Raises:
+      InputError: something cannot work as asked; nothing was written.
+      RuntimeError: some task failed; what the others made is kept.
+    """
+    plan.check_stages(stages)
+    directory = RunDirectory(os.path.join(output_dir, config.name))
+    if workers is None:
+        workers = engine.default_workers()
+    if workers < 0 or threads < 1:
+        raise InputError(
+            f"--workers, --threads: got {workers}, {threads}; allowed: 0, 1, 2, ... "
+            "workers with 1, 2, ... threads."
+        )
+    datasets.describe(config.dataset, data_dir)
+    directory.check(config)
+    begin = time.monotonic()
+    place = plan.Workplace(directory.path.absolute(), config, data_dir, threads)
+    with engine.open(workers, scheduler) as crew:
+        crew.call(place.check)
+        with directory.claimed(config):
+            failures = _do(place, stages, crew)
+            _note_provenance(directory, threads, time.monotonic() - begin)
+            if "analyse" in stages and not failures:
+                analysis.analyse(directory)
+    if failures:
+        raise RuntimeError(
+            f"{len(failures)} tasks were not done, first {next(iter(failures))}: "
+            f"{next(iter(failures.values()))}; what is done is kept, the same command "
+            f"does the rest. Logs: {directory.path / 'logs'}"
+        )
+    print(f"Done in {duration(time.monotonic() - begin)}. All is in {directory.path}/")
+    return directory
+
+
+def _do(place, stages, crew) -> dict[str, str]:
+    config, directory = place.config, place.run
+    tasks = plan.select(plan.make(config), stages)
+    for name, problems in directory.damaged(task.name for task in tasks).items():
+        print(f"{directory.record(name).path}: {'; '.join(problems)}; made again.")
+        directory.discard(name)
+    missing = [task for task in tasks if not directory.record(task.name).exists]
+    print(
+        f"{config.architecture} on {config.dataset}, preset {config.preset}: "
+        f"{len(tasks) - len(missing)} of {len(tasks)} tasks are done already,\n"
+        f"{len(missing)} to do on {crew.workers} "
+        f"worker{'s' if crew.workers > 1 else ''}; records go to {directory.path}/",
+        flush=True,
+    )
+    progress = Progress(missing)
+
+    def listen(event, name, facts):
+        progress(event, name, facts)
+        if event == "failed":
+            write_atomic(directory.path / "logs" / f"{name}.log", facts["trace"])
+
+    return crew.run(missing, place.perform, listen)
+
+
+def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> None:
+    """Adds this session to the account of how the directory was made."""
+    path = directory.path / "provenance.json"
+    sessions = json.loads(path.read_text()) if path.exists() else []
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    sessions.append(
+        {
+            "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            "seconds": round(seconds, 1),
+            "threads_a_task": threads,
+            "machine": {
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": os.cpu_count(),
+            },
+            "versions": versions,
+        }
+    )
+    write_json(path, sessions)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line for line in file if line.startswith("model name")]
+        return names[0].partition(":")[2].strip()
+    except (OSError, IndexError):
+        return platform.processor()

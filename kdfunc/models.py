@@ -1,0 +1,192 @@
+"""The networks: LeNet, MobileNet, ResNet-50, or a builder of the user's.
+
+Every model is one functional Keras 2 model that ends in a layer of logits and a
+softmax layer named `probabilities`. The paper's parameter counts are kept and the
+logits can be had without a second model.
+"""
+
+import importlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+
+from kdfunc.errors import InputError
+from kdfunc.runtime import keras, tf
+
+Builder = Callable[[tuple[int, int, int], int], keras.Model]
+layers = keras.layers
+
+
+def lenet(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The paper's LeNet: two convolutions, two dense layers (225,034 on MNIST)."""
+    image = keras.Input(input_shape, name="image")
+    x = image
+    for filters in (32, 64):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(128, activation="relu")(x)
+    return _with_softmax(image, layers.Dense(classes, name="logits")(x), "lenet")
+
+
+def mobilenet(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """MobileNet V1 with the paper's head (3,736,906 trainable on CIFAR-10)."""
+    return _with_head(keras.applications.MobileNet, input_shape, classes, "mobilenet")
+
+
+def resnet50(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """ResNet-50 with the paper's head (24,634,980 trainable on CIFAR-100)."""
+    return _with_head(keras.applications.ResNet50, input_shape, classes, "resnet50")
+
+
+ARCHITECTURES: dict[str, Builder] = {
+    "lenet": lenet,
+    "mobilenet": mobilenet,
+    "resnet50": resnet50,
+}
+
+
+def build(
+    architecture: str, input_shape: tuple[int, int, int], classes: int, seed: int
+) -> keras.Model:
+    """A new model whose initial weights follow from the seed alone.
+
+    Args:
+      architecture: a key of `ARCHITECTURES` or `module:function`.
+      input_shape: height, width and channels.
+      classes: width of the softmax.
+      seed: of the initial weights.
+
+    Returns:
+      An uncompiled functional model `[batch, *input_shape] -> [batch, classes]`.
+
+    Raises:
+      InputError: no such architecture, a builder whose model is not what it should
+        be, or images that are too small for it.
+    """
+    builder = ARCHITECTURES.get(architecture) or _import_builder(architecture)
+    keras.backend.clear_session()  # layer names start anew: same model, same bytes
+    keras.utils.set_random_seed(seed)
+    try:
+        model = builder(tuple(input_shape), classes)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        size = "x".join(map(str, input_shape))
+        raise InputError(
+            f"--architecture: {architecture} cannot be built for images of {size} "
+            f"({reason}); they may be too small: choose another architecture or "
+            "data set."
+        ) from error
+    _check(architecture, model, tuple(input_shape), classes)
+    return _with_logits(model)
+
+
+def logits_of(model: keras.Model) -> tf.Tensor:
+    """The symbolic tensor `[batch, classes]` that goes into the model's softmax."""
+    return model.layers[-1].input
+
+
+def save(model: keras.Model, path: str | pathlib.Path) -> None:
+    """Saves to the `.keras` format; equal models give equal bytes.
+
+    Keras stores the time of saving, in the archive and in its metadata; both are set
+    to a constant here.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        dated = pathlib.Path(folder, "model.keras")
+        model.save(dated)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(dated) as old, zipfile.ZipFile(buffer, "w") as new:
+            for name in sorted(old.namelist()):
+                content = old.read(name)
+                if name == "metadata.json":
+                    metadata = json.loads(content) | {"date_saved": ""}
+                    content = json.dumps(metadata, sort_keys=True).encode()
+                new.writestr(zipfile.ZipInfo(name), content)
+    pathlib.Path(path).write_bytes(buffer.getvalue())
+
+
+def load(path: str | pathlib.Path) -> keras.Model:
+    """The uncompiled model of a `.keras` file."""
+    return keras.models.load_model(path, compile=False)
+
+
+def _with_softmax(image, logits, name: str) -> keras.Model:
+    softmax = layers.Activation("softmax", name="probabilities")
+    return keras.Model(image, softmax(logits), name=name)
+
+
+def _with_head(backbone, input_shape, classes, name) -> keras.Model:
+    """The paper's head on a keras.applications network, as one flat model."""
+    image = keras.Input(input_shape, name="image")
+    features = backbone(
+        include_top=False,
+        weights=None,
+        pooling="avg",
+        input_tensor=image,
+        input_shape=input_shape,
+    ).output
+    x = layers.Flatten()(features)
+    x = layers.Dense(512, activation="relu")(x)
+    return _with_softmax(image, layers.Dense(classes, name="logits")(x), name)
+
+
+def _import_builder(architecture: str) -> Builder:
+    module_name, _, function = architecture.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module_name), function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"--architecture: {architecture!r} could not be imported ({error}); give "
+            "my_module:build, where my_module.py lies in this folder or is installed "
+            "and defines build(input_shape, classes)."
+        ) from error
+
+
+def _check(architecture, model, input_shape, classes) -> None:
+    def refuse(got: str) -> InputError:
+        return InputError(
+            f"--architecture: {architecture} returned {got}; it must return a "
+            "functional or Sequential tf_keras model with images "
+            f"[batch, {', '.join(map(str, input_shape))}] in and softmax "
+            f"[batch, {classes}] out."
+        )
+
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__name__}"
+        raise refuse(f"a {kind}")
+    if not (model.built and getattr(model, "_is_graph_network", False)):
+        raise refuse("a model that is subclassed or not built")
+    if model.input_shape != (None, *input_shape):
+        raise refuse(f"a model with input {model.input_shape}")
+    if model.output_shape != (None, classes):
+        raise refuse(f"a model with output {model.output_shape}")
+    if not _ends_in_softmax(model.layers[-1]):
+        raise refuse(f"a model that ends in {model.layers[-1].name}, no softmax")
+
+
+def _ends_in_softmax(layer) -> bool:
+    if isinstance(layer, layers.Softmax):
+        return True
+    return getattr(layer, "activation", None) is keras.activations.softmax
+
+
+def _with_logits(model: keras.Model) -> keras.Model:
+    """Splits a last `Dense(classes, activation="softmax")` into logits and softmax."""
+    last = model.layers[-1]
+    if isinstance(last, layers.Activation | layers.Softmax):
+        return model
+
+    def linear(layer):
+        if layer is not last:
+            return layer.__class__.from_config(layer.get_config())
+        return layer.__class__.from_config(layer.get_config() | {"activation": None})
+
+    clone = keras.models.clone_model(model, clone_function=linear)
+    return _with_softmax(clone.inputs, clone.output, model.name)

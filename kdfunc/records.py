@@ -1,0 +1,300 @@
+"""The run directory: what finished tasks leave, and how damage is found.
+
+    config.json                the experiment
+    provenance.json            command, versions, machine, times
+    records/<task>/            one folder a task
+      softmax.npy              [snapshots, n_test, classes] float32, test split
+      metrics.csv              a row a snapshot
+      *.keras, model.tflite    the models
+      manifest.json            sizes and checksums, written last
+
+No manifest, no record. Nothing here imports TensorFlow.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import numpy as np
+
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd  # imported where it is used: it would slow down --help
+
+MANIFEST = "manifest.json"
+
+
+def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
+    """Writes a file so that it is there whole or not at all, power cuts included."""
+    if isinstance(content, str):
+        content = content.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    _sync(path.parent)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes readable JSON atomically."""
+    write_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def seal(
+    folder: pathlib.Path, files: Iterable[str], manifest: str = MANIFEST, **facts: Any
+) -> None:
+    """Declares files of a folder finished: their sizes and checksums, written last.
+
+    Args:
+      folder: where the files lie.
+      files: their names.
+      manifest: the manifest's name.
+      **facts: what else the manifest is to tell.
+    """
+    entries = {}
+    for name in sorted(files):
+        _sync(folder / name)
+        size = (folder / name).stat().st_size
+        entries[name] = {"bytes": size, "sha256": sha256(folder / name)}
+    write_json(folder / manifest, {"files": entries, **facts})
+
+
+def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, Any]:
+    """The manifest of a folder, or an empty dict where there is none to be read."""
+    try:
+        content = json.loads((folder / manifest).read_text())
+        content["files"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return content
+
+
+def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
+    """What is wrong with a sealed folder, a clause a file; empty if it is whole."""
+    entries = read_manifest(folder, manifest).get("files")
+    if entries is None:
+        return [f"{manifest} is missing or unreadable"]
+    found = []
+    for name, entry in entries.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            if size != entry["bytes"]:
+                found.append(f"{name} has {size} bytes, not {entry['bytes']}")
+            elif sha256(path) != entry["sha256"]:
+                found.append(f"{name} is not what was written (checksum)")
+        except (OSError, KeyError, TypeError):
+            found.append(f"{name} cannot be read")
+    return found
+
+
+def sha256(path: pathlib.Path) -> str:
+    """Checksum of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class SoftmaxFile:
+    """An `.npy` file that grows by one snapshot at a time and is never half trusted.
+
+    Attributes:
+      checksums: SHA-256 of each snapshot that is in the file.
+    """
+
+    def __init__(self, path: pathlib.Path, shape: tuple[int, int, int]):
+        self.path = path
+        self.shape = shape
+        self.checksums: list[str] = []
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
+        self._header = header.getvalue()
+
+    def start(self) -> None:
+        """Begins an empty file."""
+        self.path.write_bytes(self._header)
+        self.checksums = []
+
+    def resume(self, checksums: list[str]) -> bool:
+        """Keeps the first snapshots if they are unchanged, else tells that they are not."""
+        size = self.shape[1] * self.shape[2] * 4
+        try:
+            with open(self.path, "r+b") as file:
+                whole = file.read(len(self._header)) == self._header and all(
+                    hashlib.sha256(file.read(size)).hexdigest() == checksum
+                    for checksum in checksums
+                )
+                if whole:
+                    file.truncate(len(self._header) + size * len(checksums))
+        except OSError:
+            return False
+        if whole:
+            self.checksums = list(checksums)
+        return whole
+
+    def append(self, softmax: np.ndarray) -> None:
+        """Adds a snapshot `[n_test, classes]` and waits until it is on the disk."""
+        content = np.ascontiguousarray(softmax, "<f4").tobytes()
+        with open(self.path, "ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        self.checksums.append(hashlib.sha256(content).hexdigest())
+
+
+class Record:
+    """What one finished task left; reads only what it is asked for."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+
+    @property
+    def exists(self) -> bool:
+        """Whether the task finished; says nothing of later damage."""
+        return (self.path / MANIFEST).exists()
+
+    @property
+    def softmax(self) -> np.ndarray:
+        """Memory-mapped `[snapshots, n_test, classes]` float32."""
+        return np.load(self.path / "softmax.npy", mmap_mode="r")
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """A row a snapshot: epoch, accuracy, log-loss, and losses of the training."""
+        import pandas as pd
+
+        return pd.read_csv(self.path / "metrics.csv", float_precision="round_trip")
+
+    @property
+    def made(self) -> Mapping[str, Any]:
+        """How it was made: seconds, threads, machine."""
+        return read_manifest(self.path).get("made", {})
+
+
+class RunDirectory:
+    """A directory that holds one experiment."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = pathlib.Path(path)
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The experiment that the directory holds.
+
+        Raises:
+          InputError: there is none.
+        """
+        try:
+            fields = json.loads((self.path / "config.json").read_text())
+            return ExperimentConfig(**fields)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{self.path} holds no readable run ({error}).") from error
+
+    def record(self, task: str) -> Record:
+        """The record of a task, whether or not it is there yet."""
+        return Record(self.path / "records" / task)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the test split, `[n_test]`."""
+        return np.load(self.record("data").path / "labels.npy")
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes."""
+        return json.loads((self.record("data").path / "class_names.json").read_text())
+
+    def check(self, config: ExperimentConfig) -> None:
+        """Makes sure that the directory can be written and holds no other experiment.
+
+        Raises:
+          InputError: it cannot be written, or it was made with another config.
+        """
+        if (self.path / "config.json").exists():
+            differences = [
+                f"{field} is {there} there and {here} here"
+                for field, (there, here) in self.config.differences(config).items()
+            ]
+            if differences:
+                raise InputError(
+                    f"--output_dir: {self.path} holds another experiment "
+                    f"({'; '.join(differences)}); give another directory or the same "
+                    "settings."
+                )
+        nearest = self.path
+        while not nearest.exists():
+            nearest = nearest.parent
+        try:
+            tempfile.TemporaryFile(dir=nearest).close()
+        except OSError as error:
+            raise self._cannot_write(f"{nearest}: {error.strerror}") from error
+
+    def _cannot_write(self, reason: str) -> InputError:
+        return InputError(
+            f"--output_dir: {self.path} cannot be written ({reason}); give another "
+            "directory."
+        )
+
+    @contextlib.contextmanager
+    def claimed(self, config: ExperimentConfig) -> Iterator[None]:
+        """Holds the directory for one run; a lock of a dead process does not count.
+
+        Raises:
+          InputError: another run is at work on it, or `check` refuses it.
+        """
+        self.check(config)
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.path / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise InputError(
+                f"--output_dir: another run is at work on {self.path}; wait for it or "
+                "give another directory."
+            ) from None
+        with lock:
+            if not (self.path / "config.json").exists():
+                write_json(self.path / "config.json", config.to_dict())
+            yield
+
+    def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:
+        """The finished records among the tasks that are damaged, and how."""
+        found = {}
+        for task in tasks:
+            record = self.record(task)
+            problems = damages(record.path) if record.exists else []
+            if problems:
+                found[task] = problems
+        return found
+
+    def discard(self, task: str) -> None:
+        """Removes a task's record, the manifest first."""
+        record = self.record(task)
+        (record.path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(record.path, ignore_errors=True)
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Asks the system to bring a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,34 @@
+"""Functional similarity of classifiers, from their softmax outputs."""
+
+from kdfunc.similarity.bootstrap import (
+    Estimate,
+    bootstrap,
+    bootstrap_seeds,
+    function_preserved,
+)
+from kdfunc.similarity.compare import (
+    all_measures,
+    ambiguity,
+    by_class,
+    measure,
+    pairwise,
+    trajectory,
+)
+from kdfunc.similarity.measures import MEASURES, Measure
+from kdfunc.similarity.outputs import check_softmax
+
+__all__ = [
+    "MEASURES",
+    "Estimate",
+    "Measure",
+    "all_measures",
+    "ambiguity",
+    "bootstrap",
+    "bootstrap_seeds",
+    "by_class",
+    "check_softmax",
+    "function_preserved",
+    "measure",
+    "pairwise",
+    "trajectory",
+]

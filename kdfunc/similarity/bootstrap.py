@@ -1,0 +1,233 @@
+"""Bootstrap intervals over test examples, and over seeds.
+
+Paired: one resample of the examples serves every model and every measure, and the same
+number of examples, resamples and seed give the same resamples in another call. So
+differences and ratios of estimates have intervals too, through `Estimate.derive`.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from kdfunc.errors import InputError
+from kdfunc.similarity.compare import components, select
+from kdfunc.similarity.measures import MEASURES
+
+BLOCK_SIZE = 1 << 21  # counts in a block: 16 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Estimates with their bootstrap distribution.
+
+    Attributes:
+      value: `[...]` on the examples as they are.
+      replicates: `[resamples, ...]` on the resampled examples.
+      confidence: Share of intervals that are to cover the truth.
+    """
+
+    value: np.ndarray
+    replicates: np.ndarray
+    confidence: float
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        tail = (1 - self.confidence) / 2
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            return np.nanquantile(self.replicates, [tail, 1 - tail], axis=0)
+
+    @property
+    def low(self) -> np.ndarray:
+        """`[...]` lower end of the percentile interval; NaN replicates are left out."""
+        return self._ends[0]
+
+    @property
+    def high(self) -> np.ndarray:
+        """`[...]` upper end of the percentile interval."""
+        return self._ends[1]
+
+    def derive(self, function: Callable[[np.ndarray], np.ndarray]) -> "Estimate":
+        """Estimate of a function of the estimates, from the same resamples.
+
+        Args:
+          function: Works along the last axes, as `lambda x: x[..., 0] - x[..., 1]` for
+            the difference of the first two candidates.
+        """
+        return Estimate(
+            function(self.value), function(self.replicates), self.confidence
+        )
+
+
+def resample_counts(
+    n: int, resamples: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """How often each of n examples occurs in resamples of n with replacement.
+
+    Yields:
+      `[block, n]` float64 counts, `resamples` rows in all.
+    """
+    step = max(1, BLOCK_SIZE // n)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = rng.integers(n, size=(size, n))
+        drawn += n * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n)
+        yield counts.reshape(size, n).astype(np.float64)
+
+
+def bootstrap(
+    names: Sequence[str] | None,
+    reference: np.ndarray,
+    candidates: Sequence[np.ndarray],
+    labels: np.ndarray | None = None,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Measures of candidates against a reference, with intervals over test examples.
+
+    Memory: examples * candidates * 8 bytes for each component of a measure; most
+    measures have one, Cohen's kappa `2 * classes + 1`, the calibration difference 30.
+
+    Args:
+      names: Measures; None for all, without labels those that need none.
+      reference: `[examples, classes]` softmax.
+      candidates: The same of each candidate.
+      labels: `[examples]` true classes, or None.
+      resamples: Number of bootstrap resamples.
+      confidence: Share of intervals that are to cover the truth.
+      seed: Seed of the resampling.
+
+    Returns:
+      Estimates `[candidates]` by measure.
+
+    Raises:
+      InputError: As in `compare`, or no candidates, no resamples, or a confidence
+        outside (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; give a number between 0 and 1.")
+    if resamples < 1:
+        raise InputError(f"resamples is {resamples}; give at least 1.")
+    if len(candidates) < 1:
+        raise InputError("there are no candidates; give at least one.")
+    names = select(names, labels)
+    titles = [f"candidates[{i}]" for i in range(len(candidates))]
+    models = {"reference": reference, **dict(zip(titles, candidates, strict=True))}
+    wanted = {("reference", title): names for title in titles}
+    n = len(reference)
+    tables = {}  # [n, candidates, components] by measure
+    for rows, (_, title), name, values in components(models, wanted, labels):
+        if name not in tables:
+            tables[name] = np.empty((n, len(titles), values.shape[1]))
+        tables[name][rows, titles.index(title)] = values
+
+    replicates = {name: [] for name in names}
+    for counts in resample_counts(n, resamples, np.random.default_rng(seed)):
+        for name, table in tables.items():
+            sums = counts @ table.reshape(n, -1)
+            means = sums.reshape(-1, *table.shape[1:]) / n
+            replicates[name].append(MEASURES[name].combine(means))
+    return {
+        name: Estimate(
+            MEASURES[name].combine(table.mean(axis=0)),
+            np.concatenate(replicates[name]),
+            confidence,
+        )
+        for name, table in tables.items()
+    }
+
+
+def bootstrap_seeds(
+    estimate: Estimate, groups: Sequence[Sequence[int]], seed: int = 0
+) -> Estimate:
+    """Mean over training seeds, with intervals over examples and seeds together.
+
+    The hierarchical bootstrap: every replicate keeps its resample of the examples and
+    draws the seeds of each group anew, with replacement. Few seeds make the interval
+    too narrow: with three, one resample in nine holds a single seed.
+
+    Args:
+      estimate: `[candidates]`, from `bootstrap` or `function_preserved`.
+      groups: For each method, the indices of the candidates that are its seeds.
+      seed: Seed of the resampling.
+
+    Returns:
+      Estimates `[groups]`.
+    """
+    rng = np.random.default_rng([seed, 1])  # not the stream that drew the examples
+    replicates = []
+    for group in groups:
+        members = estimate.replicates[:, list(group)]
+        drawn = rng.integers(members.shape[1], size=members.shape)
+        replicates.append(np.take_along_axis(members, drawn, axis=1).mean(axis=1))
+    value = np.array([estimate.value[list(group)].mean() for group in groups])
+    return Estimate(value, np.stack(replicates, axis=1), estimate.confidence)
+
+
+def function_preserved(
+    names: Sequence[str] | None,
+    reference: np.ndarray,
+    candidates: Sequence[np.ndarray],
+    independents: Sequence[np.ndarray],
+    labels: np.ndarray | None = None,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """How much of the reference's function each candidate keeps, in percent.
+
+    `100 * (1 - d(reference, candidate) / mean d(reference, independent))`, where d is
+    the distance of a measure's value from that of identical models. 100 is the
+    reference's own function, 0 as far from it as independently trained models are on
+    average, below 0 farther; NaN where the independents do not differ from the
+    reference. The interval is over test examples, for these very independents.
+
+    Args:
+      names: Measures with an `identity`; None for all of them, without labels those
+        that need none.
+      reference: `[examples, classes]` softmax of the base model.
+      candidates: The same of each compressed model.
+      independents: The same of models trained like the base model, from other initial
+        weights.
+      labels: `[examples]` true classes, or None.
+      resamples: Number of bootstrap resamples.
+      confidence: Share of intervals that are to cover the truth.
+      seed: Seed of the resampling.
+
+    Returns:
+      Estimates `[candidates]` by measure.
+
+    Raises:
+      InputError: As in `bootstrap`, a measure without `identity`, no independents.
+    """
+    if len(independents) < 1:
+        raise InputError("there are no independent models; give at least one.")
+    chosen = select(names, labels)
+    if names is None:
+        chosen = [name for name in chosen if MEASURES[name].identity is not None]
+    for name in chosen:
+        if MEASURES[name].identity is None:
+            raise InputError(
+                f"measure {name!r} is a difference in quality and tells nothing of the "
+                "function preserved; give one with an identity."
+            )
+    models = [*candidates, *independents]
+    estimates = bootstrap(
+        chosen, reference, models, labels, resamples, confidence, seed
+    )
+
+    def preserved(identity, values):
+        distance = np.abs(values - identity)
+        strangers = distance[..., len(candidates) :].mean(axis=-1, keepdims=True)
+        strangers[strangers == 0] = np.nan
+        return 100 * (1 - distance[..., : len(candidates)] / strangers)
+
+    return {
+        name: estimate.derive(partial(preserved, MEASURES[name].identity))
+        for name, estimate in estimates.items()
+    }

@@ -1,0 +1,329 @@
+"""Measures of how close two classifiers are as functions, from their softmax alone.
+
+A measure is the mean over test examples of a few numbers an example, its components,
+and a formula that turns those means into one value. So one pass over blocks of rows
+gives the value, a group-by gives it for every class, and resampling weights give its
+bootstrap distribution.
+
+Throughout, `p` is the reference (the base model) and `q` the candidate held against it.
+The measures that Klabunde et al. (arXiv 2305.06329) define on predictions are here as
+far as they are distinct for two models. Of their measures of sets, `ambiguity` is a
+function of its own, and discrepancy is the maximum of `pairwise` disagreement.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kdfunc.similarity.outputs import CLIP, Outputs, entropy
+
+TOP_K = 5
+
+
+def _mean(means):
+    return means[..., 0]
+
+
+def _ratio(numerator, denominator, undefined):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator == 0, undefined, numerator / denominator)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A functional similarity measure of two models.
+
+    Attributes:
+      name: Key in `MEASURES`.
+      label: Name for tables and figures.
+      formula: Definition, in words and symbols.
+      source: Where the measure comes from.
+      components: Of two blocks of outputs, `[n]` or `[n, k]` numbers an example.
+      combine: Of means of the components `[..., k]`, the value `[...]`.
+      low: Lower end of the range.
+      high: Upper end of the range.
+      better: Which value a user wants, the "lower" or the "higher".
+      identity: Value of a model and itself, where any other value means another
+        function; None for signed differences in quality.
+      symmetric: Whether exchanging the models leaves the value unchanged.
+      needs_labels: Whether true classes are needed.
+    """
+
+    name: str
+    label: str
+    formula: str
+    source: str
+    components: Callable[[Outputs, Outputs], np.ndarray]
+    combine: Callable[[np.ndarray], np.ndarray] = _mean
+    low: float = 0.0
+    high: float = 1.0
+    better: Literal["lower", "higher"] = "lower"
+    identity: float | None = 0.0
+    symmetric: bool = False
+    needs_labels: bool = False
+
+
+MEASURES: dict[str, Measure] = {}
+
+
+def _measure(label, source, **fields):
+    """Registers the components it decorates; their docstring is the formula."""
+
+    def register(components):
+        name = components.__name__.removeprefix("_")
+        formula = " ".join(components.__doc__.split())
+        MEASURES[name] = Measure(name, label, formula, source, components, **fields)
+        return components
+
+    return register
+
+
+# Hard predictions
+
+
+@_measure("Prediction disagreement", "Milani Fard et al. 2016", symmetric=True)
+def _disagreement(p, q):
+    """Share of examples with argmax p != argmax q. Also called churn."""
+    return p.predicted != q.predicted
+
+
+def _corrected(means):
+    disagreement, error = means[..., 0], means[..., 1]
+    return _ratio(disagreement, error, np.where(disagreement == 0, 0.0, np.nan))
+
+
+@_measure(
+    "Accuracy-corrected disagreement",
+    "Fort et al. 2019, arXiv 1912.02757",
+    high=np.inf,
+    needs_labels=True,
+    combine=_corrected,
+)
+def _accuracy_corrected_disagreement(p, q):
+    """Disagreement / (1 - accuracy of q).
+
+    0 without disagreement; NaN where q makes no mistakes and p does.
+    """
+    return np.stack([p.predicted != q.predicted, ~q.correct], axis=1)
+
+
+def _between_bounds(means):
+    disagreement, p_error, q_error = np.moveaxis(means, -1, 0)
+    least = np.abs(p_error - q_error)
+    most = np.minimum(p_error + q_error, 1)
+    return _ratio(disagreement - least, most - least, 0.0).clip(0, 1)
+
+
+@_measure(
+    "Normalized disagreement",
+    "Klabunde et al. 2023, arXiv 2305.06329",
+    symmetric=True,
+    needs_labels=True,
+    combine=_between_bounds,
+)
+def _normalized_disagreement(p, q):
+    """(disagreement - least) / (most - least).
+
+    With the error rates e and f of p and q, least = |e - f| and most = min(e + f, 1);
+    0 where they coincide and the errors leave no freedom.
+    """
+    return np.stack([p.predicted != q.predicted, ~p.correct, ~q.correct], axis=1)
+
+
+def _kappa(means):
+    classes = means.shape[-1] // 2
+    p_share, q_share = means[..., 1 : classes + 1], means[..., classes + 1 :]
+    expected = (p_share * q_share).sum(axis=-1)
+    return _ratio(means[..., 0] - expected, 1 - expected, 1.0)
+
+
+@_measure(
+    "Cohen's kappa",
+    "Cohen 1960",
+    low=-1.0,
+    better="higher",
+    identity=1.0,
+    symmetric=True,
+    combine=_kappa,
+)
+def _cohen_kappa(p, q):
+    """(agreement - expected) / (1 - expected).
+
+    Expected is the agreement by chance of predictions with these class shares; 1 where
+    both models predict one and the same class throughout.
+    """
+    agree = p.predicted == q.predicted
+    return np.concatenate([agree[:, None], p.one_hot, q.one_hot], axis=1)
+
+
+# Soft predictions
+
+
+@_measure(
+    "Activation distance",
+    "Klabunde et al. 2023: twice the norm of soft prediction difference",
+    high=np.sqrt(2),
+    symmetric=True,
+)
+def _activation_distance(p, q):
+    """Mean of the L2 norm |p - q|."""
+    return np.linalg.norm(p.p - q.p, axis=1)
+
+
+@_measure("Jensen-Shannon divergence", "Lin 1991", symmetric=True)
+def _jensen_shannon(p, q):
+    """Mean of H((p + q) / 2) - (H(p) + H(q)) / 2 in bits: the divergence, no root."""
+    divergence = entropy((p.p + q.p) / 2) - (p.entropy + q.entropy) / 2
+    return divergence.clip(0, 1)
+
+
+def _kl(p, q):
+    return (p.p * (p.clipped_log - q.clipped_log)).sum(axis=1).clip(min=0)
+
+
+@_measure("Forward KL divergence", "Kullback and Leibler 1951", high=-np.log(CLIP))
+def _kl_forward(p, q):
+    """Mean of sum p log(p / q) in nats, probabilities below 1e-7 taken as 1e-7."""
+    return _kl(p, q)
+
+
+@_measure("Reverse KL divergence", "Kullback and Leibler 1951", high=-np.log(CLIP))
+def _kl_reverse(p, q):
+    """Mean of sum q log(q / p) in nats, probabilities below 1e-7 taken as 1e-7."""
+    return _kl(q, p)
+
+
+@_measure(
+    "Total variation",
+    "Shamir and Coviello 2020: prediction difference of two models",
+    symmetric=True,
+)
+def _total_variation(p, q):
+    """Mean of sum |p - q| / 2."""
+    return np.abs(p.p - q.p).sum(axis=1) / 2
+
+
+@_measure("Cosine distance", "Salton and McGill 1983", symmetric=True)
+def _cosine_distance(p, q):
+    """Mean of 1 - p . q / (|p| |q|)."""
+    # The same as half the squared distance of the unit vectors, exact when near 0.
+    return np.square(p.unit - q.unit).sum(axis=1).clip(max=2) / 2
+
+
+@_measure("Surrogate churn", "Bhojanapalli et al. 2021", high=np.inf, symmetric=True)
+def _surrogate_churn(p, q):
+    """Mean of sum |p / max p - q / max q| / 2, at most classes / 2."""
+    return np.abs(p.relative - q.relative).sum(axis=1) / 2
+
+
+@_measure("Rank disagreement", "Klabunde et al. 2023", symmetric=True)
+def _rank_disagreement(p, q):
+    """Share of classes whose rank by probability differs; ties rank by class index."""
+    return (p.ranks != q.ranks).mean(axis=1)
+
+
+@_measure(
+    "Top-k agreement",
+    "Fagin et al. 2003",
+    better="higher",
+    identity=1.0,
+    symmetric=True,
+)
+def _top_k_agreement(p, q):
+    """Mean Jaccard index of the k most probable classes, k = min(5, classes - 1)."""
+    k = min(TOP_K, p.p.shape[1] - 1)
+    common = ((p.ranks < k) & (q.ranks < k)).sum(axis=1)
+    return common / (2 * k - common)
+
+
+# Flips and copies
+
+
+@_measure("Negative flips", "Yan et al. 2021", needs_labels=True)
+def _negative_flips(p, q):
+    """Share of examples that p gets right and q wrong."""
+    return p.correct & ~q.correct
+
+
+@_measure("Positive flips", "Yan et al. 2021", better="higher", needs_labels=True)
+def _positive_flips(p, q):
+    """Share of examples that p gets wrong and q right."""
+    return ~p.correct & q.correct
+
+
+def _share(means):
+    return _ratio(means[..., 0], means[..., 1], np.nan)
+
+
+@_measure(
+    "Copied errors",
+    "kdfunc",
+    better="higher",
+    identity=1.0,
+    needs_labels=True,
+    combine=_share,
+)
+def _copied_errors(p, q):
+    """Of the mistakes of p, the share q repeats with the same wrong class.
+
+    NaN where p makes none.
+    """
+    return np.stack([~p.correct & (p.predicted == q.predicted), ~p.correct], axis=1)
+
+
+@_measure(
+    "Copied correct answers",
+    "kdfunc",
+    better="higher",
+    identity=1.0,
+    needs_labels=True,
+    combine=_share,
+)
+def _copied_correct(p, q):
+    """Of the correct answers of p, the share q gives too; NaN where p has none."""
+    return np.stack([p.correct & q.correct, p.correct], axis=1)
+
+
+# Differences in quality, q minus p
+
+
+def _difference(label, source, bound, better="lower", **fields):
+    signed = {"low": -bound, "high": bound, "better": better, "identity": None}
+    return _measure(label, source, needs_labels=True, **signed, **fields)
+
+
+@_difference("Accuracy difference", "Klabunde et al. 2023", 1.0, "higher")
+def _accuracy_difference(p, q):
+    """Accuracy of q - accuracy of p: positive minus negative flips."""
+    return q.correct.astype(float) - p.correct
+
+
+@_difference("Log-loss difference", "Good 1952", -np.log(CLIP))
+def _log_loss_difference(p, q):
+    """Mean of -log q[y] + log p[y] in nats, probabilities below 1e-7 taken as 1e-7."""
+    return q.log_loss - p.log_loss
+
+
+@_difference("Brier score difference", "Brier 1950", 2.0)
+def _brier_difference(p, q):
+    """Mean of |q - onehot(y)|^2 - |p - onehot(y)|^2."""
+    return q.brier - p.brier
+
+
+def _calibration(means):
+    p_gaps, q_gaps = np.split(np.abs(means), 2, axis=-1)
+    return q_gaps.sum(axis=-1) - p_gaps.sum(axis=-1)
+
+
+@_difference(
+    "Calibration error difference", "Guo et al. 2017", 1.0, combine=_calibration
+)
+def _calibration_difference(p, q):
+    """ECE of q - ECE of p.
+
+    ECE is the sum over 15 equal-width bins of the top probability of share of examples
+    * |accuracy - mean top probability| in the bin.
+    """
+    return np.concatenate([p.calibration_gaps, q.calibration_gaps], axis=1)

@@ -1,0 +1,202 @@
+"""Softmax outputs: checked, read in blocks, with what the measures share."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from kdfunc.errors import InputError
+
+SUM_TOLERANCE = 1e-3
+CLIP = 1e-7
+CALIBRATION_BINS = 15
+BLOCK_SIZE = 1 << 16  # numbers in a block: 0.5 MB, so that blocks stay in cache
+
+
+def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndarray:
+    """Checks softmax outputs and returns them as exact float64 distributions.
+
+    A row may sum to 1 within 1e-3, which covers float16 at any number of classes. A row
+    of an 8-bit softmax (all entries multiples of 1/256, as TFLite writes them) may be
+    off by all that rounding can do, `(classes + 1) / 512`. Accepted rows are rescaled
+    to sum to 1, so that the bounds of every measure hold.
+
+    Args:
+      p: `[examples, classes]`, at least one example and two classes.
+      name: What an error calls the array.
+      first_row: Number of the first row, where `p` is a block of a larger array.
+
+    Raises:
+      InputError: Names the array, the first offending row and its value.
+    """
+    p = np.asarray(p)
+    _check_shape(p, name)
+    rows = p.astype(np.float64)
+    outside = ~((rows >= -1e-6) & (rows <= 1 + 1e-6))  # NaN is outside too
+    if outside.any():
+        row, column = np.argwhere(outside)[0]
+        raise InputError(
+            f"{name} has {rows[row, column]:g} in row {first_row + row}; "
+            "probabilities lie between 0 and 1."
+        )
+    rows = rows.clip(0, 1)
+    sums = rows.sum(axis=1)
+    off = np.abs(sums - 1) > SUM_TOLERANCE
+    if off.any():
+        steps = rows[off] * 256
+        eight_bit = (steps == np.rint(steps)).all(axis=1) & (sums[off] > 0)
+        off[off] = ~eight_bit | (np.abs(sums[off] - 1) > (p.shape[1] + 1) / 512)
+    if off.any():
+        row = off.argmax()
+        raise InputError(
+            f"{name} sums to {sums[row]:g} in row {first_row + row}; "
+            "the probabilities of a row sum to 1."
+        )
+    return rows / sums[:, None]
+
+
+def _check_shape(p: np.ndarray, name: str) -> None:
+    if p.ndim != 2 or p.shape[0] < 1 or p.shape[1] < 2 or p.dtype.kind not in "fiub":
+        raise InputError(
+            f"{name} has shape {p.shape} and type {p.dtype}; give numbers "
+            "[examples, classes], at least one example and two classes."
+        )
+
+
+def _check_labels(labels: np.ndarray, examples: int, classes: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape != (examples,) or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"labels have shape {labels.shape} and type {labels.dtype}; "
+            f"give the {examples} true classes as integers."
+        )
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        row = outside.argmax()
+        raise InputError(
+            f"labels has {labels[row]} in row {row}; "
+            f"classes lie between 0 and {classes - 1}."
+        )
+    return labels
+
+
+class Outputs:
+    """A block of one model's softmax; what measures share is computed once.
+
+    Attributes:
+      p: `[n, classes]` float64, rows sum to 1.
+      labels: `[n]` true classes, or None.
+    """
+
+    def __init__(self, p: np.ndarray, labels: np.ndarray | None = None):
+        """Takes rows as `check_softmax` returns them."""
+        self.p = p
+        self.labels = labels
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Class of the highest probability; a tie goes to the lowest index."""
+        return self.p.argmax(axis=1)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Whether the predicted class is the true one."""
+        return self.predicted == self.labels
+
+    @cached_property
+    def one_hot(self) -> np.ndarray:
+        """The predicted class as `[n, classes]`."""
+        return np.eye(self.p.shape[1])[self.predicted]
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """Rank of each class, 0 the most probable; ties in order of class index."""
+        order = np.argsort(-self.p, axis=1, kind="stable")
+        return np.argsort(order, axis=1)
+
+    @cached_property
+    def unit(self) -> np.ndarray:
+        """Rows divided by their L2 norm."""
+        return self.p / np.linalg.norm(self.p, axis=1, keepdims=True)
+
+    @cached_property
+    def relative(self) -> np.ndarray:
+        """Rows divided by their maximum."""
+        return self.p / self.p.max(axis=1, keepdims=True)
+
+    @cached_property
+    def clipped_log(self) -> np.ndarray:
+        """Natural logarithm of the probabilities, none below 1e-7, as in Keras."""
+        return np.log(np.maximum(self.p, CLIP))
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        """Shannon entropy in bits."""
+        return entropy(self.p)
+
+    @cached_property
+    def log_loss(self) -> np.ndarray:
+        """Cross-entropy to the true class in nats."""
+        return -self.clipped_log[np.arange(len(self.labels)), self.labels]
+
+    @cached_property
+    def brier(self) -> np.ndarray:
+        """Squared L2 distance to the one-hot true class."""
+        return np.square(self.p - np.eye(self.p.shape[1])[self.labels]).sum(axis=1)
+
+    @cached_property
+    def calibration_gaps(self) -> np.ndarray:
+        """Correctness minus confidence, in the column of the confidence's bin.
+
+        Bins are of equal width and closed above, as in Guo et al. 2017.
+        """
+        confidence = self.p.max(axis=1)
+        bins = np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1
+        return np.eye(CALIBRATION_BINS)[bins] * (self.correct - confidence)[:, None]
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    """Shannon entropy of each row in bits, with 0 log 0 = 0."""
+    return -(p * np.log2(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1)
+
+
+def blocks(
+    models: Mapping[str, np.ndarray], labels: np.ndarray | None = None
+) -> Iterator[tuple[slice, dict[str, Outputs]]]:
+    """Reads the softmax of several models together, some rows at a time.
+
+    Args:
+      models: `[examples, classes]` by the name that errors use; memory maps are read
+        block by block.
+      labels: `[examples]` true classes, or None.
+
+    Yields:
+      The rows, and the checked outputs of each model for them.
+
+    Raises:
+      InputError: Shapes differ, or an array is no softmax; see `check_softmax`.
+    """
+    if not models:
+        raise InputError("there are no models; give at least one.")
+    models = {name: np.asarray(p) for name, p in models.items()}
+    first, shape = next((name, p.shape) for name, p in models.items())
+    _check_shape(models[first], first)
+    for name, p in models.items():
+        if p.shape != shape:
+            raise InputError(
+                f"{name} has shape {p.shape} but {first} has {shape}; "
+                "give the outputs of every model for the same examples."
+            )
+    if labels is not None:
+        labels = _check_labels(labels, *shape)
+    step = max(1, BLOCK_SIZE // shape[1])
+    for start in range(0, shape[0], step):
+        rows = slice(start, start + step)
+        block_labels = None if labels is None else labels[rows]
+        yield (
+            rows,
+            {
+                name: Outputs(check_softmax(p[rows], name, start), block_labels)
+                for name, p in models.items()
+            },
+        )

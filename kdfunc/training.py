@@ -1,0 +1,183 @@
+"""Training: deterministic epochs, a softmax record after each, checkpoints between."""
+
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from kdfunc import models, records
+from kdfunc.errors import TrainingError
+from kdfunc.runtime import keras, tf
+
+#: Steps of one call into TensorFlow: few enough to be interrupted within seconds.
+CALL_STEPS = 16
+PREDICT_BATCH = 500
+
+Report = Callable[..., None]
+
+
+def train(
+    model: keras.Model,
+    network: keras.Model,
+    images: np.ndarray,
+    targets: Mapping[str, np.ndarray],
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    folder: pathlib.Path,
+    *,
+    epochs: int,
+    batch_size: int,
+    order_seed: int,
+    report: Report,
+) -> list[str]:
+    """Trains a model and leaves its record; goes on where it was stopped.
+
+    The data order of an epoch follows from `order_seed` and the epoch alone. After
+    each epoch the test softmax is appended to the record and everything that the next
+    epoch depends on is checkpointed, so that a training that was killed at any moment
+    ends with the same bytes as one that was not.
+
+    Args:
+      model: compiled; its `train_step` is what is run.
+      network: the functional model that is recorded: `model` itself, or its student.
+      images: `[n, height, width, channels]` uint8; trained on as float32 / 255.
+      targets: `labels` `[n]`, which become one-hot; alone they are the model's targets,
+        otherwise the whole dict is.
+      test_images: `[n_test, height, width, channels]` uint8.
+      test_labels: `[n_test]`.
+      folder: of the record.
+      epochs: how many.
+      batch_size: images a step; the last step of an epoch takes what is left.
+      order_seed: of the data order.
+      report: called with `epochs_done`, a fraction, `epochs` and the last snapshot's
+        `accuracy`, many times an epoch.
+
+    Returns:
+      The names of the record's files.
+
+    Raises:
+      TrainingError: the loss is no longer a finite number.
+    """
+    softmax = records.SoftmaxFile(
+        folder / "softmax.npy", (epochs + 1, len(test_labels), network.output_shape[1])
+    )
+    checkpoint = _Checkpoint(folder, network, model.optimizer)
+    history = checkpoint.restore(softmax)
+
+    def snapshot(**losses: float) -> None:
+        probabilities = predict(network, test_images)
+        softmax.append(probabilities)
+        history.append({"epoch": len(history), **scores(probabilities, test_labels)})
+        history[-1].update(losses)
+
+    if not history:
+        models.save(network, folder / "initial.keras")
+        snapshot()
+        checkpoint.save(history, softmax)
+    steps = _steps(model, images, targets, network.output_shape[1], batch_size)
+    for epoch in range(len(history), epochs + 1):
+        model.reset_metrics()
+        order = np.random.default_rng([order_seed, epoch]).permutation(len(images))
+        for start in range(0, len(order), batch_size * CALL_STEPS):
+            part = order[start : start + batch_size * CALL_STEPS]
+            steps(tf.constant(part, tf.int32))
+            report(
+                epochs_done=epoch - 1 + (start + len(part)) / len(order),
+                epochs=epochs,
+                accuracy=history[-1]["accuracy"],
+            )
+        losses = {f"train_{m.name}": float(m.result()) for m in model.metrics}
+        if not np.isfinite(list(losses.values())).all():
+            raise TrainingError(f"the loss is not a number any more in epoch {epoch}")
+        snapshot(**losses)
+        checkpoint.save(history, softmax)
+    models.save(network, folder / "final.keras")
+    write_metrics(folder, history)
+    return ["softmax.npy", "metrics.csv", "initial.keras", "final.keras"]
+
+
+def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Outputs of a network in inference mode for uint8 images, a batch at a time."""
+
+    @tf.function(reduce_retracing=True)
+    def infer(batch):
+        return network(_scaled(batch), training=False)
+
+    batches = range(0, len(images), PREDICT_BATCH)
+    return np.concatenate([infer(images[i : i + PREDICT_BATCH]) for i in batches])
+
+
+def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Accuracy and mean log-loss (nats, probabilities clipped at 1e-7) of a softmax."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    return {
+        "accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
+        "log_loss": float(-np.log(np.clip(of_label, 1e-7, 1), dtype=float).mean()),
+    }
+
+
+def write_metrics(folder: pathlib.Path, history: list[dict[str, float]]) -> None:
+    """Writes a row a snapshot."""
+    pd.DataFrame(history).to_csv(folder / "metrics.csv", index=False)
+
+
+def clear_checkpoint(folder: pathlib.Path) -> None:
+    """Removes the checkpoint of a record."""
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+def _scaled(images: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32) / 255.0
+
+
+def _steps(model, images, targets, classes: int, batch_size: int) -> Callable:
+    """A function that trains on the images at the given places, in that order."""
+    images = tf.constant(images)
+    targets = {name: tf.constant(array) for name, array in targets.items()}
+
+    @tf.function(reduce_retracing=True)
+    def steps(order):
+        for start in tf.range(0, tf.size(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = {name: tf.gather(array, rows) for name, array in targets.items()}
+            batch["labels"] = tf.one_hot(batch["labels"], classes)
+            wanted = batch if len(batch) > 1 else batch["labels"]
+            model.train_step((_scaled(tf.gather(images, rows)), wanted))
+
+    return steps
+
+
+class _Checkpoint:
+    """All that the next epoch depends on, in a folder sealed by a manifest."""
+
+    def __init__(self, folder: pathlib.Path, network, optimizer):
+        self.folder = folder / "checkpoint"
+        self.state = tf.train.Checkpoint(network=network, optimizer=optimizer)
+
+    def save(self, history: list[dict[str, float]], softmax) -> None:
+        """Writes the state beside the older one, seals it, removes the older one."""
+        self.folder.mkdir(exist_ok=True)
+        epoch = len(history) - 1
+        self.state.write(str(self.folder / f"epoch-{epoch}"))
+        files = {path.name for path in self.folder.glob(f"epoch-{epoch}.*")}
+        records.seal(self.folder, files, history=history, snapshots=softmax.checksums)
+        for path in self.folder.glob("epoch-*"):
+            if path.name not in files:
+                path.unlink()
+
+    def restore(self, softmax) -> list[dict[str, float]]:
+        """The history so far, after loading the state; empty without a whole one."""
+        manifest = records.read_manifest(self.folder)
+        if (
+            manifest
+            and not records.damages(self.folder)
+            and softmax.resume(manifest["snapshots"])
+        ):
+            epoch = len(manifest["history"]) - 1
+            self.state.read(str(self.folder / f"epoch-{epoch}"))
+            return manifest["history"]
+        clear_checkpoint(self.folder.parent)
+        softmax.start()
+        return []

@@ -1,0 +1,193 @@
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from kdfunc.errors import InputError
+from kdfunc.similarity import (
+    MEASURES,
+    Estimate,
+    bootstrap,
+    bootstrap_seeds,
+    function_preserved,
+    measure,
+)
+from kdfunc.similarity.bootstrap import resample_counts
+
+N = 40
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(3, size=N)
+REFERENCE, *MODELS = RNG.dirichlet(np.ones(3), size=(5, N))
+
+
+def disagreeing(n, differ):
+    """Reference and candidate that disagree on the first examples."""
+    return np.eye(2)[np.zeros(n, int)], np.eye(2)[(np.arange(n) < differ).astype(int)]
+
+
+def test_counts_are_resamples_with_replacement(monkeypatch):
+    monkeypatch.setitem(resample_counts.__globals__, "BLOCK_SIZE", 700)
+    blocks = list(resample_counts(100, 3000, np.random.default_rng(0)))
+    counts = np.concatenate(blocks)
+    assert len(blocks[0]) == 7 and counts.shape == (3000, 100)
+    assert (counts.sum(axis=1) == 100).all()
+    assert counts.mean(axis=0) == pytest.approx(np.ones(100), abs=0.1)
+    assert counts.var() == pytest.approx(0.99, abs=0.02)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_replicates_are_the_measure_on_the_resampled_examples(name):
+    estimate = bootstrap([name], REFERENCE, MODELS, LABELS, resamples=5, seed=3)[name]
+    (counts,) = resample_counts(N, 5, np.random.default_rng(3))
+    for i, q in enumerate(MODELS):
+        assert estimate.value[i] == pytest.approx(measure(name, REFERENCE, q, LABELS))
+        for count, replicate in zip(counts, estimate.replicates[:, i], strict=True):
+            rows = np.repeat(np.arange(N), count.astype(int))
+            value = measure(name, REFERENCE[rows], q[rows], LABELS[rows])
+            assert replicate == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_interval_of_a_proportion_is_the_binomial_one(confidence):
+    n, share = 500, 0.3
+    p, q = disagreeing(n, 150)
+    estimate = bootstrap(["disagreement"], p, [q], confidence=confidence)
+    estimate = estimate["disagreement"]
+    low, high = binom.interval(confidence, n, share)
+    assert estimate.value == pytest.approx([share])
+    assert estimate.low == pytest.approx([low / n], abs=2 / n)
+    assert estimate.high == pytest.approx([high / n], abs=2 / n)
+    error = np.sqrt(share * (1 - share) / n)
+    assert estimate.replicates.std() == pytest.approx(error, rel=0.03)
+
+
+def test_candidates_and_measures_share_the_resamples():
+    names = ["disagreement", "total_variation"]
+    p, q = disagreeing(100, 30)
+    both = bootstrap(names, p, [q, q], resamples=200)
+    difference = both["disagreement"].derive(lambda x: x[..., 0] - x[..., 1])
+    assert difference.value == difference.low == difference.high == 0
+    assert both["disagreement"].low[0] < both["disagreement"].high[0]
+    # One-hot outputs: the two measures are equal on every resample.
+    np.testing.assert_allclose(*(both[name].replicates for name in names))
+    alone = bootstrap(["disagreement"], p, [q], resamples=200)["disagreement"]
+    np.testing.assert_array_equal(
+        alone.replicates[:, 0], both["disagreement"].replicates[:, 1]
+    )
+
+
+def test_pairing_narrows_the_interval_of_a_difference():
+    p, worse = disagreeing(200, 60)
+    _, better = disagreeing(200, 58)
+    estimate = bootstrap(["disagreement"], p, [worse, better])["disagreement"]
+    difference = estimate.derive(lambda x: x[..., 0] - x[..., 1])
+    width, single = difference.high - difference.low, estimate.high - estimate.low
+    assert difference.value == pytest.approx(0.01)
+    assert width < single.min() / 2
+
+
+def test_the_seed_fixes_the_interval():
+    def replicates(seed):
+        estimates = bootstrap(None, REFERENCE, MODELS, resamples=50, seed=seed)
+        return estimates["jensen_shannon"].replicates
+
+    np.testing.assert_array_equal(replicates(1), replicates(1))
+    assert (replicates(1) != replicates(2)).any()
+
+
+def test_identical_models_have_no_uncertainty():
+    for name, estimate in bootstrap(
+        None, REFERENCE, [REFERENCE], LABELS, resamples=50
+    ).items():
+        expected = MEASURES[name].identity or 0
+        assert estimate.low == estimate.value == estimate.high == expected, name
+
+
+def test_undefined_replicates_are_left_out():
+    _, p = disagreeing(10, 1)
+    labels = np.zeros(10, int)  # one mistake, missing from a third of the resamples
+    estimate = bootstrap(["copied_errors"], p, [p], labels)["copied_errors"]
+    assert np.isnan(estimate.replicates).mean() == pytest.approx(0.9**10, abs=0.03)
+    assert estimate.low == estimate.high == 1
+    right = bootstrap(["copied_errors"], p[1:], [p[1:]], labels[1:], resamples=9)
+    assert np.isnan([right["copied_errors"].value, right["copied_errors"].high]).all()
+
+
+def test_function_preserved_from_the_base_to_the_strangers():
+    strangers = MODELS[:2]
+    candidates = [REFERENCE, *strangers, (REFERENCE + strangers[0]) / 2]
+    values = function_preserved(
+        None, REFERENCE, candidates, strangers, LABELS, resamples=200
+    )
+    assert set(values) == {n for n, m in MEASURES.items() if m.identity is not None}
+    for name, estimate in values.items():
+        same, one, other, _ = estimate.value
+        assert same == estimate.low[0] == estimate.high[0] == 100, name
+        assert (one + other) / 2 == pytest.approx(0, abs=1e-9), name
+    mixture = values["total_variation"]
+    assert mixture.value[3] == pytest.approx(50 + mixture.value[1] / 2)
+    assert mixture.low[3] < mixture.value[3] < mixture.high[3]
+
+
+def test_function_preserved_of_an_agreement_uses_its_distance_from_1():
+    values = function_preserved(
+        ["cohen_kappa"], REFERENCE, MODELS[:1], MODELS[1:3], resamples=9
+    )
+    kappas = [measure("cohen_kappa", REFERENCE, q) for q in MODELS[:3]]
+    expected = 100 * (1 - (1 - kappas[0]) / (1 - np.mean(kappas[1:])))
+    assert values["cohen_kappa"].value == pytest.approx([expected])
+
+
+def test_function_preserved_needs_strangers_that_differ():
+    values = function_preserved(
+        ["disagreement"], REFERENCE, MODELS[:1], [REFERENCE], resamples=9
+    )
+    assert np.isnan(values["disagreement"].value).all()
+    assert np.isnan(values["disagreement"].low).all()
+
+
+def test_seeds_are_resampled_within_their_method():
+    replicates = np.tile([0.0, 1.0, 5.0], (4000, 1))  # no uncertainty from examples
+    estimate = Estimate(np.array([0.0, 1.0, 5.0]), replicates, 0.95)
+    means = bootstrap_seeds(estimate, [[0, 1], [2]])
+    assert means.value.tolist() == [0.5, 5]
+    shares = [(means.replicates[:, 0] == v).mean() for v in (0, 0.5, 1)]
+    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+    assert means.low.tolist() == [0, 5] and means.high.tolist() == [1, 5]
+
+
+def test_seeds_and_examples_are_resampled_together():
+    estimate = bootstrap(["total_variation"], REFERENCE, MODELS)["total_variation"]
+    means = bootstrap_seeds(estimate, [range(4)])
+    np.testing.assert_array_equal(
+        means.replicates, bootstrap_seeds(estimate, [range(4)]).replicates
+    )
+    examples = estimate.replicates.mean(axis=1).var()
+    seeds = estimate.replicates.var(axis=1).mean() / 4
+    assert means.value == pytest.approx([estimate.value.mean()])
+    assert means.replicates.var() == pytest.approx(examples + seeds, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"confidence": 95}, "confidence is 95"),
+        ({"resamples": 0}, "resamples is 0"),
+        ({"candidates": []}, "no candidates"),
+        ({"candidates": MODELS[0]}, r"candidates\[0\] has shape \(3,\)"),
+        ({"candidates": [MODELS[0], -MODELS[1]]}, r"candidates\[1\] has -.* in row 0"),
+        ({"names": ["negative_flips"]}, "needs labels"),
+    ],
+)
+def test_refused_arguments(arguments, message):
+    defaults = {"names": ["disagreement"], "candidates": MODELS, "resamples": 9}
+    with pytest.raises(InputError, match=message):
+        bootstrap(reference=REFERENCE, **(defaults | arguments))
+
+
+def test_function_preserved_refuses_differences_in_quality():
+    with pytest.raises(InputError, match="'accuracy_difference' is a difference"):
+        function_preserved(
+            ["accuracy_difference"], REFERENCE, MODELS, MODELS, LABELS, resamples=9
+        )
+    with pytest.raises(InputError, match="no independent models"):
+        function_preserved(["disagreement"], REFERENCE, MODELS, [], resamples=9)
