@@ -24,6 +24,8 @@ Listener = Callable[[str, str, dict[str, Any]], None]
 #: Bytes that a training may need: ResNet-50 with its data set, optimizer and framework.
 WORKER_MEMORY = 3 * 2**30
 
+CONNECT_TIMEOUT = "10s"
+
 _TOPIC = "kdfunc"
 
 
@@ -98,10 +100,10 @@ class OnDask:
 
         self._client.subscribe_topic(_TOPIC, lambda event: listener(*event[1]))
         futures: dict[str, Any] = {}
-        for task in tasks:
+        for place, task in enumerate(tasks):
             needs = [futures[need] for need in task.needs if need in futures]
             futures[task.name] = self._client.submit(
-                _work_on_worker, work, task, needs, pure=False
+                _work_on_worker, work, task, needs, pure=False, priority=-place
             )
         names = {future.key: name for name, future in futures.items()}
         needs_of = {task.name: task.needs for task in tasks}
@@ -154,12 +156,12 @@ def open(
                     n_workers=workers,
                     threads_per_worker=1,
                     memory_limit=None,
-                    dashboard_address=None,
+                    dashboard_address=":0",
                     env={"DASK_LOGGING__DISTRIBUTED": "critical"},
                 )
             )
         try:
-            client = stack.enter_context(Client(scheduler, timeout="10s"))
+            client = stack.enter_context(Client(scheduler, timeout=CONNECT_TIMEOUT))
         except (OSError, ValueError) as error:
             raise InputError(
                 f"--scheduler: nothing answers at {scheduler} ({_reason(error)}); give "

@@ -9,14 +9,13 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 
-from kdfunc import analysis, datasets, engine, plan
+from kdfunc import __version__, analysis, datasets, engine, plan
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.progress import Progress, duration
 from kdfunc.records import RunDirectory, write_atomic, write_json
 
 PACKAGES = (
-    "kdfunc",
     "tensorflow",
     "tf_keras",
     "tensorflow-model-optimization",
@@ -114,7 +113,7 @@ def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> N
     """Adds this session to the account of how the directory was made."""
     path = directory.path / "provenance.json"
     sessions = json.loads(path.read_text()) if path.exists() else []
-    versions = {"python": platform.python_version()}
+    versions = {"kdfunc": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)

@@ -103,7 +103,7 @@ def prunable(model: keras.Model, level: float) -> keras.Model:
             kind = _PrunableDepthwise
         layer = kind.from_config(layer.get_config())
         once = tfmot.sparsity.keras.ConstantSparsity(
-            shares[layer.name], begin_step=0, end_step=0
+            shares[layer.name], begin_step=1, end_step=1
         )
         return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=once)
 

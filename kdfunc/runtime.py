@@ -77,6 +77,8 @@ def set_up(threads: int) -> None:
         with contextlib.suppress(RuntimeError):  # raised once the device is in use
             tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
+    # Dropout and its like then draw from generators that `training` can set.
+    keras.backend.experimental.enable_tf_random_generator()
 
 
 def derive_seed(seed: int, *names: object) -> int:

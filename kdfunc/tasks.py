@@ -153,7 +153,8 @@ def _quantize(task, place, folder, report) -> list[str]:
     content = quantization.convert(_base(place), task.settings["mode"])
     (folder / "model.tflite").write_bytes(content)
     images = _load_data(place).test_images.astype(np.float32) / 255
-    softmax = edge.predict(content, images, threads=place.threads)
+    with runtime.quiet_stderr():
+        softmax = edge.predict(content, images, threads=place.threads)
     return ["model.tflite", *_snapshot(place, folder, softmax)]
 
 

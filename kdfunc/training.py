@@ -9,7 +9,7 @@ import pandas as pd
 
 from kdfunc import models, records
 from kdfunc.errors import TrainingError
-from kdfunc.runtime import keras, tf
+from kdfunc.runtime import derive_seed, keras, tf
 
 #: Steps of one call into TensorFlow: few enough to be interrupted within seconds.
 CALL_STEPS = 16
@@ -79,6 +79,7 @@ def train(
     steps = _steps(model, images, targets, network.output_shape[1], batch_size)
     for epoch in range(len(history), epochs + 1):
         model.reset_metrics()
+        _seed_random_layers(network, order_seed, epoch)
         order = np.random.default_rng([order_seed, epoch]).permutation(len(images))
         for start in range(0, len(order), batch_size * CALL_STEPS):
             part = order[start : start + batch_size * CALL_STEPS]
@@ -147,6 +148,18 @@ def _steps(model, images, targets, classes: int, batch_size: int) -> Callable:
             model.train_step((_scaled(tf.gather(images, rows)), wanted))
 
     return steps
+
+
+def _seed_random_layers(network: keras.Model, order_seed: int, epoch: int) -> None:
+    """Makes what dropout and its like draw in an epoch follow from the epoch alone.
+
+    Keras 2 does not include their generators in checkpoints.
+    """
+    for number, layer in enumerate(network.submodules):
+        generator = getattr(layer, "_random_generator", None)
+        if generator is not None and generator._generator is not None:
+            seed = derive_seed(order_seed, epoch, number)
+            generator._generator.reset_from_seed(seed)
 
 
 class _Checkpoint:

@@ -1,0 +1,217 @@
+"""A `.tflite` file run by the interpreter at hand.
+
+Batches give the same bits as single images, with any number of threads, as long as
+XNNPACK runs the floating-point operators, which the interpreter of ai-edge-litert and
+TensorFlow sees to by itself: its kernels add up in one order whatever the batch.
+Integer operators are exact in any order. Where floating-point operators are left to
+the built-in kernels (interpreters built without XNNPACK), a product with one row is
+summed in another order than one with several, and the last digits of float32 and of
+dynamic-range models differ, by up to 3e-8 on LeNet; `batch_size=1` is then what
+makes predictions independent of how they were asked for.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from kdfunc.edge.reading import read
+from kdfunc.errors import InputError
+
+
+def interpreter_class() -> type:
+    """The first interpreter that is installed.
+
+    Raises:
+      InputError: none is.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        try:
+            from tflite_runtime.interpreter import Interpreter
+        except ImportError:
+            try:
+                from tensorflow.lite import Interpreter
+            except ImportError:
+                raise InputError(
+                    "there is nothing here that runs TFLite models; install one with "
+                    "pip install ai-edge-litert."
+                ) from None
+    return Interpreter
+
+
+def as_floats(images: np.ndarray) -> np.ndarray:
+    """Images as float32: uint8 is divided by 255, floats are taken as they are.
+
+    Raises:
+      InputError: another type.
+    """
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / 255
+    if images.dtype.kind == "f":
+        return images.astype(np.float32, copy=False)
+    raise InputError(
+        f"images are of type {images.dtype}; give uint8, which is divided by 255, or "
+        "floating point, which is taken as it is."
+    )
+
+
+def check_images(images: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+    """Checks that images are what a model takes.
+
+    Args:
+      images: any array.
+      shape: of one image; -1 where any size will do.
+      name: the model's, for the error.
+
+    Raises:
+      InputError: other shapes.
+    """
+    given = images.shape[1:]
+    if len(given) != len(shape) or any(
+        there not in (-1, here) for here, there in zip(given, shape, strict=True)
+    ):
+        wanted = ", ".join("any" if size < 0 else str(size) for size in shape)
+        raise InputError(
+            f"images have shape {list(images.shape)} and {name} takes [n, {wanted}]; "
+            "give images of that shape."
+        )
+
+
+class Model:
+    """A model of one input, images, and one output, which is ready to run.
+
+    Args:
+      model: content of a `.tflite` file, or its path.
+      threads: of the interpreter.
+
+    Raises:
+      InputError: here and in `predict`: no TFLite model, damaged, with several inputs
+        or outputs or types that are no images, or the interpreter cannot run it.
+    """
+
+    def __init__(self, model: bytes | str | os.PathLike, threads: int = 1):
+        self._name = read(model).name
+        kind = "model_content" if isinstance(model, bytes) else "model_path"
+        create = interpreter_class()
+        try:
+            self._interpreter = create(**{kind: model}, num_threads=threads)
+            sources = self._interpreter.get_input_details()
+            sinks = self._interpreter.get_output_details()
+        except (RuntimeError, ValueError) as error:
+            raise self._refusal(error) from error
+        if len(sources) != 1 or len(sinks) != 1:
+            raise InputError(
+                f"{self._name} has {len(sources)} inputs and {len(sinks)} outputs; "
+                "give a model with one of each."
+            )
+        self._source, self._sink = sources[0], sinks[0]
+        self._allocated = 0
+        self._one_by_one = False
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """The outputs for a batch of images.
+
+        Args:
+          images: `[n, ...]` uint8, which is divided by 255, or floating point. They are
+            quantized with the input's scale and zero point; a uint8 input that has
+            none takes uint8 images as they are.
+
+        Returns:
+          `[n, ...]` float32; integer outputs are dequantized.
+        """
+        signature = self._source.get("shape_signature", self._source["shape"])
+        check_images(images, tuple(signature[1:].tolist()), self._name)
+        batch = self._quantized(images)
+        if not self._one_by_one or len(batch) == 1:
+            try:
+                return self._run(batch)
+            except (RuntimeError, ValueError) as error:
+                if len(batch) == 1:
+                    raise self._refusal(error) from error
+        # Some files fix the size of the batch, as in the shape of a reshape.
+        self._one_by_one = True
+        return np.concatenate([self.predict(image[None]) for image in images])
+
+    def random_images(self, count: int) -> np.ndarray:
+        """Images for timing, `[count, ...]` uniform float32, or uint8 where needed."""
+        rng = np.random.default_rng(0)
+        shape = (count, *np.maximum(self._source["shape"][1:], 1))
+        if self._takes_bytes:
+            return rng.integers(256, size=shape, dtype=np.uint8)
+        return rng.random(shape, np.float32)
+
+    @property
+    def _takes_bytes(self) -> bool:
+        return self._source["dtype"] == np.uint8 and not self._source["quantization"][0]
+
+    def _quantized(self, images: np.ndarray) -> np.ndarray:
+        dtype, (scale, zero_point) = self._source["dtype"], self._source["quantization"]
+        if self._takes_bytes and images.dtype == np.uint8:
+            return images
+        images = as_floats(images)
+        if np.dtype(dtype).kind == "f":
+            return images.astype(dtype, copy=False)
+        if not scale:
+            raise InputError(
+                f"{self._name} takes {np.dtype(dtype).name} without a scale, which "
+                "is no image; give a model that takes floats, quantized integers or "
+                "uint8 (and uint8 images to the last)."
+            )
+        limits = np.iinfo(dtype)
+        codes = np.rint(images / scale) + zero_point
+        return codes.clip(limits.min, limits.max).astype(dtype)
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        if len(batch) != self._allocated:
+            self._allocated = 0
+            self._interpreter.resize_tensor_input(self._source["index"], batch.shape)
+            self._interpreter.allocate_tensors()
+            self._allocated = len(batch)
+        self._interpreter.set_tensor(self._source["index"], batch)
+        self._interpreter.invoke()
+        output = self._interpreter.get_tensor(self._sink["index"])
+        if output.shape[:1] != batch.shape[:1]:
+            raise ValueError(f"{len(batch)} images gave outputs {output.shape}")
+        scale, zero_point = self._sink["quantization"]
+        if scale and output.dtype.kind in "iu":
+            return (output.astype(np.float32) - zero_point) * np.float32(scale)
+        return output.astype(np.float32, copy=False)
+
+    def _refusal(self, error: Exception) -> InputError:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return InputError(
+            f"{self._name} cannot be run by the interpreter here ({lines[0]}); it may "
+            "be damaged, or need another version or custom operators."
+        )
+
+
+def predict(
+    model: bytes | str | os.PathLike,
+    images: np.ndarray,
+    batch_size: int = 100,
+    threads: int = 1,
+) -> np.ndarray:
+    """The model's outputs for many images, a batch at a time, in this process.
+
+    Args:
+      model: content of a `.tflite` file, or its path.
+      images: `[n, ...]`, as `Model.predict` takes them; may be memory-mapped.
+      batch_size: images an invocation.
+      threads: threads of the interpreter.
+
+    Returns:
+      `[n, classes]` float32, equal to predicting the images one at a time.
+
+    Raises:
+      InputError: no such file, no TFLite model, or one that cannot be run on them.
+    """
+    loaded = Model(model, threads)
+    outputs = [
+        loaded.predict(images[start : start + batch_size])
+        for start in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(outputs)
+
+

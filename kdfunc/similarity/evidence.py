@@ -1,0 +1,226 @@
+"""The models of one run by group, and their distances to the base model.
+
+The yardstick is the **function preserved**: 100 % is the base model's own function, 0 %
+is as far from it, in mean Jensen-Shannon divergence over the test examples, as the
+independent models are on average. Intervals are bootstrap intervals over test examples
+and training seeds, those of the independent models included; one bootstrap serves them
+all, so differences between groups are paired.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.errors import InputError
+from kdfunc.similarity.bootstrap import Estimate, bootstrap, bootstrap_seeds
+
+MEASURE = "jensen_shannon"
+
+#: The controls and what their models are.
+CONTROLS = {
+    "independent-optimizer": "independent, with the students' optimizer",
+    "same-start": "the base model's initial weights, students' optimizer, no teacher",
+    "same-start-base-optimizer": "the base model's initial weights and optimizer",
+    "no-knowledge": "students of fixed random soft targets",
+    "other-targets": "students of the other preset's soft targets",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The final softmax outputs of one run's models, `[examples, classes]` each.
+
+    What was not trained is left empty; a claim that needs it stays undecided.
+
+    Attributes:
+      base: The base model's.
+      labels: `[examples]` true classes.
+      independents: Of models trained like the base model from other initial weights.
+      controls: By a name in `CONTROLS`, one a seed. The two with soft targets are
+        distilled at the alpha that leans most on the teacher.
+      students: By alpha, one a seed.
+      leans_on_teacher: Whether a larger alpha leans on the teacher, not on the labels.
+      soft_targets: What the students' teacher gives, "probabilities" or "logits".
+      quantized: By mode.
+      pruned: By level, the share of weights that are zero.
+      resamples: Number of bootstrap resamples.
+      seed: Seed of the resampling.
+
+    Raises:
+      InputError: No such control or soft targets; arrays that are no softmax outputs
+        for the same examples are refused when they are first compared.
+    """
+
+    base: np.ndarray
+    labels: np.ndarray
+    leans_on_teacher: bool
+    soft_targets: Literal["probabilities", "logits"]
+    independents: Sequence[np.ndarray] = ()
+    controls: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
+    students: Mapping[float, Sequence[np.ndarray]] = field(default_factory=dict)
+    quantized: Mapping[str, np.ndarray] = field(default_factory=dict)
+    pruned: Mapping[float, np.ndarray] = field(default_factory=dict)
+    resamples: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in self.controls:
+            if name not in CONTROLS:
+                raise InputError(
+                    f"no control {name!r}; allowed: {', '.join(CONTROLS)}."
+                )
+        if self.soft_targets not in ("probabilities", "logits"):
+            raise InputError(
+                f"soft_targets is {self.soft_targets!r}; "
+                "allowed: probabilities, logits."
+            )
+
+    @property
+    def alphas(self) -> list[str]:
+        """Names of the students' groups, the one leaning most on the teacher last."""
+        trained = [alpha for alpha, models in self.students.items() if len(models)]
+        ordered = sorted(trained, reverse=not self.leans_on_teacher)
+        return [f"alpha {alpha:g}" for alpha in ordered]
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """Pruning levels by the names of their groups, the lowest first."""
+        return {f"pruned {100 * level:g} %": level for level in sorted(self.pruned)}
+
+    @cached_property
+    def groups(self) -> dict[str, list[np.ndarray]]:
+        """The models by group: those of one group differ by their training's seed."""
+        groups = {"independent": self.independents, **self.controls}
+        groups |= {
+            f"alpha {alpha:g}": models for alpha, models in self.students.items()
+        }
+        groups |= {mode: [model] for mode, model in self.quantized.items()}
+        groups |= {name: [self.pruned[level]] for name, level in self.levels.items()}
+        return {name: list(models) for name, models in groups.items() if len(models)}
+
+    @cached_property
+    def _members(self) -> dict[str, list[int]]:
+        """Indices of each group's models."""
+        ends = np.cumsum([0, *map(len, self.groups.values())])
+        members = [list(range(start, end)) for start, end in pairwise(ends)]
+        return dict(zip(self.groups, members, strict=True))
+
+    @cached_property
+    def _distances(self) -> Estimate:
+        """Distances to the base model `[models]`."""
+        models = [model for group in self.groups.values() for model in group]
+        return bootstrap(
+            [MEASURE],
+            self.base,
+            models,
+            self.labels,
+            resamples=self.resamples,
+            seed=self.seed,
+        )[MEASURE]
+
+    @cached_property
+    def _means(self) -> Estimate:
+        """Mean distances to the base model `[groups]`."""
+        return bootstrap_seeds(self._distances, self._members.values(), seed=self.seed)
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether there are independent models, at a distance that can be 0 %."""
+        return "independent" in self.groups and self.distance("independent").value > 0
+
+    def distance(self, group: str) -> Estimate:
+        """Mean distance of a group's models to the base model, in bits."""
+        index = list(self.groups).index(group)
+        return self._means.derive(lambda means: means[..., index])
+
+    def preserved(self, group: str) -> Estimate:
+        """Mean function preserved by a group's models, in percent."""
+        return self.gain(group, "independent")
+
+    def gain(self, group: str, other: str) -> Estimate:
+        """How much more function one group preserves than another, in points."""
+        names = list(self.groups)
+        first, second, unit = map(names.index, (group, other, "independent"))
+        return self._means.derive(
+            lambda means: (
+                100 * (means[..., second] - means[..., first]) / means[..., unit]
+            )
+        )
+
+    def each_preserved(self, group: str) -> np.ndarray:
+        """Function preserved by each of a group's models, in percent."""
+        distances = self._distances.value[self._members[group]]
+        return 100 * (1 - distances / self.distance("independent").value)
+
+    def accuracy_deviation(self, group: str) -> float:
+        """Mean relative deviation from the base model's accuracy, in percent."""
+        base, *others = (
+            np.mean(np.argmax(model, axis=1) == self.labels)
+            for model in (self.base, *self.groups[group])
+        )
+        return float(100 * (np.mean(others) - base) / base)
+
+
+def ladder(evidence: Evidence) -> pd.DataFrame:
+    """What each ingredient of distillation adds to the function preserved.
+
+    From independent models, one ingredient after the other: the students' optimizer,
+    the base model's initial weights, the teacher's probabilities, its logits. Beside
+    them, `side` rungs: initial weights alone, and a teacher of no knowledge. Rungs
+    whose models are not there are left out; without independent models all are.
+
+    Args:
+      evidence: The models.
+
+    Returns:
+      A row a rung: `rung`, the `group` of its models and how many (`models`), `side`;
+      `distance` to the base model in bits, function `preserved` in percent, and `step`,
+      what is preserved more than `over`, another rung's group, in points; each with its
+      ends `_low` and `_high`. The first rung has no step.
+    """
+    students = evidence.alphas[-1] if evidence.alphas else None
+    taught = dict.fromkeys(("probabilities", "logits"), "other-targets")
+    taught[evidence.soft_targets] = students
+    rungs = [
+        ("independent", "Independent", None),
+        ("independent-optimizer", "+ optimizer", None),
+        ("same-start", "+ initial weights", None),
+        (taught["probabilities"], "+ teacher's probabilities", None),
+        (taught["logits"], "+ teacher's logits", None),
+        ("same-start-base-optimizer", "Initial weights alone", "independent"),
+        ("no-knowledge", "Teacher of no knowledge", "same-start"),
+    ]
+    rows = []
+    last = None
+    for group, rung, beside in rungs:
+        if group not in evidence.groups or not evidence.has_scale:
+            continue
+        over = beside or last
+        estimates = {
+            "distance": evidence.distance(group),
+            "preserved": evidence.preserved(group),
+        }
+        if over in evidence.groups:
+            estimates["step"] = evidence.gain(group, over)
+        row = {
+            "rung": rung,
+            "group": group,
+            "side": beside is not None,
+            "models": len(evidence.groups[group]),
+            "over": over,
+        }
+        for name, estimate in estimates.items():
+            row |= {
+                name: float(estimate.value),
+                f"{name}_low": float(estimate.low),
+                f"{name}_high": float(estimate.high),
+            }
+        rows.append(row)
+        if not beside:
+            last = group
+    return pd.DataFrame(rows)

@@ -1,0 +1,332 @@
+"""Tests for a handful of trained models, which tell what they cannot show.
+
+Bootstrap intervals speak of the test examples; these tests speak of training again. A
+design has three seeds or so, so p values are exact, and next to each stands the
+smallest one that the sample sizes can reach at all.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from kdfunc.errors import InputError
+from kdfunc.similarity.bootstrap import Estimate
+
+LEVEL = 0.05  # of every test
+PERMUTATIONS = 10_000  # all of them where there are no more, else as many at random
+
+
+def _sample(values: Sequence[float], name: str) -> np.ndarray:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or not sample.size or not np.isfinite(sample).all():
+        raise InputError(
+            f"{name} is {values!r}; give at least one finite number, in one dimension."
+        )
+    return sample
+
+
+def _significance(p: float, smallest_p: float, sizes: Sequence[int]) -> str:
+    if smallest_p >= LEVEL:
+        against = " against ".join(map(str, sizes))
+        return f"cannot reach significance with {against} (smallest p {smallest_p:.2g})"
+    return "significant" if p < LEVEL else "not significant"
+
+
+def cliffs_delta(x: Sequence[float], y: Sequence[float]) -> float:
+    """How often numbers of one sample exceed those of another.
+
+    `P(x > y) - P(x < y)` over all pairs: 1 where every x exceeds every y, 0 where
+    neither sample tends to be larger, -1 where every y exceeds every x.
+
+    Args:
+      x: `[n]` numbers.
+      y: `[m]` numbers.
+
+    Raises:
+      InputError: A sample is empty, or holds NaN or infinity.
+
+    Source: Cliff 1993.
+    """
+    return float(np.sign(_sample(x, "x")[:, None] - _sample(y, "y")).mean())
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """P values corrected for a family of tests, by Holm's step-down method.
+
+    Args:
+      p_values: `[tests]`.
+
+    Returns:
+      `[tests]` adjusted p values, at most 1: those below a level are significant with
+      a probability of any false finding of at most that level.
+
+    Source: Holm 1979.
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    tests = len(p_values)
+    order = np.argsort(p_values)
+    stepped = np.maximum.accumulate((tests - np.arange(tests)) * p_values[order])
+    adjusted = np.empty(tests)
+    adjusted[order] = stepped.clip(max=1)
+    return adjusted
+
+
+def smallest_p(*sizes: int) -> float:
+    """Smallest two-sided p value of a rank test on samples of these sizes.
+
+    Of all ways to deal the ranks to the samples, two are the most extreme: 2 / C(n + m,
+    n) for two samples, 2 / (n + m + ...)! * n! * m! * ... for more.
+    """
+    return min(1.0, 2 / _ways(sizes))
+
+
+@dataclass(frozen=True)
+class UTest:
+    """A two-sided Mann-Whitney U test of a sample against a control.
+
+    Attributes:
+      control: Name of the control.
+      sizes: Numbers in the sample and in the control.
+      u: Pairs in which the sample exceeds the control; a tie counts half.
+      delta: Cliff's delta in [-1, 1], above 0 where the sample tends to be larger.
+      p: P value of this test alone.
+      adjusted_p: P value after Holm's correction over the family of tests.
+      smallest_p: Smallest adjusted p value that the sizes in the family can reach.
+    """
+
+    control: str
+    sizes: tuple[int, int]
+    u: float
+    delta: float
+    p: float
+    adjusted_p: float
+    smallest_p: float
+
+    @property
+    def significance(self) -> str:
+        """Significant, not significant, or why these sizes cannot tell."""
+        return _significance(self.adjusted_p, self.smallest_p, self.sizes)
+
+    def __str__(self) -> str:
+        return (
+            f"Against {self.control}: Cliff's delta {self.delta:+.2f}, "
+            f"p = {self.p:.2g}, after Holm's correction {self.adjusted_p:.2g}: "
+            f"{self.significance}."
+        )
+
+
+def mann_whitney(
+    sample: Sequence[float], controls: Mapping[str, Sequence[float]]
+) -> list[UTest]:
+    """Tests a sample against each control; the controls are one family of tests.
+
+    P values are exact for small samples: by the distribution of U, or with ties by
+    every way of dealing the numbers to the two samples.
+
+    Args:
+      sample: `[n]` numbers, one a trained model.
+      controls: `[m]` of them by the control's name.
+
+    Returns:
+      The tests, in the order of the controls.
+
+    Raises:
+      InputError: A sample is empty, or holds NaN or infinity.
+
+    Source: Mann and Whitney 1947; `scipy.stats.mannwhitneyu`.
+    """
+    sample = _sample(sample, "sample")
+    controls = {name: _sample(values, name) for name, values in controls.items()}
+    results = []
+    for control in controls.values():
+        result = mannwhitneyu(sample, control)
+        both = np.concatenate([sample, control])
+        if len(np.unique(both)) < len(both):
+            # Tied: scipy takes the normal distribution, which errs in small samples.
+            result = result._replace(pvalue=_permutation_p([sample, control]))
+        results.append(result)
+    sizes = [(len(sample), len(control)) for control in controls.values()]
+    # Adjusted p values grow with every p value of the family, so the adjusted smallest
+    # ones are the smallest adjusted ones.
+    return [
+        UTest(
+            name,
+            size,
+            float(result.statistic),
+            cliffs_delta(sample, controls[name]),
+            float(result.pvalue),
+            float(adjusted),
+            float(smallest),
+        )
+        for name, size, result, adjusted, smallest in zip(
+            controls,
+            sizes,
+            results,
+            holm([result.pvalue for result in results]),
+            holm([smallest_p(*size) for size in sizes]),
+            strict=True,
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A two-sided Jonckheere-Terpstra test for a trend over ordered groups.
+
+    Attributes:
+      sizes: Numbers in each group.
+      statistic: Pairs from two groups that are in the groups' order; a tie counts half.
+      strength: Somers' d in [-1, 1]: 1 where every later group exceeds every earlier
+        one, -1 where it is the other way round.
+      p: P value.
+      smallest_p: Smallest p value that the sizes can reach.
+    """
+
+    sizes: tuple[int, ...]
+    statistic: float
+    strength: float
+    p: float
+    smallest_p: float
+
+    @property
+    def significance(self) -> str:
+        """Significant, not significant, or why these sizes cannot tell."""
+        return _significance(self.p, self.smallest_p, self.sizes)
+
+    def __str__(self) -> str:
+        return (
+            f"Trend over {len(self.sizes)} groups: Somers' d {self.strength:+.2f}, "
+            f"p = {self.p:.2g}: {self.significance}."
+        )
+
+
+def jonckheere_terpstra(groups: Sequence[Sequence[float]]) -> Trend:
+    """Tests whether numbers rise or fall over ordered groups.
+
+    The test for a design of three alphas with three seeds: it uses the order of the
+    alphas and no line through them, needs no distribution, and enumerates all 9! / 3!^3
+    = 1680 ways of dealing nine models to three alphas, so it can reach p = 0.0012 where
+    two alphas with three seeds each stop at 0.1. Where the seeds matter (one data order
+    serves every alpha) it is on the safe side: a seed's part cancels in the statistic
+    and stays in the permutations. Above 10,000 ways it draws as many at random.
+
+    Args:
+      groups: Two or more groups in order, each `[n]` numbers.
+
+    Raises:
+      InputError: There are fewer than two groups, or one is empty or holds NaN or
+        infinity.
+
+    Source: Terpstra 1952, Jonckheere 1954.
+    """
+    if len(groups) < 2:
+        raise InputError(f"there are {len(groups)} groups; give at least two.")
+    groups = [_sample(group, f"group {i}") for i, group in enumerate(groups)]
+    values = np.concatenate(groups)
+    sizes = tuple(map(len, groups))
+    excess = _concordance(values, np.repeat(np.arange(len(sizes)), sizes)[None])[0]
+    pairs = sum(n * m for n, m in combinations(sizes, 2))
+    return Trend(
+        sizes,
+        float(excess + pairs) / 2,
+        float(excess / pairs),
+        _permutation_p(groups),
+        smallest_p(*sizes),
+    )
+
+
+def _concordance(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Pairs of values in the order of their groups minus pairs against it.
+
+    Args:
+      values: `[n]`.
+      groups: `[arrangements, n]` indices of groups.
+    """
+    a, b = np.triu_indices(len(values), k=1)
+    return np.sign(groups[:, b] - groups[:, a]) @ np.sign(values[b] - values[a])
+
+
+def _permutation_p(groups: Sequence[np.ndarray]) -> float:
+    """Two-sided p value of the concordance over ways of dealing values to groups."""
+    values = np.concatenate(groups)
+    sizes = [len(group) for group in groups]
+    observed = np.repeat(np.arange(len(sizes)), sizes)
+    if _ways(sizes) <= PERMUTATIONS:
+        dealt = np.array(list(_arrangements(sizes)))
+    else:
+        drawn = np.tile(observed, (PERMUTATIONS, 1))
+        drawn[1:] = np.random.default_rng(0).permuted(drawn[1:], axis=1)
+        dealt = drawn
+    excess = _concordance(values, dealt)
+    here = _concordance(values, observed[None])
+    return float(min(1, 2 * min(np.mean(excess >= here), np.mean(excess <= here))))
+
+
+def _ways(sizes: Sequence[int]) -> int:
+    return math.factorial(sum(sizes)) // math.prod(map(math.factorial, sizes))
+
+
+def _arrangements(counts: Sequence[int]) -> Iterator[list[int]]:
+    """All distinct orders of counts[0] zeros, counts[1] ones and so on."""
+    if not any(counts):
+        yield []
+    for group, count in enumerate(counts):
+        if count:
+            fewer = [*counts[:group], count - 1, *counts[group + 1 :]]
+            yield from ([group, *rest] for rest in _arrangements(fewer))
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether a difference is shown to be too small to matter.
+
+    Attributes:
+      value: The difference.
+      low: Lower end of its 90 % interval, 1 - 2 * level.
+      high: Upper end.
+      margin: The largest difference that does not matter.
+    """
+
+    value: float
+    low: float
+    high: float
+    margin: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the interval lies within the margin on both sides of 0."""
+        return -self.margin < self.low and self.high < self.margin
+
+    def __str__(self) -> str:
+        return (
+            f"The difference of {self.value:+.2g} [{self.low:+.2g}, {self.high:+.2g}] "
+            f"is {'' if self.holds else 'not shown to be '}within {self.margin:g}."
+        )
+
+
+def equivalence(difference: Estimate, margin: float) -> Equivalence:
+    """Two one-sided tests at level 0.05, on bootstrap replicates.
+
+    Both reject, and the difference is too small to matter, where the 90 % interval lies
+    within the margin. To show several differences at once, all have to hold, which
+    needs no correction.
+
+    Args:
+      difference: Of one number, as `estimate.derive(lambda x: x[..., 0] - x[..., 1])`.
+      margin: The largest difference that does not matter, in its unit.
+
+    Raises:
+      InputError: The margin is not above 0.
+
+    Source: Schuirmann 1987.
+    """
+    if not margin > 0:
+        raise InputError(f"margin is {margin}; give a number above 0.")
+    narrow = replace(difference, confidence=1 - 2 * LEVEL)
+    return Equivalence(
+        float(narrow.value), float(narrow.low), float(narrow.high), margin
+    )

@@ -1,0 +1,142 @@
+import logging
+import time
+
+import numpy as np
+import pytest
+
+from kdfunc import datasets
+from kdfunc.errors import InputError
+
+
+def test_digits_are_all_of_scikit_learns_images(digits):
+    from sklearn.datasets import load_digits
+
+    assert digits.train_images.shape == (1297, 28, 28, 1)
+    assert digits.test_images.shape == (500, 28, 28, 1)
+    images = np.concatenate([digits.train_images, digits.test_images])
+    labels = np.concatenate([digits.train_labels, digits.test_labels])
+    assert (images.dtype, images.max()) == (np.uint8, 255)
+    small = np.rint(images[:, 2:-2:3, 2:-2:3, 0].astype(float) * 16 / 255)
+    original = load_digits()
+    ours = {(label, *image.ravel()) for label, image in zip(labels, small, strict=True)}
+    theirs = zip(original.target, original.images, strict=True)
+    assert ours == {(label, *image.ravel()) for label, image in theirs}
+
+
+def test_the_split_of_digits_is_stratified_and_fixed(digits):
+    shares = np.bincount(digits.test_labels) / 500
+    whole = np.bincount(np.concatenate([digits.train_labels, digits.test_labels]))
+    np.testing.assert_allclose(shares, whole / 1797, atol=0.002)
+    again = datasets.load("digits")
+    np.testing.assert_array_equal(again.test_images, digits.test_images)
+    assert list(digits.test_labels[:5]) == list(again.test_labels[:5])
+
+
+@pytest.fixture(scope="module")
+def tfds_dir(tmp_path_factory):
+    """Data sets of our own, prepared as TFDS prepares any other."""
+    import tensorflow_datasets as tfds
+
+    class TinyImages(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        SHAPE = (6, 5, 3)
+        SPLITS = ("train", "test")
+
+        def _info(self):
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(
+                    {
+                        "image": tfds.features.Image(shape=self.SHAPE),
+                        "label": tfds.features.ClassLabel(names=["cat", "dog", "eel"]),
+                    }
+                ),
+            )
+
+        def _split_generators(self, dl_manager):
+            return {split: self._generate_examples(split) for split in self.SPLITS}
+
+        def _generate_examples(self, split):
+            for i in range(12 if split == "train" else 5):
+                yield i, {"image": np.full((6, 5, 3), i, np.uint8), "label": i % 3}
+
+    class UnsizedImages(TinyImages):
+        VERSION = tfds.core.Version("1.0.0")
+        SHAPE = (None, None, 3)
+
+    class TrainOnlyImages(TinyImages):
+        VERSION = tfds.core.Version("1.0.0")
+        SPLITS = ("train",)
+
+    folder = tmp_path_factory.mktemp("tfds")
+    for builder in (TinyImages, TrainOnlyImages):
+        builder(data_dir=folder).download_and_prepare()
+    UnsizedImages(data_dir=folder)
+    return str(folder)
+
+
+def test_a_tfds_data_set_is_described_without_reading_it(tfds_dir):
+    about = datasets.describe("tiny_images", tfds_dir)
+    assert about == datasets.Description((6, 5, 3), ("cat", "dog", "eel"))
+
+
+def check(data):
+    assert data.class_names == ("cat", "dog", "eel")
+    assert data.train_images.shape == (12, 6, 5, 3)
+    values = data.train_images[:, 0, 0, 0]
+    np.testing.assert_array_equal(data.train_labels, values % 3)
+    assert sorted(values) == list(range(12))
+    assert len(data.test_labels) == 5
+
+
+def test_a_split_is_decoded_once_and_memory_mapped_from_then_on(tfds_dir, monkeypatch):
+    check(datasets.load("tiny_images", tfds_dir))
+    monkeypatch.setattr(datasets, "_decode", None)
+    again = datasets.load("tiny_images", tfds_dir)
+    check(again)
+    assert isinstance(again.train_images, np.memmap)
+
+
+def test_a_damaged_cache_is_made_again(tfds_dir):
+    datasets.load("tiny_images", tfds_dir)
+    (path,) = datasets.pathlib.Path(tfds_dir).rglob("train_images.npy")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    check(datasets.load("tiny_images", tfds_dir))
+
+
+def test_a_name_that_tfds_does_not_know_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--dataset: got 'mnits'; allowed: digits, or"):
+        datasets.describe("mnits", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("unsized_images", r"has images of \(None, None, 3\)"),
+        ("train_only_images", "has the splits train"),
+        ("imdb_reviews", "has no images"),
+    ],
+)
+def test_what_is_no_image_classification_is_refused(tfds_dir, monkeypatch, name, told):
+    monkeypatch.setattr(datasets, "_online", lambda: True)
+    with pytest.raises(InputError, match=f"{name} {told}"):
+        datasets.describe(name, tfds_dir)
+
+
+def test_without_a_network_it_is_said_at_once_what_to_do(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(datasets, "NETWORK_PROBE", "https://nowhere.invalid")
+    begin = time.monotonic()
+    with pytest.raises(InputError, match="no network .* --data_dir .* --dataset=dig"):
+        datasets.describe("kmnist", str(tmp_path))
+    assert time.monotonic() - begin < 5  # what is promised to the user
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch):
+    def hang(*_, **__):
+        time.sleep(60)
+
+    monkeypatch.setattr(datasets.urllib.request, "urlopen", hang)
+    assert datasets._online(timeout=0.1) is False

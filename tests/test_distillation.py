@@ -1,0 +1,169 @@
+"""The loss and its gradient against numpy, written out from the equations alone."""
+
+import numpy as np
+import pytest
+
+from kdfunc.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+EPSILON = 1e-7
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def softmax_gradient(p, upstream):
+    """Gradient with respect to z of a loss whose gradient to p = softmax(z) is given."""
+    return p * (upstream - (upstream * p).sum(axis=1, keepdims=True))
+
+
+def loss_and_gradient(y, z_t, z_s, label_weight, temperature, soften_logits):
+    """Mean loss of a batch and its gradient with respect to the student's logits."""
+    p_t, p_s = softmax(z_t), softmax(z_s)
+    cross_entropy = -(y * np.log(p_s)).sum(axis=1)
+    soft_t = softmax((z_t if soften_logits else p_t) / temperature)
+    soft_s = softmax((z_s if soften_logits else p_s) / temperature)
+    t, s = np.clip(soft_t, EPSILON, 1), np.clip(soft_s, EPSILON, 1)
+    kl = (t * np.log(t / s)).sum(axis=1)
+
+    inside = (soft_s > EPSILON) & (soft_s < 1)
+    to_soft = softmax_gradient(soft_s, np.where(inside, -t / s, 0)) / temperature
+    to_logits = to_soft if soften_logits else softmax_gradient(p_s, to_soft)
+    soft_weight = (1 - label_weight) * temperature**2
+    loss = label_weight * cross_entropy + soft_weight * kl
+    gradient = label_weight * (p_s - y) + soft_weight * to_logits
+    return loss.mean(), gradient / len(y)
+
+
+def distiller(network, teacher=None, optimizer="sgd", **settings):
+    from kdfunc.distillation import Distiller
+
+    distiller = Distiller(network, teacher)
+    distiller.compile(optimizer, **settings)
+    return distiller
+
+
+def linear(inputs=6, classes=4, seed=0):
+    """A network whose weights' gradient shows the gradient of the logits."""
+    from kdfunc.runtime import keras
+
+    keras.utils.set_random_seed(seed)
+    x = keras.Input((inputs,))
+    logits = keras.layers.Dense(classes, name="logits")(x)
+    return keras.Model(x, keras.layers.Activation("softmax")(logits))
+
+
+@pytest.mark.parametrize("convention", ["labels", "teacher"])
+@pytest.mark.parametrize("soft_targets", ["probabilities", "logits"])
+@pytest.mark.parametrize("scale", [1.0, 60.0])  # 60 brings the clipping into play
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 1.0])
+def test_a_step_follows_the_equation(rng, convention, soft_targets, scale, alpha):
+    from kdfunc.runtime import keras, tf
+
+    x = rng.normal(size=(8, 6)).astype(np.float32)
+    labels = np.eye(4, dtype=np.float32)[rng.integers(4, size=8)]
+    student, teacher = linear(seed=1), linear(seed=2)
+    for network in (student, teacher):
+        network.set_weights([w * scale for w in network.get_weights()])
+    kernel, bias = (w.astype(float) for w in student.get_weights())
+    z_t = x @ teacher.get_weights()[0].astype(float)
+    loss, gradient = loss_and_gradient(
+        labels,
+        z_t,
+        x @ kernel + bias,
+        label_weight=alpha if convention == "labels" else 1 - alpha,
+        temperature=3.0,
+        soften_logits=soft_targets == "logits",
+    )
+    model = distiller(
+        student,
+        teacher,
+        keras.optimizers.SGD(1.0),
+        alpha=alpha,
+        temperature=3.0,
+        alpha_convention=convention,
+        soft_targets=soft_targets,
+    )
+    logs = model.train_step((tf.constant(x), tf.constant(labels)))
+    assert float(logs["loss"]) == pytest.approx(loss, rel=1e-4, abs=1e-6)
+    new_kernel, new_bias = student.get_weights()
+    np.testing.assert_allclose(kernel - new_kernel, x.T @ gradient, atol=2e-4)
+    np.testing.assert_allclose(bias - new_bias, gradient.sum(axis=0), atol=2e-4)
+
+
+def test_temperature_1_on_equal_logits_has_no_distillation_loss(rng):
+    from kdfunc.runtime import tf
+
+    z = tf.constant(rng.normal(size=(5, 4)).astype(np.float32))
+    model = distiller(linear(), temperature=1.0, soft_targets="logits")
+    _, distillation_loss = model.losses_of(tf.one_hot([0, 1, 2, 3, 0], 4), z, z)
+    assert float(distillation_loss) == 0
+
+
+def test_published_soft_targets_are_close_to_uniform():
+    """Softmax of probabilities / 3: at most e^(1/3) apart, whatever the teacher."""
+    certain = softmax(np.array([[50.0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]))
+    softened = softmax(certain / 3)
+    assert softened.max() / softened.min() == pytest.approx(np.exp(1 / 3))
+
+
+def test_fit_trains_the_student_and_leaves_the_teacher(digits):
+    from kdfunc import models
+    from kdfunc.runtime import keras
+
+    images = digits.train_images[:256].astype(np.float32) / 255
+    labels = keras.utils.to_categorical(digits.train_labels[:256], 10)
+    teacher = models.build("lenet", (28, 28, 1), 10, seed=1)
+    student = models.build("lenet", (28, 28, 1), 10, seed=2)
+    before = teacher.get_weights()
+    model = distiller(student, teacher, "adamax", metrics=["accuracy"], alpha=0.5)
+    history = model.fit(images, labels, batch_size=64, epochs=4, verbose=0).history
+    assert set(history) == {"loss", "student_loss", "distillation_loss", "accuracy"}
+    assert history["student_loss"][-1] < 0.8 * history["student_loss"][0]
+    for old, new in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert len(model.trainable_variables) == len(student.trainable_variables)
+    scores = model.evaluate(images, labels, verbose=0, return_dict=True)
+    predicted = student.predict(images, verbose=0).argmax(axis=1)
+    accuracy = np.mean(predicted == digits.train_labels[:256])
+    assert scores["accuracy"] == pytest.approx(accuracy)
+
+
+def test_known_logits_do_the_same_as_the_teacher_itself(rng):
+    from kdfunc import models
+    from kdfunc.runtime import keras, tf
+
+    x = tf.constant(rng.normal(size=(8, 6)), tf.float32)
+    labels = tf.one_hot(rng.integers(4, size=8), 4)
+    teacher = linear(seed=5)
+    logits = keras.Model(teacher.inputs, models.logits_of(teacher))(x)
+    weights = []
+    for with_teacher in (True, False):
+        student = linear(seed=1)
+        model = distiller(student, teacher if with_teacher else None)
+        known = {"labels": labels, "teacher_logits": logits}
+        model.train_step((x, labels if with_teacher else known))
+        weights.append(student.get_weights())
+    np.testing.assert_array_equal(weights[0][0], weights[1][0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"alpha": 1.5}, "alpha: got 1.5"),
+        ({"temperature": 0}, "temperature: got 0"),
+        ({"soft_targets": "scores"}, "allowed: probabilities, logits"),
+        ({"alpha_convention": "both"}, "allowed: labels, teacher"),
+    ],
+)
+def test_settings_that_are_not_allowed_are_refused(settings, told):
+    with pytest.raises(InputError, match=told):
+        distiller(linear(), **settings)
+
+
+def test_a_teacher_of_other_classes_is_refused():
+    with pytest.raises(InputError, match="teacher: outputs are"):
+        distiller(linear(classes=4), linear(classes=5))

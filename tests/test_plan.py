@@ -1,0 +1,51 @@
+import pytest
+
+from kdfunc import plan
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+
+
+def test_the_papers_models_are_all_there():
+    tasks = plan.make(ExperimentConfig())
+    families = [task.family for task in tasks if task.family]
+    counts = {family: families.count(family) for family in families}
+    assert counts == {
+        "base": 1,
+        "independent": 2,
+        "student": 9,
+        "quantized": 2,
+        "pruned": 5,
+    }
+
+
+def test_names_are_unique_and_needs_come_first():
+    tasks = plan.make(ExperimentConfig(alphas=(0, 0.25, 1), pruning_levels=(0.125,)))
+    seen = set()
+    for task in tasks:
+        assert task.name not in seen
+        assert set(task.needs) <= seen
+        seen.add(task.name)
+
+
+def test_students_of_one_seed_share_their_data_order_and_nothing_else_does():
+    orders = {}
+    for task in plan.make(ExperimentConfig()):
+        if task.kind == "train":
+            orders.setdefault(task.settings["order"], []).append(task.name)
+    assert orders.pop("seed2") == [f"student-alpha{a}-seed2" for a in (0.1, 0.5, 0.9)]
+    assert len(orders.pop("seed24")) == len(orders.pop("seed42")) == 3
+    assert all(len(names) == 1 for names in orders.values())
+
+
+def test_a_stage_brings_what_it_needs():
+    chosen = plan.select(plan.make(ExperimentConfig(alphas=(0.5,))), ["prune"])
+    assert [task.name for task in chosen] == [
+        "data",
+        "base",
+        *(f"pruned-{level}" for level in (10, 30, 50, 70, 90)),
+    ]
+
+
+def test_unknown_stage_is_refused():
+    with pytest.raises(InputError, match="--stages: got 'tain'; allowed: train, "):
+        plan.check_stages(["tain"])

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
+
+from kdfunc.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+# Few different values, so that ties are the rule.
+ARRAYS = st.lists(
+    st_np.arrays(
+        np.float32,
+        st_np.array_shapes(max_dims=3, max_side=5),
+        elements=st.sampled_from([-2.0, -1.0, 0.5, 1.0, 2.0]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+LEVELS = st.lists(st.floats(0, 0.999), min_size=1, max_size=4)
+
+
+def l1_global(arrays, levels):
+    from kdfunc.pruning import l1_global
+
+    return list(l1_global(arrays, levels))
+
+
+@given(arrays=ARRAYS, levels=LEVELS)
+def test_exactly_the_smallest_entries_become_zero(arrays, levels):
+    flat = np.concatenate([array.ravel() for array in arrays])
+    for level, pruned in zip(levels, l1_global(arrays, levels), strict=True):
+        new = np.concatenate([array.ravel() for array in pruned])
+        zeros = new == 0
+        assert zeros.sum() == round(level * flat.size)
+        np.testing.assert_array_equal(new[~zeros], flat[~zeros])
+        if zeros.any() and not zeros.all():
+            assert np.abs(flat[zeros]).max() <= np.abs(flat[~zeros]).min()
+        assert [a.shape for a in pruned] == [a.shape for a in arrays]
+        assert all(array.dtype == np.float32 for array in pruned)
+
+
+def test_of_ties_the_first_go():
+    (pruned,) = l1_global([np.array([1.0, -1, 2]), np.array([[1.0], [-1]])], [0.6])
+    np.testing.assert_array_equal(pruned[0], [0, 0, 2])
+    np.testing.assert_array_equal(pruned[1], [[0], [-1]])
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.0, float("nan")])
+def test_a_level_that_is_not_allowed_is_refused(level):
+    with pytest.raises(InputError, match="from 0 to below 1"):
+        l1_global([np.ones(3)], [level])
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    from kdfunc import models
+
+    return models.build("lenet", (28, 28, 1), 10, seed=0)
+
+
+@pytest.fixture(scope="module")
+def depthwise():
+    """A small network with a depthwise convolution and batch norm, as MobileNet's."""
+    from kdfunc import models
+    from kdfunc.runtime import keras
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((28, 28, 1), name="image")
+    x = keras.layers.Conv2D(8, 3, strides=2)(image)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.DepthwiseConv2D(3)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return models._with_softmax(image, keras.layers.Dense(10)(x), "depthwise")
+
+
+def zeros(model, variables=None):
+    variables = model.weights if variables is None else variables
+    return sum(int(np.count_nonzero(v.numpy() == 0)) for v in variables)
+
+
+def test_scope_all_ranks_every_array_as_the_notebooks_do(depthwise):
+    from kdfunc import pruning
+
+    pruned = pruning.prune(depthwise, 0.5, "all")
+    assert zeros(pruned) == round(0.5 * depthwise.count_params())
+    means = [w for w in pruned.weights if "moving_mean" in w.name]
+    assert zeros(pruned, means) == 8  # zero from the start, so the first to be ranked
+
+
+def test_scope_kernels_leaves_the_rest_alone(depthwise):
+    from kdfunc import pruning
+
+    pruned = pruning.prune(depthwise, 0.5, "kernels")
+    kernels = pruning.kernels(pruned)
+    assert len(kernels) == 3
+    size = sum(int(np.prod(k.shape)) for k in kernels)
+    assert zeros(pruned, kernels) == round(0.5 * size)
+    names = {k.name for k in kernels}
+    for old, new in zip(depthwise.weights, pruned.weights, strict=True):
+        if new.name not in names:
+            np.testing.assert_array_equal(old, new)
+
+
+def test_the_model_itself_is_left_as_it_is(lenet):
+    from kdfunc import pruning
+
+    before = lenet.get_weights()
+    pruning.prune(lenet, 0.9, "all")
+    for old, new in zip(before, lenet.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def fine_tune(model, digits, epochs=2):
+    import tensorflow_model_optimization as tfmot
+
+    from kdfunc.runtime import keras
+
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(
+        digits.train_images[:320].astype(np.float32) / 255,
+        digits.train_labels[:320],
+        epochs=epochs,
+        batch_size=32,
+        verbose=0,
+        callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
+    )
+    assert isinstance(model, keras.Model)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("lenet", 0.1), ("lenet", 0.5), ("lenet", 0.9), ("depthwise", 0.5)],
+)
+def test_tfmot_makes_the_same_zeros_and_keeps_them(name, level, request, digits):
+    from kdfunc import pruning
+
+    model = request.getfixturevalue(name)
+    one_shot = pruning.kernels(pruning.prune(model, level, "kernels"))
+    wrapped = pruning.prunable(model, level)
+    fine_tune(wrapped, digits)
+    tuned = pruning.strip(wrapped)
+    assert [type(a) for a in tuned.layers] == [type(a) for a in model.layers]
+    assert tuned.count_params() == model.count_params()
+    changed = False
+    for old, new in zip(one_shot, pruning.kernels(tuned), strict=True):
+        np.testing.assert_array_equal(old.numpy() == 0, new.numpy() == 0)
+        changed |= not np.array_equal(old, new)
+    assert changed  # it was fine-tuned
+
+
+def test_tfmot_keeps_one_entry_where_the_threshold_takes_a_whole_layer(depthwise):
+    from kdfunc import pruning
+    from kdfunc.runtime import keras
+
+    model = keras.models.clone_model(depthwise)
+    model.set_weights(depthwise.get_weights())
+    first = model.layers[1]
+    first.set_weights([weights * 1e-6 for weights in first.get_weights()])
+    share = pruning.kernels(first)[0].shape.num_elements()
+    size = sum(k.shape.num_elements() for k in pruning.kernels(model))
+    wrapped = pruning.prunable(model, (share + 1) / size)
+    schedule = wrapped.layers[1].pruning_schedule
+    assert schedule.target_sparsity == pytest.approx(1 - 1 / share)

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+
+@pytest.fixture(scope="module", params=["lenet", "mobilenet"])
+def model(request):
+    from kdfunc import models
+
+    shape = {"lenet": (28, 28, 1), "mobilenet": (32, 32, 3)}[request.param]
+    return models.build(request.param, shape, 10, seed=0)
+
+
+@pytest.fixture(scope="module")
+def images(model):
+    rng = np.random.default_rng(0)
+    return rng.random((7, *model.input_shape[1:]), np.float32)
+
+
+def test_float16_halves_the_file_and_int8_quarters_it(model):
+    from kdfunc import quantization
+
+    float32 = 4 * model.count_params()
+    assert len(quantization.convert(model, "float16")) / float32 < 0.54
+    assert len(quantization.convert(model, "int8")) / float32 < 0.32
+
+
+@pytest.mark.parametrize(("mode", "tolerance"), [("float16", 1e-3), ("int8", 2e-2)])
+def test_quantized_models_stay_close(model, images, mode, tolerance):
+    from kdfunc import edge, quantization
+
+    predicted = edge.predict(quantization.convert(model, mode), images)
+    np.testing.assert_allclose(predicted, model(images), atol=tolerance)
+
+
+@pytest.mark.parametrize("mode", ["float16", "int8"])
+def test_batched_predictions_equal_those_one_at_a_time(model, images, mode):
+    from kdfunc import edge, quantization
+
+    content = quantization.convert(model, mode)
+    one_at_a_time = edge.predict(content, images, batch_size=1)
+    for batch_size in (2, 3, 7, 100):
+        batched = edge.predict(content, images, batch_size=batch_size)
+        np.testing.assert_array_equal(batched, one_at_a_time)
+
+
+def test_the_same_model_gives_the_same_file(model):
+    from kdfunc import quantization
+
+    first, again = (quantization.convert(model, "int8") for _ in range(2))
+    assert first == again
+
+
+def test_an_unknown_mode_is_refused(model):
+    from kdfunc import quantization
+
+    with pytest.raises(KeyError, match="int3"):
+        quantization.convert(model, "int3")

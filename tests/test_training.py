@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+
+from kdfunc.errors import TrainingError
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+EPOCHS = 3
+
+
+class Killed(Exception):
+    """Stands for a process that ends in the middle of an epoch."""
+
+
+def network(dropout=0.0):
+    from kdfunc import models
+    from kdfunc.runtime import keras, tf
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    x = keras.Input((28, 28, 1), name="image")
+    h = keras.layers.Flatten()(x)
+    h = keras.layers.BatchNormalization()(h)
+    h = keras.layers.Dropout(dropout)(h)
+    logits = keras.layers.Dense(10, name="logits")(h)
+    model = models._with_softmax(x, logits, "small")
+    assert tf.config.experimental.get_synchronous_execution()
+    return model
+
+
+def train(digits, folder, kill_at=None, dropout=0.0, seed=1, learning_rate=0.001):
+    from kdfunc import training
+    from kdfunc.runtime import keras
+
+    def report(epochs_done, **_):
+        if kill_at is not None and epochs_done >= kill_at:
+            raise Killed
+
+    folder.mkdir(exist_ok=True)
+    model = network(dropout)
+    optimizer = keras.optimizers.legacy.Adam(learning_rate)
+    model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+    return training.train(
+        model,
+        model,
+        digits.train_images,
+        {"labels": digits.train_labels},
+        digits.test_images,
+        digits.test_labels,
+        folder,
+        epochs=EPOCHS,
+        batch_size=16,
+        order_seed=seed,
+        report=report,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(digits, tmp_path_factory):
+    """The record of a training with dropout that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    files = train(digits, folder, dropout=0.2)
+    return {name: (folder / name).read_bytes() for name in files}
+
+
+@pytest.mark.parametrize("kill_at", [0.5, 1.0, 1.7, 2.99])
+def test_a_training_that_was_killed_ends_with_the_same_bytes(
+    digits, tmp_path, whole, kill_at
+):
+    with pytest.raises(Killed):
+        train(digits, tmp_path, kill_at, dropout=0.2)
+    files = train(digits, tmp_path, dropout=0.2)
+    for name in files:
+        assert (tmp_path / name).read_bytes() == whole[name], name
+
+
+def test_a_damaged_checkpoint_is_not_gone_on_from(digits, tmp_path, whole):
+    with pytest.raises(Killed):
+        train(digits, tmp_path, 2.5, dropout=0.2)
+    (data,) = (tmp_path / "checkpoint").glob("*.data*")
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    for name in train(digits, tmp_path, dropout=0.2):
+        assert (tmp_path / name).read_bytes() == whole[name], name
+
+
+def test_a_record_has_a_snapshot_at_initialisation_and_after_each_epoch(
+    digits, tmp_path
+):
+    import pandas as pd
+
+    from kdfunc import models, training
+
+    train(digits, tmp_path)
+    softmax = np.load(tmp_path / "softmax.npy")
+    metrics = pd.read_csv(tmp_path / "metrics.csv")
+    assert softmax.shape == (EPOCHS + 1, 500, 10)
+    assert list(metrics["epoch"]) == [0, 1, 2, 3]
+    for name, snapshot in [("initial", 0), ("final", -1)]:
+        model = models.load(tmp_path / f"{name}.keras")
+        predicted = training.predict(model, digits.test_images)
+        np.testing.assert_array_equal(predicted, softmax[snapshot])
+        accuracy = np.mean(predicted.argmax(axis=1) == digits.test_labels)
+        assert metrics["accuracy"].iloc[snapshot] == accuracy
+    assert metrics["accuracy"].iloc[-1] > 0.8
+
+
+def test_the_order_seed_changes_the_training(digits, tmp_path):
+    train(digits, tmp_path / "a", seed=1)
+    train(digits, tmp_path / "b", seed=2)
+    a, b = (np.load(tmp_path / name / "softmax.npy") for name in "ab")
+    np.testing.assert_array_equal(a[0], b[0])
+    assert not np.array_equal(a[1], b[1])
+
+
+def test_an_epoch_is_what_keras_fit_would_do(digits, tmp_path):
+    """One epoch against `fit` on the same images in the same order."""
+    from kdfunc import training
+    from kdfunc.runtime import keras
+
+    train(digits, tmp_path)
+    model = network()
+    optimizer = keras.optimizers.legacy.Adam(0.001)
+    model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+    order = np.random.default_rng([1, 1]).permutation(len(digits.train_labels))
+    images = (digits.train_images[order] / 255).astype(np.float32)
+    labels = keras.utils.to_categorical(digits.train_labels[order], 10)
+    model.fit(images, labels, batch_size=16, epochs=1, shuffle=False, verbose=0)
+    expected = training.predict(model, digits.test_images)
+    softmax = np.load(tmp_path / "softmax.npy")
+    np.testing.assert_allclose(softmax[1], expected, atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_with_its_epoch(digits, tmp_path):
+    with pytest.raises(TrainingError, match="not a number any more in epoch 1"):
+        train(digits, tmp_path, learning_rate=float("nan"))
+
+
+def test_scores_by_hand():
+    from kdfunc.training import scores
+
+    softmax = np.array([[0.5, 0.5, 0], [0, 0.25, 0.75], [1, 0, 0]], np.float32)
+    found = scores(softmax, np.array([0, 1, 2]))
+    assert found["accuracy"] == pytest.approx(1 / 3)
+    expected = (np.log(2) + np.log(4) - np.log(1e-7)) / 3
+    assert found["log_loss"] == pytest.approx(expected)
