@@ -106,6 +106,9 @@ flags.DEFINE_integer(
     "which changes last digits.",
 )
 flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+flags.DEFINE_bool(
+    "verify", False, "Check every file of the run directory by its checksum and stop."
+)
 
 
 def config_from_flags(values: flags.FlagValues) -> ExperimentConfig:
@@ -145,6 +148,8 @@ def main(argv) -> None:
             return
         from kdfunc import experiment
 
+        if values.verify:
+            sys.exit(experiment.verify(config, values.output_dir))
         experiment.run(
             config,
             values.output_dir,

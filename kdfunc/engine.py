@@ -6,6 +6,8 @@ needs, a label and a cost; `work(task, report)` does it.
 
 import contextlib
 import logging
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -151,15 +153,15 @@ def open(
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
-            scheduler = stack.enter_context(
-                LocalCluster(
+            with _interrupts_ignored():
+                cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     memory_limit=None,
                     dashboard_address=":0",
                     env={"DASK_LOGGING__DISTRIBUTED": "critical"},
                 )
-            )
+            scheduler = stack.enter_context(cluster)
         try:
             client = stack.enter_context(Client(scheduler, timeout=CONNECT_TIMEOUT))
         except (OSError, ValueError) as error:
@@ -179,13 +181,32 @@ def _work_on_worker(work: Work, task: Task, needs: list) -> dict[str, Any]:
     from distributed import get_worker
 
     worker = get_worker()
+    key = worker.get_current_task()
     begin = time.monotonic()
     worker.log_event(_TOPIC, ("start", task.name, {}))
-    facts = work(
-        task,
-        lambda **facts: worker.log_event(_TOPIC, ("progress", task.name, facts)),
-    )
-    return {**facts, "seconds": time.monotonic() - begin}
+
+    def report(**facts):
+        if worker.state.tasks[key].state == "cancelled":
+            raise RuntimeError(f"{task.name} was stopped")
+        worker.log_event(_TOPIC, ("progress", task.name, facts))
+
+    return {**work(task, report), "seconds": time.monotonic() - begin}
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Makes processes started meanwhile deaf to Ctrl-C, which is this process's alone.
+
+    A terminal sends it to all of them; this one stops the others in an orderly way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _skip(name, need, failures, listener) -> None:

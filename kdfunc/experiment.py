@@ -71,7 +71,7 @@ def run(
     with engine.open(workers, scheduler) as crew:
         crew.call(place.check)
         with directory.claimed(config):
-            failures = _do(place, stages, crew)
+            failures = _do(directory, place, stages, crew)
             _note_provenance(directory, threads, time.monotonic() - begin)
             if "analyse" in stages and not failures:
                 analysis.analyse(directory)
@@ -85,8 +85,32 @@ def run(
     return directory
 
 
-def _do(place, stages, crew) -> dict[str, str]:
-    config, directory = place.config, place.run
+def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
+    """Checks every record of a run directory and says what is missing or damaged.
+
+    Returns:
+      0 if all is there and whole, else 1.
+
+    Raises:
+      InputError: there is no run directory, or it holds another experiment.
+    """
+    directory = RunDirectory(os.path.join(output_dir, config.name))
+    if directory.config != config:
+        directory.check(config)
+    names = [task.name for task in plan.make(config)]
+    missing = [name for name in names if not directory.record(name).exists]
+    damaged = directory.damaged(names)
+    for name, problems in damaged.items():
+        print(f"{name}: damaged: {'; '.join(problems)}")
+    for name in missing:
+        print(f"{name}: missing")
+    whole = len(names) - len(missing) - len(damaged)
+    print(f"{directory.path}: {whole} of {len(names)} records are whole.")
+    return int(whole < len(names))
+
+
+def _do(directory, place, stages, crew) -> dict[str, str]:
+    config = place.config
     tasks = plan.select(plan.make(config), stages)
     for name, problems in directory.damaged(task.name for task in tasks).items():
         print(f"{directory.record(name).path}: {'; '.join(problems)}; made again.")
@@ -96,7 +120,7 @@ def _do(place, stages, crew) -> dict[str, str]:
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
         f"{len(tasks) - len(missing)} of {len(tasks)} tasks are done already,\n"
         f"{len(missing)} to do on {crew.workers} "
-        f"worker{'s' if crew.workers > 1 else ''}; records go to {directory.path}/",
+        f"worker{'s' if crew.workers > 1 else ''}. Run directory:\n{directory.path}/",
         flush=True,
     )
     progress = Progress(missing)

@@ -16,7 +16,7 @@ def softmax(z):
 
 
 def softmax_gradient(p, upstream):
-    """Gradient with respect to z of a loss whose gradient to p = softmax(z) is given."""
+    """Gradient to z of a loss whose gradient to p = softmax(z) is given."""
     return p * (upstream - (upstream * p).sum(axis=1, keepdims=True))
 
 

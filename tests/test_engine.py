@@ -1,3 +1,4 @@
+import _thread
 import os
 import pathlib
 import time
@@ -93,6 +94,41 @@ def test_the_task_of_a_worker_that_dies_is_done_by_another(tmp_path, events):
     assert (tmp_path / "died").exists() and (tmp_path / "e").exists()
     pids = {pathlib.Path(tmp_path / name).read_text() for name in "abcde"}
     assert str(os.getpid()) not in pids
+
+
+class Slow:
+    """Works until it is stopped; leaves a file when it is."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, task, report):
+        (self.folder / "started").touch()
+        try:
+            while True:
+                time.sleep(0.05)
+                report()
+        finally:
+            (self.folder / "stopped").touch()
+
+
+def test_an_interrupt_stops_tasks_on_workers_of_a_cluster(tmp_path):
+    """On a cluster of somebody else's, the workers live on and must be free again."""
+    from distributed import LocalCluster
+
+    def interrupt(event, *_):
+        if event == "progress":
+            _thread.interrupt_main()
+
+    with LocalCluster(n_workers=1, dashboard_address=":0") as cluster:
+        with pytest.raises(KeyboardInterrupt):
+            with engine.open(scheduler=cluster.scheduler_address) as crew:
+                crew.run(TASKS[:1], Slow(tmp_path), interrupt)
+        for _ in range(100):
+            time.sleep(0.1)
+            if (tmp_path / "stopped").exists():
+                break
+        assert (tmp_path / "stopped").exists()
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):

@@ -116,9 +116,7 @@ def _layers(subgraph: Subgraph) -> list[dict[str, Any]]:
 
 
 def _is_weights(tensor: Tensor) -> bool:
-    return (
-        tensor.constant and len(tensor.shape) >= 2 and tensor.type not in NO_WEIGHTS
-    )
+    return tensor.constant and len(tensor.shape) >= 2 and tensor.type not in NO_WEIGHTS
 
 
 def _origin(

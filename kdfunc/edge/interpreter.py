@@ -10,8 +10,8 @@ dynamic-range models differ, by up to 3e-8 on LeNet; `batch_size=1` is then what
 makes predictions independent of how they were asked for.
 """
 
+import contextlib
 import os
-from typing import Any
 
 import numpy as np
 
@@ -25,20 +25,22 @@ def interpreter_class() -> type:
     Raises:
       InputError: none is.
     """
-    try:
+    with contextlib.suppress(ImportError):
         from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError:
-            try:
-                from tensorflow.lite import Interpreter
-            except ImportError:
-                raise InputError(
-                    "there is nothing here that runs TFLite models; install one with "
-                    "pip install ai-edge-litert."
-                ) from None
-    return Interpreter
+
+        return Interpreter
+    with contextlib.suppress(ImportError):
+        from tflite_runtime.interpreter import Interpreter
+
+        return Interpreter
+    with contextlib.suppress(ImportError):
+        import tensorflow as tf
+
+        return tf.lite.Interpreter
+    raise InputError(
+        "there is nothing here that runs TFLite models; install one with pip install "
+        "ai-edge-litert."
+    )
 
 
 def as_floats(images: np.ndarray) -> np.ndarray:
@@ -66,8 +68,10 @@ def check_images(images: np.ndarray, shape: tuple[int, ...], name: str) -> None:
       name: the model's, for the error.
 
     Raises:
-      InputError: other shapes.
+      InputError: other shapes, or no images.
     """
+    if len(images) == 0:
+        raise InputError("there are no images; give at least one.")
     given = images.shape[1:]
     if len(given) != len(shape) or any(
         there not in (-1, here) for here, there in zip(given, shape, strict=True)
@@ -210,8 +214,6 @@ def predict(
     loaded = Model(model, threads)
     outputs = [
         loaded.predict(images[start : start + batch_size])
-        for start in range(0, len(images), batch_size)
+        for start in range(0, max(len(images), 1), batch_size)
     ]
     return np.concatenate(outputs)
-
-

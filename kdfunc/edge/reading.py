@@ -168,5 +168,7 @@ def _indices(table, field, tensors, optional: bool = False) -> tuple[int, ...]:
 
 def _item(items, number: int, what: str):
     if not 0 <= number < len(items):
-        raise DamagedError(f"it has {what} {number}, the last known is {len(items) - 1}")
+        raise DamagedError(
+            f"it has {what} {number}, the last known is {len(items) - 1}"
+        )
     return items[number]

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 WIDTH = 79
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> str:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1
+) -> str:
     """Aligned columns under a header.
 
     Args:

@@ -3,8 +3,9 @@
 The yardstick is the **function preserved**: 100 % is the base model's own function, 0 %
 is as far from it, in mean Jensen-Shannon divergence over the test examples, as the
 independent models are on average. Intervals are bootstrap intervals over test examples
-and training seeds, those of the independent models included; one bootstrap serves them
-all, so differences between groups are paired.
+and training seeds, those of the independent models included; with few seeds they are
+somewhat too narrow (see `bootstrap_seeds`). One bootstrap serves all groups, so the
+differences between them are paired.
 """
 
 from collections.abc import Mapping, Sequence
@@ -223,4 +224,10 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
         rows.append(row)
         if not beside:
             last = group
-    return pd.DataFrame(rows)
+    numbers = [
+        name + end
+        for name in ("distance", "preserved", "step")
+        for end in ("", "_low", "_high")
+    ]
+    columns = ["rung", "group", "side", "models", "over", *numbers]
+    return pd.DataFrame(rows, columns=columns)

@@ -8,7 +8,7 @@ the largest of several differences, its interval is widened by their number
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations
+from itertools import combinations, permutations, takewhile
 from typing import Literal
 
 import pandas as pd
@@ -110,7 +110,7 @@ def alpha_has_no_effect(evidence: Evidence) -> Verdict:
     reading = {
         "supported": "all differences lie within",
         "contradicted": "that is beyond",
-        "undecided": "that need be neither within nor beyond",
+        "undecided": "it is open whether that is beyond",
     }[outcome]
     trend = jonckheere_terpstra([evidence.each_preserved(name) for name in students])
     return Verdict(
@@ -209,7 +209,7 @@ def quantization_is_best(evidence: Evidence) -> Verdict:
     Contradicted: the smallest is below 0 by its interval.
     """
     claim = "Post hoc quantization is the best method for functional preservation."
-    statistic = "function preserved by quantization, less its best rival's (points)"
+    statistic = "function preserved by quantization, less its closest rival's (points)"
     needed = {
         "quantized models": evidence.quantized,
         "students": evidence.alphas,
@@ -283,21 +283,16 @@ def pruning_preserves(evidence: Evidence) -> Verdict:
     preserved = {name: evidence.preserved(name) for name in levels}
     effect = preserved[worthwhile[0]]
     outcome = _outcome(effect.low > HALFWAY, effect.high < HALFWAY)
-    reading = {"supported": "less than", "contradicted": "more than"}
-    limits = []
-    for threshold in (SAME_FUNCTION, HALFWAY):
-        short = (name for name in levels if preserved[name].low <= threshold)
-        first = next(short, None)
-        limits.append(f"{threshold:g} % {f'below {first}' if first else 'throughout'}")
+    reading = {"supported": "more than", "contradicted": "less than"}
+    limits = [_limit(preserved, threshold) for threshold in (SAME_FUNCTION, HALFWAY)]
     return Verdict(
         claim,
         statistic,
         *_numbers(effect),
         ("independent",),
         outcome,
-        f"The model {worthwhile[0]} preserves {_text(effect)} % of the function: it is "
-        f"{reading.get(outcome, 'about')} half as far from the base model as "
-        f"independent models. Surely preserved are {' and '.join(limits)}.",
+        f"The model {worthwhile[0]} preserves {_text(effect)} % of the function, "
+        f"{reading.get(outcome, 'about')} half. Pruning keeps {' and '.join(limits)}.",
         _table(
             "level preserved low high",
             [(levels[name], *_numbers(preserved[name])) for name in levels],
@@ -334,17 +329,17 @@ def accuracy_misleads(evidence: Evidence) -> Verdict:
     outcome = _outcome(
         effect.low > MARGIN, all(gain.high < MARGIN for gain in gains.values())
     )
-    reading = {"supported": "beyond", "contradicted": "as ever within"}
+    reading = {"supported": "beyond", "contradicted": "like every pair within"}
     return Verdict(
         claim,
         statistic,
         *_numbers(effect),
         tuple(models),
         outcome,
-        f"By accuracy ({deviations[first]:+.2f} %), {first} is no farther from the "
-        f"base model than {second} ({deviations[second]:+.2f} %) or within "
-        f"{ALIKE_ACCURACY:g} %, yet it preserves {_text(effect)} points less of its "
-        f"function, {reading.get(outcome, 'around')} the margin of {MARGIN:g} points.",
+        f"By accuracy, deviations within {ALIKE_ACCURACY:g} % counting as none, {first} "
+        f"({deviations[first]:+.2f} %) is no farther from the base model than {second} "
+        f"({deviations[second]:+.2f} %), yet preserves {_text(effect)} points less of "
+        f"its function, {reading.get(outcome, 'around')} the margin of {MARGIN:g} points.",
         _table(
             "model accuracy_deviation preserved low high",
             [
@@ -377,6 +372,11 @@ def _outcome(supported: bool, contradicted: bool) -> Outcome:
 def _widened(estimate: Estimate, tests: int) -> Estimate:
     """With an interval that holds for the largest of several differences."""
     return replace(estimate, confidence=1 - LEVEL / tests)
+
+
+def _limit(preserved: Mapping[str, Estimate], threshold: float) -> str:
+    kept = [*takewhile(lambda item: item[1].low > threshold, preserved.items())]
+    return f"{threshold:g} % {f'up to {kept[-1][0]}' if kept else 'at no level'}"
 
 
 def _trained_once(evidence: Evidence, groups: Sequence[str]) -> str:

@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import numpy as np
@@ -10,7 +11,6 @@ from kdfunc.similarity.verdicts import MARGIN, Verdict, verdicts
 
 N, CLASSES, RESAMPLES = 2000, 5, 400
 LABELS = np.random.default_rng(0).integers(CLASSES, size=N)
-MISSING = ("independents", "students", "quantized", "pruned", "controls")
 
 
 def trained(seed):
@@ -21,7 +21,13 @@ def trained(seed):
 
 
 BASE = trained(0)
-SEEDS = iter(range(100, 10_000))
+SEEDS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def own_seeds(monkeypatch):
+    """Every test draws the same models, whichever ran before it."""
+    monkeypatch.setitem(globals(), "SEEDS", itertools.count(1000))
 
 
 def blend(share):
@@ -47,7 +53,7 @@ def wrong(share):
 
 
 INDEPENDENTS = blends(0)
-QUANTIZED = {"float16": blend(0.999), "int8": blend(0.98)}
+QUANTIZED = {"float16": blend(0.999), "int8": blend(0.96)}
 PRUNED = {
     level: blend(share)
     for level, share in [(0.1, 0.99), (0.3, 0.95), (0.5, 0.8), (0.7, 0.5), (0.9, 0.1)]
@@ -89,15 +95,15 @@ def judge(claim, **changes):
     ],
 )
 def test_alpha(shares, outcome):
-    students = {alpha: blends(s) for alpha, s in zip((0.1, 0.5, 0.9), shares)}
+    students = {
+        alpha: blends(s) for alpha, s in zip((0.1, 0.5, 0.9), shares, strict=True)
+    }
     verdict = judge(0, students=students)
     assert verdict.outcome == outcome
     assert verdict.low < verdict.effect < verdict.high
     assert abs(verdict.effect) == pytest.approx(100 * np.ptp(shares), abs=4)
-    assert list(verdict.details["equivalent"]) == [
-        abs(a - b) < 0.05 and outcome == "supported" or a == b
-        for a, b in [(shares[0], shares[1]), shares[::2], shares[1:]]
-    ]
+    assert len(verdict.details) == 3
+    assert verdict.details["equivalent"].all() == (outcome == "supported")
 
 
 def test_alpha_rises_with_the_reliance_on_the_teacher():
@@ -119,7 +125,7 @@ def test_a_student_that_is_the_teacher():
     students = {alpha: [BASE] * 3 for alpha in (0.1, 0.9)}
     verdict = judge(1, students=students)
     assert verdict.outcome == "contradicted"
-    assert verdict.effect == verdict.low == verdict.high == 100
+    assert [verdict.effect, verdict.low, verdict.high] == pytest.approx([100] * 3)
     details = verdict.details.set_index("control")
     assert details.loc["same-start", "points"] == pytest.approx(100, abs=4)
     assert (details["margin"] == "beyond").all() and (
@@ -234,9 +240,9 @@ def test_pruning(share, outcome):
 
 def test_limits_of_pruning():
     sentence = judge(3).sentence
-    assert "90 % below pruned 50 % and 50 % below pruned 70 %" in sentence
-    whole = judge(3, pruned={0.5: blend(0.99)}).sentence
-    assert "90 % throughout and 50 % throughout" in whole
+    assert "keeps 90 % up to pruned 30 % and 50 % up to pruned 50 %." in sentence
+    lost = judge(3, pruned={0.5: blend(0.3)}).sentence
+    assert "90 % at no level and 50 % at no level" in lost
 
 
 # Claim 5: accuracy
@@ -247,7 +253,7 @@ def test_accuracy_that_misleads():
     verdict = judge(4, students={0.9: blends(0)}, pruned={})
     assert verdict.outcome == "supported"
     assert verdict.effect == pytest.approx(100, abs=5)
-    assert "alpha 0.9 is no farther" in verdict.sentence
+    assert "By accuracy, alpha 0.9" in verdict.sentence
 
 
 def test_function_that_outlives_accuracy():
@@ -268,7 +274,7 @@ def test_accuracy_that_tells_the_same_as_function():
     pruned = {0.1: wrong(0.001), 0.5: wrong(0.1), 0.9: wrong(0.5)}
     verdict = judge(4, students={}, pruned=pruned)
     assert verdict.outcome == "contradicted"
-    assert "as ever within" in verdict.sentence
+    assert "like every pair within the margin" in verdict.sentence
 
 
 def test_accuracy_on_the_margin():

@@ -1,0 +1,256 @@
+"""The command `kdfunc-edge`, also `python -m kdfunc.edge`."""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kdfunc.errors import InputError
+
+DESCRIPTION = """\
+What is in a .tflite file, how fast it is, and whether it still computes the function
+of the model it came from. Needs numpy and ai-edge-litert, no TensorFlow.
+"""
+INSPECT = """\
+Inputs, outputs, operators, tensors, how it was quantized, the zeros and bytes of each
+layer's weights. The file is read, not run.
+
+example: kdfunc-edge inspect model.tflite
+         kdfunc-edge inspect model.tflite --json | jq .quantization.name
+"""
+BENCHMARK = """\
+Latency of one run (median, 90th and 99th percentile), images a second and peak memory,
+with random images, for every batch size with every number of threads.
+
+example: kdfunc-edge benchmark model.tflite --batch-sizes=1,32 --threads=1,4
+"""
+PREDICT = """\
+Writes what the model gives for images as float32 [n, classes]. uint8 images are divided
+by 255, floating point is taken as it is; integer inputs and outputs are scaled as the
+file says. Files may be larger than memory.
+
+example: kdfunc-edge predict model.tflite --data=images.npz --output=softmax.npy
+"""
+COMPARE = """\
+Every functional measure between two models (.tflite; .keras or the folder of a
+SavedModel where TensorFlow is installed) with intervals, the images whose class
+changes, the classes hit hardest, size and speed. Without labels, what needs none.
+
+example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
+         kdfunc-edge compare base.tflite small.tflite --data=images.npz \\
+             --independent=other.tflite --limit 'agreement>=99%' \\
+             --limit 'preserved.jensen_shannon>=80'
+
+Exit code: 0, or 1 where a limit is missed, or 2 for bad input.
+"""
+DATA = ".npz with images [n, ...] as `images` and perhaps true classes [n] as `labels`"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+      Exit code: 0, 1 where a limit is missed, 2 for bad input, 130 after Ctrl-C.
+    """
+    asked = _parser().parse_args(arguments)
+    try:
+        code = asked.run(asked)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except (InputError, OSError) as error:
+        print(f"kdfunc-edge: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("kdfunc-edge: stopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("kdfunc-edge", description=DESCRIPTION)
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    def command(run, title, text) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            run.__name__.lstrip("_"),
+            help=title,
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    one = command(_inspect, "what is in a .tflite file", INSPECT)
+    one.add_argument("model", help="a .tflite file")
+    _add_json(one)
+
+    one = command(_benchmark, "latency, throughput and memory", BENCHMARK)
+    one.add_argument("model", help="a .tflite file")
+    one.add_argument("--batch-sizes", type=_counts, default=[1], metavar="N,N")
+    one.add_argument("--threads", type=_counts, default=[1], metavar="N,N")
+    one.add_argument("--runs", type=_count, default=100, help="timed; default 100")
+    one.add_argument("--warm-up", type=_count, default=10, help="before; default 10")
+    _add_limits(one)
+    _add_json(one)
+
+    one = command(_predict, "the outputs for a file of images", PREDICT)
+    one.add_argument("model", help="a .tflite file")
+    one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
+    one.add_argument("--output", required=True, help=".npy file to write")
+    _add_running(one)
+
+    one = command(_compare, "is it still the same function", COMPARE)
+    one.add_argument("reference", help="the model to be faithful to")
+    one.add_argument("candidate", help="the model that is judged")
+    one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
+    one.add_argument(
+        "--independent",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="model trained like the reference from other initial weights, the "
+        "yardstick of the function preserved; may be given several times",
+    )
+    one.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="'MEASURE>=X'",
+        help="or <=; exit code 1 where it is missed; may be given several times",
+    )
+    one.add_argument(
+        "--logits", action="store_true", help="the models give logits, not softmax"
+    )
+    one.add_argument(
+        "--resamples", type=_count, default=2000, help="of the bootstrap; default 2000"
+    )
+    one.add_argument(
+        "--confidence", type=float, default=0.95, help="of intervals; default 0.95"
+    )
+    _add_running(one)
+    _add_json(one)
+    return parser
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch-size", type=_count, default=100, help="images a run; default 100"
+    )
+    parser.add_argument(
+        "--threads", type=_count, default=1, help="of the interpreter; default 1"
+    )
+    _add_limits(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60,
+        metavar="SECONDS",
+        help="for loading and for each step; default 60",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_count,
+        metavar="MB",
+        help="the model may take; default half of the machine's",
+    )
+
+
+def _number(kind: type, text: str, allowed: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}; give {allowed}")
+    return value
+
+
+def _count(text: str) -> int:
+    return _number(int, text, "a whole number of at least 1")
+
+
+def _counts(text: str) -> list[int]:
+    return [
+        _number(int, part, "whole numbers of at least 1 with commas between")
+        for part in text.split(",")
+    ]
+
+
+def _seconds(text: str) -> float:
+    return _number(float, text, "a number of seconds above 0")
+
+
+def _settings(asked: argparse.Namespace, **others: int):
+    from kdfunc.edge.running import Settings
+
+    if asked.memory:
+        others["memory"] = asked.memory << 20
+    return Settings(seconds=asked.timeout, **others)
+
+
+def _print(found: Any, asked: argparse.Namespace, as_text: Callable[[Any], str]):
+    print(json.dumps(found, indent=2) if asked.json else as_text(found))
+
+
+def _inspect(asked: argparse.Namespace) -> int:
+    from kdfunc.edge import inspection
+
+    _print(inspection.inspect(asked.model), asked, inspection.as_text)
+    return 0
+
+
+def _benchmark(asked: argparse.Namespace) -> int:
+    from kdfunc.edge import timing
+
+    found = timing.benchmark(
+        asked.model,
+        asked.batch_sizes,
+        asked.threads,
+        asked.runs,
+        asked.warm_up,
+        _settings(asked),
+    )
+    _print(found, asked, timing.as_text)
+    return 0
+
+
+def _predict(asked: argparse.Namespace) -> int:
+    from kdfunc.edge.running import predict_file
+
+    settings = _settings(asked, batch_size=asked.batch_size, threads=asked.threads)
+    predict_file(asked.model, asked.data, asked.output, settings)
+    return 0
+
+
+def _compare(asked: argparse.Namespace) -> int:
+    from kdfunc.edge import comparison
+
+    result = comparison.compare(
+        asked.reference,
+        asked.candidate,
+        asked.data,
+        asked.independent,
+        asked.limit,
+        asked.logits,
+        asked.resamples,
+        asked.confidence,
+        _settings(asked, batch_size=asked.batch_size, threads=asked.threads),
+    )
+    _print(result, asked, comparison.as_text)
+    return 0 if all(limit["met"] for limit in result["limits"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

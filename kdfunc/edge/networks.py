@@ -1,0 +1,101 @@
+"""Keras models and SavedModels, where TensorFlow is installed."""
+
+import json
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from kdfunc.edge.interpreter import as_floats, check_images
+from kdfunc.errors import InputError
+
+
+class Network:
+    """A model of one input, images, and one output, run by TensorFlow.
+
+    Has the methods of `kdfunc.edge.interpreter.Model`.
+
+    Args:
+      path: of a `.keras` file or of a folder with a SavedModel.
+      threads: of TensorFlow.
+
+    Raises:
+      InputError: there is no TensorFlow, the model cannot be loaded, or it is not
+        one of images.
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        self._name = os.fspath(path)
+        try:
+            import tensorflow as tf
+
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            load = _saved_model if pathlib.Path(path).is_dir() else _keras
+            self._call, shape = load(tf, self._name)
+        except ImportError as error:
+            raise InputError(
+                f"{path} needs {error.name}, which is not installed here; pip install "
+                "tensorflow tf_keras, or give a .tflite file."
+            ) from error
+        except InputError:
+            raise
+        except Exception as error:  # loaders raise many kinds
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(
+                f"{path} cannot be loaded ({lines[0][:200]}); give a .keras file, the "
+                "folder of a SavedModel or a .tflite file."
+            ) from error
+        self._shape = tuple(-1 if size is None else size for size in shape[1:])
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """The outputs for a batch of images.
+
+        Args:
+          images: `[n, ...]` uint8, which is divided by 255, or floating point.
+
+        Returns:
+          `[n, ...]` float32.
+        """
+        check_images(images, self._shape, self._name)
+        return np.asarray(self._call(as_floats(images)), np.float32)
+
+    def random_images(self, count: int) -> np.ndarray:
+        """Images for timing, `[count, ...]` uniform float32."""
+        shape = (count, *np.maximum(self._shape, 1))
+        return np.random.default_rng(0).random(shape, np.float32)
+
+
+def _keras(tf, path: str):
+    with zipfile.ZipFile(path) as archive:
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    if version.startswith("2."):
+        import tf_keras as keras
+    else:
+        import keras
+    model = keras.models.load_model(path, compile=False)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            "give a model with one of each."
+        )
+    return tf.function(lambda x: model(x, training=False)), model.inputs[0].shape
+
+
+def _saved_model(tf, path: str):
+    loaded = tf.saved_model.load(path)
+    signature = loaded.signatures["serving_default"]
+    inputs = signature.structured_input_signature[1]
+    outputs = signature.structured_outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise InputError(
+            f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; give a model "
+            "with one of each."
+        )
+    ((source, spec),), (sink,) = inputs.items(), outputs
+
+    def call(images):
+        return signature(**{source: tf.constant(images, spec.dtype)})[sink]
+
+    call.model = loaded  # whose variables live as long as this
+    return call, spec.shape

@@ -1,0 +1,91 @@
+"""How fast a model is, and how much memory it takes."""
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kdfunc.edge.running import Settings, isolated
+from kdfunc.edge.text import number, table
+
+
+def benchmark(
+    model: str | os.PathLike,
+    batch_sizes: Sequence[int] = (1,),
+    threads: Sequence[int] = (1,),
+    runs: int = 100,
+    warm_up: int = 10,
+    settings: Settings | None = None,
+) -> list[dict[str, Any]]:
+    """Times a model with random images, each setting in a process of its own.
+
+    A run is what a prediction takes: images are brought to the input's type, the
+    interpreter is invoked, its output is read and dequantized.
+
+    Args:
+      model: path of the model.
+      batch_sizes: images an invocation.
+      threads: of the interpreter.
+      runs: that are timed for each setting.
+      warm_up: runs before these.
+      settings: limits; batch size and threads in it are not used.
+
+    Returns:
+      For each setting `threads`, `batch_size`, `median_ms`, `p90_ms` and `p99_ms` of
+      one run, `images_per_second` at the median, and `peak_memory_bytes`, what loading
+      and running the model and its interpreter takes at the most (None where the
+      system does not tell).
+
+    Raises:
+      InputError: no such model, or it cannot be run within the limits.
+    """
+    settings = settings or Settings()
+    found = []
+    for count, batch_size in itertools.product(threads, batch_sizes):
+        with isolated(model, replace(settings, threads=count)) as runner:
+            if warm_up:
+                runner.call("seconds", batch_size, warm_up)
+            times = runner.call("seconds", batch_size, runs)
+            memory = runner.call("memory")
+        median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000
+        found.append(
+            {
+                "threads": count,
+                "batch_size": batch_size,
+                "median_ms": float(median),
+                "p90_ms": float(p90),
+                "p99_ms": float(p99),
+                "images_per_second": float(1000 * batch_size / median),
+                "peak_memory_bytes": memory,
+            }
+        )
+    return found
+
+
+def as_text(found: list[dict[str, Any]]) -> str:
+    """The times for people, in 80 columns."""
+    header = [
+        "threads",
+        "batch",
+        "median ms",
+        "p90 ms",
+        "p99 ms",
+        "images/s",
+        "peak MB",
+    ]
+    rows = []
+    for entry in found:
+        peak = entry["peak_memory_bytes"]
+        rows.append(
+            [
+                entry["threads"],
+                entry["batch_size"],
+                *(number(entry[key], 3) for key in ("median_ms", "p90_ms", "p99_ms")),
+                number(round(entry["images_per_second"])),
+                number(peak and peak / 2**20, 1),
+            ]
+        )
+    return table(header, rows, left=0)

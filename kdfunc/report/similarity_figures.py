@@ -1,0 +1,380 @@
+"""Figures of functional similarity: distances, function preserved, lost answers.
+
+Made for the width of a column or a page, without pyplot, in the families' colours of
+the landscapes. They take tables as the analysis makes them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from kdfunc.report.figures import _FAMILIES, _SIZES, _SPARE_COLORS, _TEXT_SIZE, _label
+from kdfunc.similarity.evidence import CONTROLS
+
+COLUMN, PAGE = 3.5, 7.2  # widths in inches
+MOST_CLASSES = 20  # side by side in a heat map
+_ORDER = ("base", "independent", "control", "student", "quantized", "pruned")
+_REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+_GREY = "0.45"
+
+
+def distance_heatmap(
+    distances: NDArray, models: pd.DataFrame, measure: str, title: str
+) -> Figure:
+    """Distances between all models, family by family.
+
+    Args:
+      distances: `[models, models]`, symmetric.
+      models: A row a model: `label` and `family` (base, independent, control, student,
+        quantized, pruned or another word).
+      measure: Name and unit of the distance.
+      title: The heading.
+    """
+    rank = {family: i for i, family in enumerate(_ORDER)}
+    order = np.argsort(
+        models["family"].map(lambda family: rank.get(family, len(rank))), kind="stable"
+    )
+    models = models.iloc[order]
+    side = min(PAGE, 2.2 + 0.17 * len(models))
+    figure, axes = _figure(side, side, title)
+    sns.heatmap(
+        distances[np.ix_(order, order)],
+        ax=axes,
+        cmap="viridis",
+        vmin=0,
+        square=True,
+        xticklabels=models["label"],
+        yticklabels=models["label"],
+        cbar_kws={"label": measure, "shrink": 0.7, "pad": 0.02},
+    )
+    _shrink_text(axes.collections[0].colorbar.ax)
+    size = np.clip(260 / len(models), 4.5, _TEXT_SIZE)
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for tick, family in zip(ticks, models["family"], strict=True):
+            tick.set(color=_shade(family, 0.62), fontsize=size)
+    axes.tick_params(axis="x", rotation=90, length=0)
+    axes.tick_params(axis="y", rotation=0, length=0)
+    families = models["family"].to_numpy()
+    borders = np.flatnonzero(families[1:] != families[:-1]) + 1
+    axes.hlines(borders, 0, len(models), color="white", linewidth=1.2)
+    axes.vlines(borders, 0, len(models), color="white", linewidth=1.2)
+    patches = [
+        Patch(color=_shade(family), label=_name(family))
+        for family in models["family"].unique()
+    ]
+    _legend(figure, patches, columns=3)
+    return figure
+
+
+def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
+    """Function preserved against the size of the model file.
+
+    Args:
+      models: A row a model: `label`, `family`, `bytes`, function `preserved` in percent
+        and its interval, `low` and `high`.
+      title: The heading.
+    """
+    figure, axes = _figure(1.25 * COLUMN, COLUMN, title)
+    unit, name = (2**20, "MiB") if models["bytes"].max() >= 2**20 else (2**10, "KiB")
+    points = models.assign(x=models["bytes"] / unit, y=models["preserved"])
+    for family, rows in points.groupby("family", sort=False):
+        _intervals(axes, rows, family)
+    axes.set_xlabel(f"Size ({name})")
+    _preserved_axis(axes)
+    axes.margins(0.12)
+    axes.set_xlim(left=0)
+    _legend(
+        figure,
+        [
+            Line2D([], [], **_marker(family), label=_name(family))
+            for family in points["family"].unique()
+        ],
+        columns=3,
+    )
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
+    bars = [
+        np.array([[row.x, row.low], [row.x, row.high]]) for row in points.itertuples()
+    ]
+    _label(axes, points.iloc[:0], points, bars)
+    return figure
+
+
+def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
+    """Function preserved by pruned models against the share of weights that are zero.
+
+    Args:
+      models: A row a model: `sparsity` in [0, 1], function `preserved` in percent and
+        its interval, `low` and `high`.
+      title: The heading.
+    """
+    figure, axes = _figure(COLUMN, 0.75 * COLUMN, title)
+    points = models.assign(x=100 * models["sparsity"], y=models["preserved"])
+    points = points.sort_values("x")
+    axes.plot(points["x"], points["y"], color=_shade("pruned"), linewidth=1)
+    _intervals(axes, points, "pruned")
+    axes.set(xlabel="Weights that are zero (%)", xlim=(0, 100))
+    _preserved_axis(axes)
+    return figure
+
+
+def ladder(rungs: pd.DataFrame, title: str) -> Figure:
+    """What each ingredient of distillation adds to the function preserved.
+
+    Args:
+      rungs: As `kdfunc.similarity.evidence.ladder` returns them.
+      title: The heading.
+    """
+    figure, axes = _figure(1.5 * COLUMN, 1.2 + 0.28 * len(rungs), title)
+    axes.use_sticky_edges = False
+    outside = {
+        "xycoords": axes.get_yaxis_transform(),
+        "textcoords": "offset points",
+        "fontsize": _TEXT_SIZE,
+        "va": "center",
+    }
+    for place, rung in enumerate(rungs.itertuples()):
+        if rung.step == rung.step:  # not NaN
+            untaught = rung.group in CONTROLS and rung.group != "other-targets"
+            color = _shade("control" if untaught else "student")
+            axes.barh(
+                place,
+                rung.step,
+                left=rung.preserved - rung.step,
+                height=0.6,
+                color="white" if rung.side else color,
+                edgecolor=color,
+                hatch="/////" if rung.side else None,
+            )
+            interval = f"[{rung.step_low:+.1f}, {rung.step_high:+.1f}]"
+            edge = (1, place)
+            axes.annotate(
+                f"{rung.step:+.1f}", edge, xytext=(34, 0), ha="right", **outside
+            )
+            axes.annotate(interval, edge, xytext=(39, 0), color=_GREY, **outside)
+        ends = [rung.preserved_low, rung.preserved_high]
+        axes.plot(ends, [place, place], color="black", linewidth=1)
+        axes.plot(rung.preserved, place, "o", color="black", markersize=3)
+    beside = len(rungs) - rungs["side"].sum() - 0.5
+    axes.axhline(beside, color=_GREY, linewidth=0.6)
+    axes.annotate("Adds (points)", (1, -0.5), xytext=(12, 10), **outside)
+    axes.set(
+        xlabel="Function preserved (%)",
+        ylim=(len(rungs) - 0.5, -0.5),
+        yticks=range(len(rungs)),
+        yticklabels=rungs["rung"],
+    )
+    axes.grid(axis="x", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    unit = rungs["distance"].iloc[0]
+    top = axes.secondary_xaxis(
+        "top",
+        functions=(lambda x: unit * (1 - x / 100), lambda d: 100 * (1 - d / unit)),
+    )
+    top.set_xlabel("Jensen-Shannon divergence from the base model (bits)")
+    _shrink_text(top)
+    return figure
+
+
+def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Figure:
+    """Distance to the trained base model while models are trained.
+
+    Args:
+      records: A row a model and epoch: `family`, `label` (models of a family that share
+        it share a line, their mean, and a band from the nearest to the farthest),
+        `epoch` and `distance`.
+      measure: Name and unit of the distance.
+      title: The heading.
+    """
+    figure, axes = _figure(1.5 * COLUMN, COLUMN, title)
+    for family, members in records.groupby("family", sort=False):
+        labels = members["label"].unique()
+        shades = np.linspace(0.35, 0.7, len(labels)) if len(labels) > 1 else [0.5]
+        for i, label in enumerate(labels):
+            rows = members[members["label"] == label].groupby("epoch")["distance"]
+            mean, low, high = rows.mean(), rows.min(), rows.max()
+            color = _shade(family, shades[i])
+            axes.plot(
+                mean,
+                color=color,
+                linestyle=_DASHES[i % len(_DASHES)],
+                label=label,
+                lw=1.4,
+            )
+            axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
+    axes.set(xlabel="Epoch", ylabel=f"{measure}\nfrom the trained base model")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.01)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    _legend(figure, axes.lines, columns=1, place="right center")
+    return figure
+
+
+def agreement_by_class(
+    agreement: pd.DataFrame, families: Sequence[str], title: str
+) -> Figure:
+    """Agreement with the base model on the examples of each class.
+
+    Args:
+      agreement: Share of examples in [0, 1]; a row a method, labelled, and a column a
+        class; beyond 20 classes those of least agreement are shown.
+      families: Of the rows.
+      title: The heading.
+    """
+    classes = agreement.shape[1]
+    if classes > MOST_CLASSES:
+        agreement = agreement[agreement.mean().nsmallest(MOST_CLASSES).index]
+        title += f": the {MOST_CLASSES} of {classes} classes that agree least"
+    rows, columns = agreement.shape
+    width = min(PAGE, 1.7 + 0.34 * columns)
+    figure, axes = _figure(width, 1.1 + 0.24 * rows, title)
+    sns.heatmap(
+        100 * agreement,
+        ax=axes,
+        cmap="viridis",
+        vmax=100,
+        annot=True,
+        fmt=".0f",
+        annot_kws={"fontsize": _TEXT_SIZE - 1.5},
+        linewidths=0.5,
+        cbar_kws={"label": "Same answer as the base model (%)", "pad": 0.02},
+    )
+    _shrink_text(axes.collections[0].colorbar.ax)
+    for tick, family in zip(axes.get_yticklabels(), families, strict=True):
+        tick.set_color(_shade(family, 0.62))
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(axis="y", rotation=0, length=0, labelsize=_TEXT_SIZE)
+    axes.tick_params(axis="x", rotation=90, length=0, labelsize=_TEXT_SIZE)
+    return figure
+
+
+def lost_images(
+    images: NDArray,
+    class_names: Sequence[str],
+    predictions: NDArray,
+    changed: NDArray,
+    title: str,
+    most: int = 24,
+) -> Figure:
+    """The test images whose answer is most often lost under compression.
+
+    Args:
+      images: `[n, height, width, channels]` uint8, one channel or three.
+      class_names: Names of the classes.
+      predictions: `[n]` the base model's answers.
+      changed: `[models, n]` whether a compressed model answers otherwise.
+      title: The heading.
+      most: Number of images.
+
+    Raises:
+      ValueError: No answer is lost.
+
+    Source: compression identified exemplars, Hooker et al. 2019, arXiv 1911.05248.
+    """
+    losses = np.asarray(changed).sum(axis=0)
+    shown = [i for i in np.argsort(-losses, kind="stable")[:most] if losses[i]]
+    if not shown:
+        raise ValueError("no compressed model changes an answer")
+    columns = 8
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(PAGE, 0.55 + 1.13 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=_TEXT_SIZE + 1)
+    figure.supxlabel(
+        "The base model's answer, and how many compressed models give another.",
+        fontsize=_TEXT_SIZE,
+        color=_GREY,
+    )
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, i in zip(grid.flat, shown, strict=False):
+        axes.imshow(images[i].squeeze(), cmap="gray", vmin=0, vmax=255)
+        axes.set_title(
+            f"{class_names[predictions[i]]}\n{losses[i]} of {len(changed)}",
+            fontsize=_TEXT_SIZE - 1,
+        )
+    return figure
+
+
+def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=_TEXT_SIZE + 1)
+    _shrink_text(axes)
+    return figure, axes
+
+
+def _shrink_text(axes: Axes) -> None:
+    axes.tick_params(labelsize=_TEXT_SIZE)
+    axes.xaxis.label.set_size(_TEXT_SIZE)
+    axes.yaxis.label.set_size(_TEXT_SIZE)
+
+
+def _shade(family: str, step: float = 0.5) -> tuple[float, ...]:
+    """The family's colour, lighter below 0.5 and darker above."""
+    color = _FAMILIES[family][1] if family in _FAMILIES else _SPARE_COLORS[0]
+    return sns.blend_palette(["white", color, "black"], as_cmap=True)(step)
+
+
+def _name(family: str) -> str:
+    return _FAMILIES[family][0] if family in _FAMILIES else family.capitalize()
+
+
+def _marker(family: str) -> dict:
+    marker = _FAMILIES[family][2] if family in _FAMILIES else "P"
+    return {
+        "color": _shade(family),
+        "marker": marker,
+        "markersize": _SIZES.get(marker, 8) - 2,
+        "linestyle": "none",
+    }
+
+
+def _intervals(axes: Axes, points: pd.DataFrame, family: str) -> None:
+    axes.errorbar(
+        points["x"],
+        points["y"],
+        yerr=[points["y"] - points["low"], points["high"] - points["y"]],
+        **_marker(family),
+        elinewidth=1,
+        capsize=2,
+    )
+
+
+def _preserved_axis(axes: Axes) -> None:
+    """Labels the axis and draws what its 0 and 100 % mean."""
+    axes.set_ylabel("Function preserved (%)")
+    for value, meaning in _REFERENCES.items():
+        axes.axhline(value, color=_GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        axes.text(
+            1.02,
+            value,
+            meaning,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=_TEXT_SIZE - 1,
+            color=_GREY,
+        )
+
+
+def _legend(
+    figure: Figure, handles: Sequence, columns: int, place: str = "lower center"
+) -> None:
+    figure.legend(
+        handles=handles,
+        loc=f"outside {place}",
+        ncols=columns,
+        frameon=False,
+        fontsize=_TEXT_SIZE,
+    )

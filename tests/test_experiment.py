@@ -1,0 +1,222 @@
+"""The whole experiment, small, the way a user runs it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = (
+    "--epochs=2",
+    "--independents=1",
+    "--alphas=0.1,0.9",
+    "--distillation_seeds=2,24",
+    "--pruning_levels=0.5,0.9",
+    "--output_dir=runs",
+)
+NAME = "digits-lenet-published"
+
+
+def run(*flags, cwd, timeout=300):
+    return subprocess.run(
+        [sys.executable, ROOT / "run_experiments.py", *flags],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run on two workers: its folder and what it printed."""
+    cwd = tmp_path_factory.mktemp("finished")
+    done = run(*SMALL, "--workers=2", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd / "runs" / NAME, done
+
+
+def results(folder, checksums):
+    """Checksums of all that must not depend on how it was made."""
+    ignored = ("manifest.json", "provenance.json")
+    return {k: v for k, v in checksums(folder).items() if not k.endswith(ignored)}
+
+
+def test_every_model_has_its_record_and_every_result_is_there(finished):
+    folder, _ = finished
+    expected = {
+        "base": (3, {"initial.keras", "final.keras"}),
+        "independent-1": (3, {"initial.keras", "final.keras"}),
+        "student-alpha0.1-seed24": (3, {"initial.keras", "final.keras"}),
+        "int8": (1, {"model.tflite"}),
+        "pruned-90": (1, {"model.keras"}),
+    }
+    for name, (snapshots, models) in expected.items():
+        record = folder / "records" / name
+        softmax = np.load(record / "softmax.npy", mmap_mode="r")
+        assert softmax.shape == (snapshots, 500, 10)
+        np.testing.assert_allclose(softmax.sum(axis=2), 1, atol=1e-5)
+        files = {path.name for path in record.iterdir()}
+        assert files == {"softmax.npy", "metrics.csv", "manifest.json", *models}
+    for panel in ("distillation", "quantization", "pruning", "all"):
+        assert (folder / "figures" / f"{panel}.png").exists()
+        assert (folder / "figures" / f"{panel}.pdf").exists()
+    for suffix in ("csv", "md", "tex"):
+        assert (folder / "tables" / f"accuracy.{suffix}").exists()
+
+
+def test_students_start_from_the_base_models_initial_weights(finished):
+    folder, _ = finished
+
+    def start(name):
+        return np.load(folder / "records" / name / "softmax.npy", mmap_mode="r")[0]
+
+    np.testing.assert_array_equal(start("student-alpha0.9-seed2"), start("base"))
+    assert not np.array_equal(start("independent-1"), start("base"))
+
+
+def test_the_table_holds_the_accuracies_of_the_records(finished):
+    folder, done = finished
+    table = pd.read_csv(folder / "tables" / "accuracy.csv")
+    labels = np.load(folder / "records" / "data" / "labels.npy")
+
+    def accuracy(name):
+        softmax = np.load(folder / "records" / name / "softmax.npy")[-1]
+        return np.mean(softmax.argmax(axis=1) == labels)
+
+    base = accuracy("base")
+    students = [accuracy(f"student-alpha0.1-seed{s}") for s in (2, 24)]
+    deviations = [100 * (a - base) / base for a in students]
+    row = table.iloc[0]
+    assert (row.method, row.setting, row.models) == ("Self-distillation", "alpha 0.1", 2)
+    assert row.deviation == pytest.approx(np.mean(deviations))
+    assert row["std"] == pytest.approx(np.std(deviations))
+    assert f"{row.deviation:.2f} (±{row['std']:.2f})" in done.stdout
+
+
+def test_the_terminal_is_fit_to_be_kept(finished):
+    _, done = finished
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.stdout and "\r" not in done.stdout
+    assert lines[-1].startswith("Done in ") and lines[-1].endswith(f"runs/{NAME}/")
+    assert done.stderr == ""
+
+
+def test_in_one_process_the_same_command_gives_the_same_bytes(
+    finished, tmp_path, checksums
+):
+    done = run(*SMALL, "--workers=0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder, _ = finished
+    ours = results(tmp_path / "runs" / NAME, checksums)
+    theirs = results(folder, checksums)
+    assert [name for name in theirs if ours.get(name) != theirs[name]] == []
+    assert ours.keys() == theirs.keys()
+
+
+def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished, checksums):
+    folder, _ = finished
+    cwd = folder.parents[1]
+    before = results(folder, checksums)
+    model = folder / "records" / "int8" / "model.tflite"
+    content = bytearray(model.read_bytes())
+    content[1000] ^= 1
+    model.write_bytes(content)
+    (folder / "records" / "pruned-50" / "manifest.json").unlink()
+
+    verified = run(*SMALL, "--verify", cwd=cwd)
+    assert verified.returncode == 1
+    assert "int8: damaged: model.tflite is not what was written" in verified.stdout
+    assert "pruned-50: missing" in verified.stdout
+
+    done = run(*SMALL, "--workers=0", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert "model.tflite is not what was written" in done.stdout
+    assert "[2/2]" in done.stdout  # these two and nothing else
+    assert results(folder, checksums) == before
+    assert run(*SMALL, "--verify", cwd=cwd).returncode == 0
+
+
+def test_how_it_was_made_is_told(finished):
+    folder, _ = finished
+    session = json.loads((folder / "provenance.json").read_text())[0]
+    assert session["command"].startswith("run_experiments.py --epochs=2")
+    assert session["versions"]["tensorflow"].startswith("2.")
+    assert session["seconds"] > 0 and session["machine"]["cores"] >= 1
+
+
+def test_another_config_for_the_same_directory_is_refused(finished):
+    folder, _ = finished
+    done = run(*SMALL[1:], "--epochs=3", cwd=folder.parents[1])
+    assert done.returncode == 2
+    assert "epochs is 2 there and 3 here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--epochs=0"], "--epochs: got 0; allowed: 1, 2, 3, ..."),
+        (["--epochs=many"], "--epochs=many"),
+        (["--alphas=0.1,2"], "--alphas: got 2.0; allowed: numbers from 0 to 1"),
+        (["--alphas=low"], "--alphas: got 'low'; give numbers with commas between"),
+        (["--pruning_levels=1"], "--pruning_levels: got 1.0"),
+        (["--temperature=0"], "--temperature: got 0.0"),
+        (["--architecture=vgg"], "--architecture: got 'vgg'; allowed: lenet"),
+        (["--architecture=nothing:build", "--workers=0"], "No module named 'nothing'"),
+        (["--dataset=mnits"], "--dataset: got 'mnits'; allowed: digits"),
+        (["--stages=prune,sleep"], "--stages: got 'sleep'"),
+        (["--output_dir=file"], "--output_dir: file/digits-lenet-published cannot"),
+        (["--epoch=2"], "Unknown command line flag 'epoch'"),
+        (["epochs=2"], "'epochs=2' is no flag"),
+        (["--workers=-1"], "--workers"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence_and_nothing_is_written(
+    tmp_path, flags, told
+):
+    (tmp_path / "file").write_text("in the way")
+    done = run(*flags, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("run_experiments.py: ") and told in line
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
+    done = run("--dry_run", "--stages=quantize", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        f"{NAME}:",
+        "data",
+        "base",
+        "float16",
+        "int8",
+    ]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_training_that_fails_is_named_and_the_rest_is_done(tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import tf_keras\n"
+        "from tf_keras import layers\n"
+        "def build(input_shape, classes):\n"
+        "    return tf_keras.Sequential([\n"
+        "        layers.Input(input_shape), layers.Flatten(),\n"
+        "        layers.Lambda(lambda x: x * 1e38 * 1e38),\n"
+        "        layers.Dense(classes, activation='softmax')])\n"
+    )
+    flags = ("--architecture=broken:build", "--stages=train", "--workers=0")
+    done = run(*flags, *SMALL, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "base" in done.stdout and "FAILED: the loss is not a number" in done.stdout
+    assert "in epoch 1" in done.stdout
+    logs = tmp_path / "runs" / "digits-broken.build-published" / "logs"
+    assert "TrainingError" in (logs / "base.log").read_text()
