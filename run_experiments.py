@@ -66,6 +66,7 @@ flags.DEFINE_float(
 _list("distillation_seeds", "Seeds of the students' data order, one student each.")
 _list("quantization", f"TFLite modes, of {', '.join(CHOICES['quantization'])}.")
 _list("pruning_levels", "Shares of the weights to set to zero, from 0 to below 1.")
+_list("controls", f"Of {', '.join(CHOICES['controls'])}; empty for none.")
 _list("perplexities", f"Of the t-SNE panels {', '.join(PANELS)}.")
 flags.DEFINE_integer("seed", DEFAULTS.seed, "Of initial weights, data order and t-SNE.")
 flags.DEFINE_string(
@@ -187,7 +188,7 @@ def _print_plan(config: ExperimentConfig, stages: list[str]) -> None:
     for task in tasks:
         needs = f"needs {', '.join(task.needs)}" if task.needs else ""
         epochs = f"{config.epochs} epochs" if task.kind == "train" else ""
-        print(f"  {task.name:<28} {epochs:<12} {needs}".rstrip())
+        print(f"  {task.name:<33} {epochs:<10} {needs}".rstrip())
     if "analyse" in stages:
         print("  then tables and landscapes")
 

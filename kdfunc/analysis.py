@@ -1,5 +1,7 @@
 """From records to tables and figures; never imports TensorFlow."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
@@ -99,19 +101,10 @@ def _write_landscapes(run: RunDirectory, tasks: list[Task]) -> None:
         panel: np.flatnonzero(points["model"].isin([task.name for task in members]))
         for panel, members in chosen.items()
     }
-    squared = landscape.squared_distances(softmax)
-    starts = landscape.pca_starts(softmax, squared, list(rows.values()))
     perplexities = dict(zip(PANELS, config.perplexities, strict=True))
-
-    def embed(panel: str, start: np.ndarray) -> np.ndarray:
-        inside = squared[np.ix_(rows[panel], rows[panel])]
-        return landscape.embed(inside, start, perplexities[panel])
-
-    with threadpool_limits(limits=1):  # one thread a panel, the panels side by side
-        positions = Parallel(n_jobs=-1, prefer="threads")(
-            delayed(embed)(panel, start)
-            for panel, start in zip(rows, starts, strict=True)
-        )
+    positions = embeddings(
+        softmax, list(rows.values()), [perplexities[panel] for panel in rows]
+    )
     for panel, position in zip(rows, positions, strict=True):
         placed = points.iloc[rows[panel]].assign(x=position[:, 0], y=position[:, 1])
         csv = placed[["model", "family", "epoch", "x", "y"]].to_csv(index=False)
@@ -124,3 +117,29 @@ def _write_landscapes(run: RunDirectory, tasks: list[Task]) -> None:
         )
         figure = figures.landscape(placed, panel, title)
         figures.save(figure, run.path / "figures" / panel)
+
+
+def embeddings(
+    records: Sequence[np.ndarray],
+    panels: Sequence[np.ndarray],
+    perplexities: Sequence[float],
+) -> list[np.ndarray]:
+    """t-SNE of several panels whose points come from the same records.
+
+    Args:
+      records: softmax `[snapshots, n_test, classes]` of each model.
+      panels: for each, the indices `[m]` of its points among those of all records.
+      perplexities: one a panel.
+
+    Returns:
+      For each panel, positions `[m, 2]`.
+    """
+    squared = landscape.squared_distances(records)
+    starts = landscape.pca_starts(records, squared, panels)
+    with threadpool_limits(limits=1):  # one thread a panel, the panels side by side
+        return Parallel(n_jobs=-1, prefer="threads")(
+            delayed(landscape.embed)(squared[np.ix_(rows, rows)], start, perplexity)
+            for rows, start, perplexity in zip(
+                panels, starts, perplexities, strict=True
+            )
+        )

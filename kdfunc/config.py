@@ -33,6 +33,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "pruning_scope": ("all", "kernels"),
     "student_optimizer": ("adam", "adamax"),
     "quantization": ("float16", "int8"),
+    "controls": (
+        "independent-optimizer",
+        "same-start",
+        "same-start-base-optimizer",
+        "no-knowledge",
+        "other-targets",
+    ),
 }
 
 #: The built-in architectures; `models.ARCHITECTURES` has their builders.
@@ -63,6 +70,12 @@ class ExperimentConfig:
       distillation_seeds: seeds of the students' data order, one student each.
       quantization: TFLite modes.
       pruning_levels: shares of weights set to zero, in [0, 1).
+      controls: what students are held against beside the independents (not in the
+        paper): `independent-optimizer` (independents with the students' optimizer),
+        `same-start` (the base model's initial weights, the students' data order and
+        optimizer, no teacher), `same-start-base-optimizer`, `no-knowledge` (students
+        of fixed random soft targets) and `other-targets` (students of the other kind
+        of soft targets). The last two have the alpha that leans most on the teacher.
       perplexities: of the t-SNE panels distillation, quantization, pruning, all.
       seed: of initial weights and data order (with the task's name) and of t-SNE.
       alpha_convention: the loss that alpha multiplies: `labels` or `teacher`.
@@ -86,6 +99,7 @@ class ExperimentConfig:
     distillation_seeds: Sequence[int] = (2, 24, 42)
     quantization: Sequence[str] = ("float16", "int8")
     pruning_levels: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9)
+    controls: Sequence[str] = CHOICES["controls"]
     perplexities: Sequence[float] = (60, 30, 15, 15)
     seed: int = 42
     alpha_convention: str | None = None
@@ -132,11 +146,16 @@ class ExperimentConfig:
                 f"--perplexities: got {len(self.perplexities)} values; give four, for "
                 f"the panels {', '.join(PANELS)}, such as 60,30,15,15."
             )
-        for mode in self.quantization:
-            _choice("quantization", mode)
+        for field in ("quantization", "controls"):
+            for value in getattr(self, field):
+                _choice(field, value)
         for field in (
-            "alphas", "distillation_seeds", "quantization", "pruning_levels"
-        ):  # fmt: skip
+            "alphas",
+            "distillation_seeds",
+            "quantization",
+            "pruning_levels",
+            "controls",
+        ):
             values = getattr(self, field)
             if len(set(values)) != len(values):
                 given = ", ".join(map(str, values))

@@ -5,12 +5,15 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.config import ExperimentConfig
+from kdfunc.config import CHOICES, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.records import RunDirectory
 
+#: Of the base and the independent models.
+BASE_OPTIMIZER = "adam"
+
 #: The parts of an experiment that `--stages` chooses from, in their order.
-STAGES = ("train", "distill", "quantize", "prune", "analyse")
+STAGES = ("train", "distill", "control", "quantize", "prune", "analyse")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Task:
       stage: the stage it belongs to; None for what others need.
       needs: names of the tasks whose records it reads.
       settings: what tells it from other tasks of its kind.
-      family: `base`, `independent`, `student`, `quantized` or `pruned` for models.
+      family: `base`, `independent`, `student`, `control`, `quantized` or `pruned` for
+        models.
       label: short name in tables and figures.
       cost: expected work, in trainings' epochs.
     """
@@ -83,6 +87,7 @@ def make(config: ExperimentConfig) -> list[Task]:
         *_trained(config),
         Task("teacher", "teacher", needs=("data", "base"), label="teacher's logits"),
         *_students(config),
+        *_controls(config),
         *(
             Task(
                 mode,
@@ -118,7 +123,7 @@ def _trained(config: ExperimentConfig) -> Iterable[Task]:
             "train",
             stage="train",
             needs=("data",),
-            settings={"optimizer": "adam", "order": name},
+            settings={"optimizer": BASE_OPTIMIZER, "order": name},
             family="independent" if number else "base",
             label=f"I{number}" if number else "B",
             cost=config.epochs,
@@ -136,12 +141,64 @@ def _students(config: ExperimentConfig) -> Iterable[Task]:
                 settings={
                     "optimizer": config.student_optimizer,
                     "order": f"seed{seed}",
+                    "same_start": True,
+                    "teacher": "base",
+                    "soft_targets": config.soft_targets,
                     "alpha": alpha,
                 },
                 family="student",
                 label=f"D {alpha:g}",
                 cost=config.epochs,
             )
+
+
+def _controls(config: ExperimentConfig) -> Iterable[Task]:
+    """What students are held against; a control that is another model is left out."""
+    same_optimizer = config.student_optimizer == BASE_OPTIMIZER
+    redundant = {"independent-optimizer", "same-start-base-optimizer"}
+    leaning = max if config.alpha_convention == "teacher" else min
+    for control in config.controls:
+        settings = {"control": control, "optimizer": config.student_optimizer}
+        if same_optimizer and control in redundant:
+            continue
+        if control == "independent-optimizer":
+            for number in range(1, config.independents + 1):
+                name = f"{control}-{number}"
+                yield _control(config, name, {**settings, "order": name})
+            continue
+        settings["same_start"] = True
+        if control == "same-start-base-optimizer":
+            settings["optimizer"] = BASE_OPTIMIZER
+        if control in ("no-knowledge", "other-targets"):
+            if not config.alphas:
+                continue
+            settings["alpha"] = leaning(config.alphas)
+            settings["soft_targets"] = config.soft_targets
+            settings["teacher"] = "random"
+        if control == "other-targets":
+            (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
+            settings |= {"teacher": "base", "soft_targets": other}
+        for seed in config.distillation_seeds:
+            order = f"seed{seed}"
+            yield _control(config, f"{control}-{order}", {**settings, "order": order})
+
+
+def _control(config: ExperimentConfig, name: str, settings: Mapping[str, Any]) -> Task:
+    needs = ["data"]
+    if settings.get("same_start"):
+        needs.append("base")
+    if settings.get("teacher") == "base":
+        needs.append("teacher")
+    return Task(
+        name,
+        "train",
+        stage="control",
+        needs=tuple(needs),
+        settings=settings,
+        family="control",
+        label="C",
+        cost=config.epochs,
+    )
 
 
 def check_stages(stages: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ class Progress:
             "skipped": lambda: f"skipped: {facts['reason']}",
         }[event]()
         total = self._ended + len(self._tasks)
-        self._line(f"[{self._ended:>{len(str(total))}}/{total}] {name:<28} {outcome}")
+        self._line(f"[{self._ended:>{len(str(total))}}/{total}] {name:<33} {outcome}")
 
     def _show_status(self) -> None:
         live = self._stream.isatty()
@@ -97,5 +97,5 @@ def duration(seconds: float) -> str:
 def _took(facts: dict[str, Any]) -> str:
     seconds = f"{facts['seconds']:8.1f} s"
     if "accuracy" in facts:
-        return f"accuracy {100 * facts['accuracy']:6.2f} % {seconds}"
-    return f"{'':17} {seconds}"
+        return f"accuracy {100 * facts['accuracy']:6.2f} %{seconds}"
+    return f"{'':17}{seconds}"

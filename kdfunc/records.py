@@ -133,7 +133,7 @@ class SoftmaxFile:
         self.checksums = []
 
     def resume(self, checksums: list[str]) -> bool:
-        """Keeps the first snapshots if they are unchanged, else tells that they are not."""
+        """Keeps the first snapshots if they are whole; False if they are not."""
         size = self.shape[1] * self.shape[2] * 4
         try:
             with open(self.path, "r+b") as file:

@@ -107,32 +107,35 @@ def _teacher(task, place, folder, report) -> list[str]:
 def _train(task, place, folder, report) -> list[str]:
     """Trains from new or the base model's initial weights, with or without a teacher.
 
-    Settings: `optimizer`; `order`, what the data order's seed is made of; for students
-    `alpha`.
+    Settings: `optimizer`; `order`, what the data order's seed is made of; `same_start`
+    for the base model's initial weights; `teacher`, `base` or `random`, with `alpha`
+    and `soft_targets`.
     """
-    config, data = place.config, _load_data(place)
-    optimizer = OPTIMIZERS[task.settings["optimizer"]]()
-    targets = {"labels": data.train_labels}
-    if task.family == "student":
+    config, settings, data = place.config, task.settings, _load_data(place)
+    if settings.get("same_start"):
         network = models.load(place.run.record("base").path / "initial.keras")
-        model = distillation.Distiller(network)
-        model.compile(
-            optimizer,
-            ["accuracy"],
-            alpha=task.settings["alpha"],
-            temperature=config.temperature,
-            alpha_convention=config.alpha_convention,
-            soft_targets=config.soft_targets,
-        )
-        logits = np.load(place.run.record("teacher").path / "logits.npy")
-        targets["teacher_logits"] = logits
     else:
-        model = network = models.build(
+        network = models.build(
             config.architecture,
             data.train_images.shape[1:],
             len(data.class_names),
             derive_seed(config.seed, task.name, "weights"),
         )
+    optimizer = OPTIMIZERS[settings["optimizer"]]()
+    targets = {"labels": data.train_labels}
+    if "teacher" in settings:
+        targets["teacher_logits"] = _teacher_logits(settings["teacher"], place, data)
+        model = distillation.Distiller(network)
+        model.compile(
+            optimizer,
+            ["accuracy"],
+            alpha=settings["alpha"],
+            temperature=config.temperature,
+            alpha_convention=config.alpha_convention,
+            soft_targets=settings["soft_targets"],
+        )
+    else:
+        model = network
         model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
     return training.train(
         model,
@@ -144,9 +147,22 @@ def _train(task, place, folder, report) -> list[str]:
         folder,
         epochs=config.epochs,
         batch_size=config.batch_size,
-        order_seed=derive_seed(config.seed, task.settings["order"], "order"),
+        order_seed=derive_seed(config.seed, settings["order"], "order"),
         report=report,
     )
+
+
+def _teacher_logits(teacher, place, data) -> np.ndarray:
+    """Logits `[n_train, classes]` of the base model, or of a teacher of no knowledge.
+
+    The latter gives each image probabilities drawn at random, the same in every epoch:
+    uniform numbers, divided by their sum.
+    """
+    if teacher == "base":
+        return np.load(place.run.record("teacher").path / "logits.npy")
+    rng = np.random.default_rng(derive_seed(place.config.seed, "no-knowledge"))
+    drawn = 1 - rng.random((len(data.train_labels), len(data.class_names)))
+    return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _quantize(task, place, folder, report) -> list[str]:

@@ -4,8 +4,8 @@
 
 An experiment on the digits is run once without disturbance. Then it is run again and
 again in another directory, each time killed (SIGKILL) after a random time: the whole
-process group as by a power cut, the main process alone, or one worker. Last of all it is
-allowed to finish, and every record, model, table and figure is compared.
+process group as by a power cut, the main process alone, or one worker. Last of all it
+is allowed to finish, and every record, model, table and figure is compared.
 """
 
 import argparse
@@ -29,6 +29,7 @@ COMMAND = (
     "--alphas=0.1,0.9",
     "--distillation_seeds=2",
     "--pruning_levels=0.5,0.9",
+    "--controls=same-start",
 )
 IGNORED = {"manifest.json", "provenance.json", ".lock"}
 

@@ -13,6 +13,7 @@ def test_the_papers_models_are_all_there():
         "base": 1,
         "independent": 2,
         "student": 9,
+        "control": 14,
         "quantized": 2,
         "pruned": 5,
     }
@@ -35,6 +36,46 @@ def test_students_of_one_seed_share_their_data_order_and_nothing_else_does():
     assert orders.pop("seed2") == [f"student-alpha{a}-seed2" for a in (0.1, 0.5, 0.9)]
     assert len(orders.pop("seed24")) == len(orders.pop("seed42")) == 3
     assert all(len(names) == 1 for names in orders.values())
+
+
+def controls(**settings):
+    tasks = plan.make(ExperimentConfig(**settings))
+    return {task.name: task.settings for task in tasks if task.family == "control"}
+
+
+def test_controls_differ_from_students_in_one_thing_each():
+    student = plan.make(ExperimentConfig())[5]
+    assert student.name == "student-alpha0.1-seed2"
+    found = controls()
+    assert len(found) == 14
+    base_optimizer = found["same-start-base-optimizer-seed2"]
+    assert (found["same-start-seed2"]["optimizer"], base_optimizer["optimizer"]) == (
+        "adamax",
+        "adam",
+    )
+    assert "teacher" not in found["same-start-seed2"]
+    expected = {"no-knowledge": {"teacher": "random"}}
+    expected["other-targets"] = {"soft_targets": "logits"}
+    for control, change in expected.items():
+        settings = dict(found[f"{control}-seed2"])
+        assert settings.pop("control") == control
+        assert settings == {**student.settings, **change}
+    assert "same_start" not in found["independent-optimizer-1"]
+
+
+def test_a_control_that_would_be_another_model_is_left_out():
+    found = controls(preset="standard")
+    assert {settings["control"] for settings in found.values()} == {
+        "same-start",
+        "no-knowledge",
+        "other-targets",
+    }
+    assert found["other-targets-seed2"]["soft_targets"] == "probabilities"
+    assert found["other-targets-seed2"]["alpha"] == 0.9  # leans most on the teacher
+
+
+def test_no_controls_on_request():
+    assert controls(controls=()) == {}
 
 
 def test_a_stage_brings_what_it_needs():

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from kdfunc.edge.reading import read
-from kdfunc.edge.schema import ModelFile, Operator, Subgraph, Tensor
+from kdfunc.edge.schema import BITS, ModelFile, Operator, Subgraph, Tensor
 from kdfunc.edge.text import number, percent, table
 
 #: Operators that only bring weights into the form in which they are computed with.
@@ -14,7 +14,6 @@ UNPACKING = {"DEQUANTIZE", "DENSIFY"}
 #: Types of constants that are no weights: shapes, indices, biases of integer layers.
 NO_WEIGHTS = {"int32", "int64", "uint32", "uint64", "bool", "string", "resource"}
 NO_WEIGHTS |= {"variant"}
-FOUR_BITS = {"int4", "uint4", "int2"}
 EIGHT_BITS = {"int8", "uint8"}
 FLOATS = {"float32", "float16", "bfloat16", "float64"}
 
@@ -63,13 +62,14 @@ def scheme(layers: list[dict[str, Any]]) -> dict[str, Any]:
     """What was quantized and how, from the layers' types.
 
     Returns:
-      `name`: the most compressed way that occurs, of `int4`, `int16x8`, `full integer`,
-      `dynamic range`, `weight only` (dequantized before use), `float16` and `float32`;
+      `name`: the first way that occurs of `int2`, `int4`, `uint4` (weights, whatever
+      the activations), `int16x8`, `full integer`, `dynamic range`, `weight only`
+      (dequantized before use), `float16`, `float32`; or `no weights`.
       `types`: how many layers have which types of weights and of activations.
     """
     names = {_layer_scheme(layer) for layer in layers}
-    order = ["int4", "int16x8", "full integer", "dynamic range", "weight only"]
-    order += ["float16", "float32"]
+    order = ["int2", "int4", "uint4", "int16x8", "full integer", "dynamic range"]
+    order += ["weight only", "float16", "float32"]
     types = Counter((layer["type"], layer["activations"]) for layer in layers)
     return {
         "name": min(names, key=order.index, default="no weights"),
@@ -82,8 +82,8 @@ def scheme(layers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _layer_scheme(layer: dict[str, Any]) -> str:
     weights, activations = layer["type"], layer["activations"]
-    if weights in FOUR_BITS:
-        return "int4"
+    if BITS[weights] < 8:
+        return weights
     if weights in FLOATS:
         return "float32" if weights in ("float32", "float64") else "float16"
     if activations == "int16":

@@ -1,22 +1,24 @@
 """A `.tflite` file run by the interpreter at hand.
 
-Batches give the same bits as single images, with any number of threads, as long as
-XNNPACK runs the floating-point operators, which the interpreter of ai-edge-litert and
-TensorFlow sees to by itself: its kernels add up in one order whatever the batch.
-Integer operators are exact in any order. Where floating-point operators are left to
-the built-in kernels (interpreters built without XNNPACK), a product with one row is
-summed in another order than one with several, and the last digits of float32 and of
-dynamic-range models differ, by up to 3e-8 on LeNet; `batch_size=1` is then what
-makes predictions independent of how they were asked for.
+Predictions do not depend on how many images are predicted at once. With XNNPACK, which
+the interpreters of ai-edge-litert and TensorFlow use by themselves, batches and any
+number of threads give the bits that single images give. The built-in kernels add up the
+products of one row in another order than those of several, and the last digits of
+floating-point results differ (by up to 3e-8 on LeNet); they run what XNNPACK does not
+take, such as weights that are dequantized from int4. So the first batch is held against
+single images, and where the bits differ, images go in one at a time.
 """
 
 import contextlib
 import os
+import sys
 
 import numpy as np
 
 from kdfunc.edge.reading import read
 from kdfunc.errors import InputError
+
+CHECKED = 16  # images of the first batch that are run one at a time as well
 
 
 def interpreter_class() -> type:
@@ -98,21 +100,15 @@ class Model:
     def __init__(self, model: bytes | str | os.PathLike, threads: int = 1):
         self._name = read(model).name
         kind = "model_content" if isinstance(model, bytes) else "model_path"
-        create = interpreter_class()
-        try:
-            self._interpreter = create(**{kind: model}, num_threads=threads)
-            sources = self._interpreter.get_input_details()
-            sinks = self._interpreter.get_output_details()
-        except (RuntimeError, ValueError) as error:
-            raise self._refusal(error) from error
-        if len(sources) != 1 or len(sinks) != 1:
+        self._given = {kind: model, "num_threads": threads}
+        self._load()
+        if len(self._sources) != 1 or len(self._sinks) != 1:
             raise InputError(
-                f"{self._name} has {len(sources)} inputs and {len(sinks)} outputs; "
-                "give a model with one of each."
+                f"{self._name} has {len(self._sources)} inputs and {len(self._sinks)} "
+                "outputs; give a model with one of each."
             )
-        self._source, self._sink = sources[0], sinks[0]
-        self._allocated = 0
-        self._one_by_one = False
+        self._has_xnnpack = True
+        self._batches_are_exact = None  # not known yet
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """The outputs for a batch of images.
@@ -125,35 +121,50 @@ class Model:
         Returns:
           `[n, ...]` float32; integer outputs are dequantized.
         """
-        signature = self._source.get("shape_signature", self._source["shape"])
+        source = self._sources[0]
+        signature = source.get("shape_signature", source["shape"])
         check_images(images, tuple(signature[1:].tolist()), self._name)
         batch = self._quantized(images)
-        if not self._one_by_one or len(batch) == 1:
-            try:
-                return self._run(batch)
-            except (RuntimeError, ValueError) as error:
-                if len(batch) == 1:
-                    raise self._refusal(error) from error
-        # Some files fix the size of the batch, as in the shape of a reshape.
-        self._one_by_one = True
-        return np.concatenate([self.predict(image[None]) for image in images])
+        if len(batch) > 1 and self._batches_are_exact is not False:
+            with contextlib.suppress(RuntimeError, ValueError):  # if it fixes the batch
+                outputs = self._run(batch)
+                if self._batches_are_exact is None:
+                    singles = self._run_singly(batch[:CHECKED])
+                    same = np.array_equal(outputs[:CHECKED], singles, equal_nan=True)
+                    self._batches_are_exact = same
+                if self._batches_are_exact:
+                    return outputs
+            self._batches_are_exact = False
+        return self._run_singly(batch)
 
     def random_images(self, count: int) -> np.ndarray:
         """Images for timing, `[count, ...]` uniform float32, or uint8 where needed."""
         rng = np.random.default_rng(0)
-        shape = (count, *np.maximum(self._source["shape"][1:], 1))
+        shape = (count, *np.maximum(self._sources[0]["shape"][1:], 1))
         if self._takes_bytes:
             return rng.integers(256, size=shape, dtype=np.uint8)
         return rng.random(shape, np.float32)
 
+    def _load(self, **options) -> None:
+        """Makes the interpreter, which then has no tensors yet."""
+        try:
+            self._interpreter = interpreter_class()(**self._given, **options)
+            self._sources = self._interpreter.get_input_details()
+            self._sinks = self._interpreter.get_output_details()
+        except (RuntimeError, ValueError) as error:
+            raise self._refusal(error) from error
+        self._allocated = 0
+
     @property
     def _takes_bytes(self) -> bool:
-        return self._source["dtype"] == np.uint8 and not self._source["quantization"][0]
+        source = self._sources[0]
+        return source["dtype"] == np.uint8 and not source["quantization"][0]
 
     def _quantized(self, images: np.ndarray) -> np.ndarray:
-        dtype, (scale, zero_point) = self._source["dtype"], self._source["quantization"]
         if self._takes_bytes and images.dtype == np.uint8:
             return images
+        dtype = self._sources[0]["dtype"]
+        scale, zero_point = self._sources[0]["quantization"]
         images = as_floats(images)
         if np.dtype(dtype).kind == "f":
             return images.astype(dtype, copy=False)
@@ -167,27 +178,42 @@ class Model:
         codes = np.rint(images / scale) + zero_point
         return codes.clip(limits.min, limits.max).astype(dtype)
 
+    def _run_singly(self, batch: np.ndarray) -> np.ndarray:
+        try:
+            return np.concatenate([self._run(image[None]) for image in batch])
+        except (RuntimeError, ValueError) as error:
+            if not self._has_xnnpack:
+                raise self._refusal(error) from error
+        # XNNPACK refuses some models that the built-in kernels run, such as dynamic
+        # range with sparse weights.
+        self._has_xnnpack = False
+        module = sys.modules[type(self._interpreter).__module__]
+        kernels = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        self._load(experimental_op_resolver_type=kernels)
+        return self._run_singly(batch)
+
     def _run(self, batch: np.ndarray) -> np.ndarray:
+        index = self._sources[0]["index"]
         if len(batch) != self._allocated:
             self._allocated = 0
-            self._interpreter.resize_tensor_input(self._source["index"], batch.shape)
+            self._interpreter.resize_tensor_input(index, batch.shape)
             self._interpreter.allocate_tensors()
             self._allocated = len(batch)
-        self._interpreter.set_tensor(self._source["index"], batch)
+        self._interpreter.set_tensor(index, batch)
         self._interpreter.invoke()
-        output = self._interpreter.get_tensor(self._sink["index"])
+        output = self._interpreter.get_tensor(self._sinks[0]["index"])
         if output.shape[:1] != batch.shape[:1]:
             raise ValueError(f"{len(batch)} images gave outputs {output.shape}")
-        scale, zero_point = self._sink["quantization"]
+        scale, zero_point = self._sinks[0]["quantization"]
         if scale and output.dtype.kind in "iu":
             return (output.astype(np.float32) - zero_point) * np.float32(scale)
         return output.astype(np.float32, copy=False)
 
     def _refusal(self, error: Exception) -> InputError:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = " ".join(str(error).split()) or type(error).__name__
         return InputError(
-            f"{self._name} cannot be run by the interpreter here ({lines[0]}); it may "
-            "be damaged, or need another version or custom operators."
+            f"{self._name} cannot be run by the interpreter here ({reason.rstrip('.')})"
+            "; it may be damaged, or need another version or custom operators."
         )
 
 

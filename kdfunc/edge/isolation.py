@@ -107,8 +107,8 @@ class Isolated:
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return (
             f"made the interpreter crash ({name}); the file is damaged, cannot be run "
-            "by this interpreter, or needs more than the memory allowed "
-            f"({self._limit}, see --memory)."
+            "by this interpreter (try --batch-size=1) or needs more than the memory "
+            f"allowed ({self._limit}, see --memory)."
         )
 
     @property

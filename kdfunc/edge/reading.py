@@ -152,6 +152,11 @@ def _check(tensor: Tensor, sparse: bool) -> None:
         raise DamagedError(f"{title} has a scale that is no positive number")
     if tensor.zero_points.size not in (0, channels):
         raise DamagedError(f"{title} has other numbers of scales and of zero points")
+    if 0 < bits <= 16:
+        lowest = 0 if tensor.type.startswith("u") else -(1 << (bits - 1))
+        steps = tensor.zero_points - lowest
+        if not ((steps >= 0) & (steps < 1 << bits)).all():
+            raise DamagedError(f"{title} has a zero point outside of {tensor.type}")
     if channels > 1:
         along = tensor.shape[tensor.axis : tensor.axis + 1]
         if tensor.axis < 0 or along != (channels,):

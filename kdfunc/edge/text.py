@@ -14,7 +14,7 @@ def table(
       header: a title a column.
       rows: a cell a column; numbers as `number` writes them.
       left: so many first columns are set left, the others right. The first column is
-        shortened in the middle where the table would be too wide.
+        shortened where the table would be too wide.
     """
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -31,11 +31,11 @@ def table(
 
 
 def shorten(text: str, width: int) -> str:
-    """The text, with its middle left out where it is longer than that."""
+    """The text, with a part before its end left out where it is longer than that."""
     if len(text) <= width:
         return text
-    half = (width - 2) // 2
-    return f"{text[: width - 2 - half]}..{text[len(text) - half :]}"
+    tail = (width - 2) // 4
+    return f"{text[: width - 2 - tail]}..{text[len(text) - tail :]}"
 
 
 def number(value: float | None, digits: int = 4) -> str:

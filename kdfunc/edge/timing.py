@@ -46,8 +46,7 @@ def benchmark(
     found = []
     for count, batch_size in itertools.product(threads, batch_sizes):
         with isolated(model, replace(settings, threads=count)) as runner:
-            if warm_up:
-                runner.call("seconds", batch_size, warm_up)
+            runner.call("seconds", batch_size, warm_up)
             times = runner.call("seconds", batch_size, runs)
             memory = runner.call("memory")
         median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000

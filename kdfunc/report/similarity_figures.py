@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kdfunc.report.figures import _FAMILIES, _SIZES, _SPARE_COLORS, _TEXT_SIZE, _label
@@ -24,6 +24,7 @@ MOST_CLASSES = 20  # side by side in a heat map
 _ORDER = ("base", "independent", "control", "student", "quantized", "pruned")
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+_FLOOR = -100  # of the function preserved; a broken model can be at -7000 %
 _GREY = "0.45"
 
 
@@ -31,6 +32,9 @@ def distance_heatmap(
     distances: NDArray, models: pd.DataFrame, measure: str, title: str
 ) -> Figure:
     """Distances between all models, family by family.
+
+    The colours reach twice as far as the independent models lie apart, and beyond is
+    grey: a model that lost its function must not hide all other differences.
 
     Args:
       distances: `[models, models]`, symmetric.
@@ -44,17 +48,27 @@ def distance_heatmap(
         models["family"].map(lambda family: rank.get(family, len(rank))), kind="stable"
     )
     models = models.iloc[order]
+    distances = distances[np.ix_(order, order)]
+    independent = models["family"].isin(["base", "independent"]).to_numpy()
+    apart = distances[np.ix_(independent, independent)]
+    reach = 2 * apart[apart > 0].mean() if apart.any() else distances.max()
     side = min(PAGE, 2.2 + 0.17 * len(models))
     figure, axes = _figure(side, side, title)
     sns.heatmap(
-        distances[np.ix_(order, order)],
+        distances,
         ax=axes,
-        cmap="viridis",
+        cmap=sns.color_palette("viridis", as_cmap=True).with_extremes(over="0.8"),
         vmin=0,
+        vmax=min(reach, distances.max()),
         square=True,
         xticklabels=models["label"],
         yticklabels=models["label"],
-        cbar_kws={"label": measure, "shrink": 0.7, "pad": 0.02},
+        cbar_kws={
+            "label": measure,
+            "shrink": 0.7,
+            "pad": 0.02,
+            "extend": "max" if distances.max() > reach else "neither",
+        },
     )
     _shrink_text(axes.collections[0].colorbar.ax)
     size = np.clip(260 / len(models), 4.5, _TEXT_SIZE)
@@ -67,16 +81,14 @@ def distance_heatmap(
     borders = np.flatnonzero(families[1:] != families[:-1]) + 1
     axes.hlines(borders, 0, len(models), color="white", linewidth=1.2)
     axes.vlines(borders, 0, len(models), color="white", linewidth=1.2)
-    patches = [
-        Patch(color=_shade(family), label=_name(family))
-        for family in models["family"].unique()
-    ]
-    _legend(figure, patches, columns=3)
+    _legend(figure, models["family"].unique())
     return figure
 
 
 def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
     """Function preserved against the size of the model file.
+
+    Models of one size stand side by side.
 
     Args:
       models: A row a model: `label`, `family`, `bytes`, function `preserved` in percent
@@ -85,21 +97,19 @@ def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
     """
     figure, axes = _figure(1.25 * COLUMN, COLUMN, title)
     unit, name = (2**20, "MiB") if models["bytes"].max() >= 2**20 else (2**10, "KiB")
-    points = models.assign(x=models["bytes"] / unit, y=models["preserved"])
+    alike = models.groupby("bytes")["bytes"]
+    beside = alike.cumcount() - (alike.transform("size") - 1) / 2
+    sizes = models["bytes"] + 0.02 * beside * models["bytes"].max()
+    points = _points(models, sizes / unit)
+    points["label"] += points["note"]
     for family, rows in points.groupby("family", sort=False):
         _intervals(axes, rows, family)
-    axes.set_xlabel(f"Size ({name})")
+    note = ", equal ones side by side" if beside.any() else ""
+    axes.set_xlabel(f"Size ({name}){note}")
     _preserved_axis(axes)
     axes.margins(0.12)
     axes.set_xlim(left=0)
-    _legend(
-        figure,
-        [
-            Line2D([], [], **_marker(family), label=_name(family))
-            for family in points["family"].unique()
-        ],
-        columns=3,
-    )
+    _legend(figure, models["family"].unique())
     figure.canvas.draw()
     figure.set_layout_engine("none")
     bars = [
@@ -118,10 +128,13 @@ def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
       title: The heading.
     """
     figure, axes = _figure(COLUMN, 0.75 * COLUMN, title)
-    points = models.assign(x=100 * models["sparsity"], y=models["preserved"])
-    points = points.sort_values("x")
+    points = _points(models, 100 * models["sparsity"]).sort_values("x")
     axes.plot(points["x"], points["y"], color=_shade("pruned"), linewidth=1)
     _intervals(axes, points, "pruned")
+    for point in points.itertuples():
+        axes.text(
+            point.x - 3, point.y, point.note, ha="right", va="center", size=_TEXT_SIZE
+        )
     axes.set(xlabel="Weights that are zero (%)", xlim=(0, 100))
     _preserved_axis(axes)
     return figure
@@ -156,10 +169,8 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
                 hatch="/////" if rung.side else None,
             )
             interval = f"[{rung.step_low:+.1f}, {rung.step_high:+.1f}]"
-            edge = (1, place)
-            axes.annotate(
-                f"{rung.step:+.1f}", edge, xytext=(34, 0), ha="right", **outside
-            )
+            step, edge = f"{rung.step:+.1f}", (1, place)
+            axes.annotate(step, edge, xytext=(34, 0), ha="right", **outside)
             axes.annotate(interval, edge, xytext=(39, 0), color=_GREY, **outside)
         ends = [rung.preserved_low, rung.preserved_high]
         axes.plot(ends, [place, place], color="black", linewidth=1)
@@ -181,6 +192,7 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
         functions=(lambda x: unit * (1 - x / 100), lambda d: 100 * (1 - d / unit)),
     )
     top.set_xlabel("Jensen-Shannon divergence from the base model (bits)")
+    top.xaxis.set_major_locator(MaxNLocator(5))
     _shrink_text(top)
     return figure
 
@@ -203,19 +215,15 @@ def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Fig
             rows = members[members["label"] == label].groupby("epoch")["distance"]
             mean, low, high = rows.mean(), rows.min(), rows.max()
             color = _shade(family, shades[i])
-            axes.plot(
-                mean,
-                color=color,
-                linestyle=_DASHES[i % len(_DASHES)],
-                label=label,
-                lw=1.4,
-            )
+            dashes = _DASHES[i % len(_DASHES)]
+            axes.plot(mean, color=color, linestyle=dashes, label=label, lw=1.4)
             axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
     axes.set(xlabel="Epoch", ylabel=f"{measure}\nfrom the trained base model")
-    axes.set_ylim(bottom=0)
+    last = records.loc[records["epoch"] == records["epoch"].max(), "distance"]
+    axes.set_ylim(0, 2 * last.max())  # untrained models would flatten the rest
     axes.margins(x=0.01)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
-    _legend(figure, axes.lines, columns=1, place="right center")
+    figure.legend(loc="outside right center", frameon=False, fontsize=_TEXT_SIZE)
     return figure
 
 
@@ -235,7 +243,7 @@ def agreement_by_class(
         agreement = agreement[agreement.mean().nsmallest(MOST_CLASSES).index]
         title += f": the {MOST_CLASSES} of {classes} classes that agree least"
     rows, columns = agreement.shape
-    width = min(PAGE, 1.7 + 0.34 * columns)
+    width = min(PAGE, 1.7 + 0.36 * columns)
     figure, axes = _figure(width, 1.1 + 0.24 * rows, title)
     sns.heatmap(
         100 * agreement,
@@ -243,10 +251,10 @@ def agreement_by_class(
         cmap="viridis",
         vmax=100,
         annot=True,
-        fmt=".0f",
+        fmt=".1f" if columns <= MOST_CLASSES / 2 else ".0f",
         annot_kws={"fontsize": _TEXT_SIZE - 1.5},
         linewidths=0.5,
-        cbar_kws={"label": "Same answer as the base model (%)", "pad": 0.02},
+        cbar_kws={"label": "Agreement (%)", "pad": 0.02},
     )
     _shrink_text(axes.collections[0].colorbar.ax)
     for tick, family in zip(axes.get_yticklabels(), families, strict=True):
@@ -321,24 +329,33 @@ def _shrink_text(axes: Axes) -> None:
     axes.yaxis.label.set_size(_TEXT_SIZE)
 
 
+def _style(family: str) -> tuple:
+    """Name, colour and marker."""
+    return _FAMILIES.get(family, (family.capitalize(), _SPARE_COLORS[0], "P"))
+
+
 def _shade(family: str, step: float = 0.5) -> tuple[float, ...]:
     """The family's colour, lighter below 0.5 and darker above."""
-    color = _FAMILIES[family][1] if family in _FAMILIES else _SPARE_COLORS[0]
+    color = _style(family)[1]
     return sns.blend_palette(["white", color, "black"], as_cmap=True)(step)
 
 
-def _name(family: str) -> str:
-    return _FAMILIES[family][0] if family in _FAMILIES else family.capitalize()
-
-
 def _marker(family: str) -> dict:
-    marker = _FAMILIES[family][2] if family in _FAMILIES else "P"
+    marker = _style(family)[2]
     return {
         "color": _shade(family),
         "marker": marker,
         "markersize": _SIZES.get(marker, 8) - 2,
         "linestyle": "none",
     }
+
+
+def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
+    """Where models stand; one far below 0 % stands at the floor, its value noted."""
+    numbers = models[["preserved", "low", "high"]].clip(lower=_FLOOR)
+    below = models["preserved"] < _FLOOR
+    notes = models["preserved"].map(" ({:.0f} %)".format).where(below, "")
+    return models.assign(**numbers, x=x, y=numbers["preserved"], note=notes)
 
 
 def _intervals(axes: Axes, points: pd.DataFrame, family: str) -> None:
@@ -368,13 +385,14 @@ def _preserved_axis(axes: Axes) -> None:
         )
 
 
-def _legend(
-    figure: Figure, handles: Sequence, columns: int, place: str = "lower center"
-) -> None:
+def _legend(figure: Figure, families: Sequence[str]) -> None:
     figure.legend(
-        handles=handles,
-        loc=f"outside {place}",
-        ncols=columns,
+        handles=[
+            Line2D([], [], **_marker(family), label=_style(family)[0])
+            for family in families
+        ],
+        loc="outside lower center",
+        ncols=3,
         frameon=False,
         fontsize=_TEXT_SIZE,
     )

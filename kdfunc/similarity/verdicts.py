@@ -160,16 +160,7 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
     students = evidence.alphas[-1]
     controls = [name for name in ("independent", *CONTROLS) if name in evidence.groups]
     gains = {name: evidence.gain(students, name) for name in controls}
-    closer = {name: gain.low > MARGIN for name, gain in gains.items()}
-    no_closer = {name: gain.high < MARGIN for name, gain in gains.items()}
-    readings = {
-        name: "beyond"
-        if closer[name]
-        else "not beyond"
-        if no_closer[name]
-        else "around"
-        for name in controls
-    }
+    readings = {name: _beside_margin(gain) for name, gain in gains.items()}
     tests = mann_whitney(
         evidence.each_preserved(students),
         {name: evidence.each_preserved(name) for name in controls},
@@ -179,7 +170,10 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
         statistic,
         *_numbers(gains["independent"]),
         tuple(controls),
-        _outcome(no_closer["independent"], closer["independent"]),
+        _outcome(
+            supported=readings["independent"] == "not beyond",
+            contradicted=readings["independent"] == "beyond",
+        ),
         f"Students of {students}, which lean most on the teacher, preserve "
         f"{_text(gains['independent'])} % of its function and independent models 0 %: "
         f"{readings['independent']} the margin of {MARGIN:g} points. With their "
@@ -336,10 +330,10 @@ def accuracy_misleads(evidence: Evidence) -> Verdict:
         *_numbers(effect),
         tuple(models),
         outcome,
-        f"By accuracy, deviations within {ALIKE_ACCURACY:g} % counting as none, {first} "
-        f"({deviations[first]:+.2f} %) is no farther from the base model than {second} "
-        f"({deviations[second]:+.2f} %), yet preserves {_text(effect)} points less of "
-        f"its function, {reading.get(outcome, 'around')} the margin of {MARGIN:g} points.",
+        f"By accuracy, {first} ({deviations[first]:+.2f} %) is no farther from the "
+        f"base model than {second} ({deviations[second]:+.2f} %) or within "
+        f"{ALIKE_ACCURACY:g} %, yet preserves {_text(effect)} points less of its "
+        f"function, {reading.get(outcome, 'around')} the margin of {MARGIN:g} points.",
         _table(
             "model accuracy_deviation preserved low high",
             [
@@ -377,6 +371,12 @@ def _widened(estimate: Estimate, tests: int) -> Estimate:
 def _limit(preserved: Mapping[str, Estimate], threshold: float) -> str:
     kept = [*takewhile(lambda item: item[1].low > threshold, preserved.items())]
     return f"{threshold:g} % {f'up to {kept[-1][0]}' if kept else 'at no level'}"
+
+
+def _beside_margin(gain: Estimate) -> str:
+    if gain.low > MARGIN:
+        return "beyond"
+    return "not beyond" if gain.high < MARGIN else "around"
 
 
 def _trained_once(evidence: Evidence, groups: Sequence[str]) -> str:
