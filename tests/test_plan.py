@@ -28,13 +28,15 @@ def test_names_are_unique_and_needs_come_first():
         seen.add(task.name)
 
 
-def test_students_of_one_seed_share_their_data_order_and_nothing_else_does():
+def test_students_and_controls_of_one_seed_share_their_data_order():
     orders = {}
     for task in plan.make(ExperimentConfig()):
         if task.kind == "train":
             orders.setdefault(task.settings["order"], []).append(task.name)
-    assert orders.pop("seed2") == [f"student-alpha{a}-seed2" for a in (0.1, 0.5, 0.9)]
-    assert len(orders.pop("seed24")) == len(orders.pop("seed42")) == 3
+    assert orders.pop("seed2")[:3] == [
+        f"student-alpha{a}-seed2" for a in (0.1, 0.5, 0.9)
+    ]
+    assert len(orders.pop("seed24")) == len(orders.pop("seed42")) == 7
     assert all(len(names) == 1 for names in orders.values())
 
 

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+
+from kdfunc.edge import Model, predict
+from kdfunc.edge import interpreter as interpreter_module
+from kdfunc.errors import InputError
+
+MODES = ["float32", "float16", "dynamic", "full", "full_float", "int16x8"]
+
+
+@pytest.fixture(scope="module")
+def mobilenet(tensorflow, convert):
+    """The start and the end of MobileNet by mode, and images for it."""
+    from kdfunc import models
+
+    whole = models.build("mobilenet", (32, 32, 3), 10, seed=0)
+    x = whole.get_layer("conv_pw_2_relu").output
+    for layer in whole.layers[[x.name for x in whole.layers].index("conv_dw_13") :]:
+        x = layer(x) if layer.name not in SKIPPED else x
+    images = np.random.default_rng(0).random((23, 32, 32, 3), np.float32)
+    modes = ("float32", "float16", "dynamic")
+    return {mode: convert(model, mode) for mode in modes}, images
+
+
+@pytest.fixture
+def without_xnnpack(monkeypatch):
+    """The interpreter as it is where it was built without XNNPACK."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+
+    def create(**options):
+        return Interpreter(**{"experimental_op_resolver_type": plain, **options})
+
+    monkeypatch.setattr(interpreter_module, "interpreter_class", lambda: create)
+
+
+def check_batches(content, images):
+    """Bits are the same for any batch size and number of threads."""
+    singly = predict(content, images, batch_size=1)
+    for batch_size, threads in ((2, 1), (7, 1), (len(images), 1), (1, 4), (7, 4)):
+        found = predict(content, images, batch_size, threads)
+        np.testing.assert_array_equal(found, singly)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_batches_and_threads_leave_the_bits_of_lenet(lenet, mode):
+    check_batches(getattr(lenet, mode).read_bytes(), lenet.images[:50])
+
+
+@pytest.mark.parametrize("mode", ["float32", "float16", "dynamic"])
+def test_batches_and_threads_leave_the_bits_of_mobilenet(mobilenet, mode):
+    check_batches(mobilenet[0][mode], mobilenet[1])
+
+
+@pytest.mark.parametrize("mode", ["float32", "dynamic", "full"])
+def test_batches_leave_the_bits_where_kernels_do_not(lenet, mode, without_xnnpack):
+    check_batches(getattr(lenet, mode).read_bytes(), lenet.images[:20])
+    model = Model(getattr(lenet, mode))
+    model.predict(lenet.images[:20])
+    assert model._batches_are_exact == (mode == "full")  # or the test shows nothing
+
+
+def test_path_and_content_and_uint8_images_give_the_same(lenet, digits):
+    expected = predict(lenet.float32, lenet.images)
+    assert expected.shape == (len(lenet.images), 10) and expected.dtype == np.float32
+    for model in (lenet.float32.read_bytes(), str(lenet.float32)):
+        np.testing.assert_array_equal(predict(model, lenet.images), expected)
+    np.testing.assert_array_equal(predict(lenet.float32, digits.test_images), expected)
+    double = lenet.images.astype(np.float64)
+    np.testing.assert_array_equal(predict(lenet.float32, double), expected)
+
+
+def test_float32_is_keras(tensorflow, lenet):
+    from kdfunc import models
+
+    expected = models.load(lenet.keras).predict(lenet.images, verbose=0)
+    assert predict(lenet.float32, lenet.images) == pytest.approx(expected, abs=1e-5)
+
+
+def test_integer_inputs_and_outputs_are_scaled(lenet):
+    found = predict(lenet.full, lenet.images)
+    steps = found * 256
+    np.testing.assert_array_equal(steps, np.rint(steps))
+    assert (found >= 0).all() and (found < 1).all()
+    assert abs(found.sum(axis=1) - 1).max() <= 11 / 512  # rounding of ten entries
+    # The same network with floats in and out: rounding of the input and the output.
+    assert abs(found - predict(lenet.full_float, lenet.images)).max() <= 1 / 256
+    assert abs(found - predict(lenet.float32, lenet.images)).max() < 0.2
+
+
+def test_int8_input_is_what_tflite_quantizes_to(lenet):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(
+        str(lenet.full_float), experimental_preserve_all_tensors=1
+    )
+    interpreter.allocate_tensors()
+    (source,) = interpreter.get_input_details()
+    (quantize,) = (
+        o for o in interpreter._get_ops_details() if o["op_name"] == "QUANTIZE"
+    )
+    ours = Model(lenet.full)._quantized(lenet.images[:5])
+    for image, expected in zip(lenet.images[:5], ours, strict=True):
+        interpreter.set_tensor(source["index"], image[None])
+        interpreter.invoke()
+        found = interpreter.get_tensor(quantize["outputs"][0])[0]
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_file_that_fixes_its_batch_is_run_singly(tensorflow):
+    function = tensorflow.function(
+        lambda x: tensorflow.nn.softmax(tensorflow.reshape(x, [1, 12])),
+        [tensorflow.TensorSpec([1, 3, 4], tensorflow.float32)],
+    )
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()]
+    )
+    images = np.random.default_rng(0).random((5, 3, 4), np.float32)
+    expected = np.exp(images).reshape(5, 12)
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert predict(converter.convert(), images) == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_xnnpack_refuses_is_run_without_it(tensorflow, lenet):
+    from kdfunc import models, pruning
+
+    model = pruning.prune(models.load(lenet.keras), 0.9, "kernels")
+    converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
+    optimize = tensorflow.lite.Optimize
+    converter.optimizations = [optimize.DEFAULT, optimize.EXPERIMENTAL_SPARSITY]
+    content = converter.convert()
+    expected = model.predict(lenet.images[:50], verbose=0)
+    assert predict(content, lenet.images[:50]) == pytest.approx(expected, abs=0.05)
+    check_batches(content, lenet.images[:10])
+
+
+def test_uint8_input_without_a_scale_takes_bytes(tensorflow):
+    function = tensorflow.function(
+        lambda x: tensorflow.cast(x, tensorflow.float32) / 2,
+        [tensorflow.TensorSpec([None, 3], tensorflow.uint8)],
+    )
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()]
+    )
+    content = converter.convert()
+    images = np.array([[1, 2, 3], [250, 4, 5]], np.uint8)
+    np.testing.assert_array_equal(predict(content, images), images / 2)
+    with pytest.raises(InputError, match="without a scale"):
+        predict(content, images / 255)
+
+
+def test_images_that_do_not_fit_are_told(lenet):
+    with pytest.raises(InputError, match=r"takes \[n, 28, 28, 1\]"):
+        predict(lenet.float32, lenet.images[:, :4])
+    with pytest.raises(InputError, match="give uint8"):
+        predict(lenet.float32, lenet.images.astype(int))
+    with pytest.raises(InputError, match="no images"):
+        predict(lenet.float32, lenet.images[:0])
+
+
+def test_several_inputs_are_told(tensorflow):
+    spec = tensorflow.TensorSpec([1, 2], tensorflow.float32)
+    function = tensorflow.function(lambda x, y: x + y, [spec, spec])
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()]
+    )
+    with pytest.raises(InputError, match="2 inputs and 1 outputs"):
+        Model(converter.convert())
