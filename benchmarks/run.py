@@ -81,7 +81,7 @@ def distillation_epoch(way, data_dir, folder, threads=1):
     logits = keras.Model(teacher.inputs, models.logits_of(teacher))
     targets = {
         "labels": data.train_labels,
-        "teacher_logits": training.predict(logits, data.train_images),
+        "teacher_logits": training.predictor(logits)(data.train_images),
     }
     moments = []
 

@@ -99,7 +99,8 @@ def _teacher(task, place, folder, report) -> list[str]:
     base = _base(place)
     logits = keras.Model(base.inputs, models.logits_of(base))
     np.save(
-        folder / "logits.npy", training.predict(logits, _load_data(place).train_images)
+        folder / "logits.npy",
+        training.predictor(logits)(_load_data(place).train_images),
     )
     return ["logits.npy"]
 
@@ -179,7 +180,7 @@ def _prune(task, place, folder, report) -> list[str]:
         _base(place), task.settings["level"], place.config.pruning_scope
     )
     models.save(model, folder / "model.keras")
-    softmax = training.predict(model, _load_data(place).test_images)
+    softmax = training.predictor(model)(_load_data(place).test_images)
     return ["model.keras", *_snapshot(place, folder, softmax)]
 
 

@@ -66,8 +66,10 @@ def train(
     checkpoint = _Checkpoint(folder, network, model.optimizer)
     history = checkpoint.restore(softmax)
 
+    predict = predictor(network)
+
     def snapshot(**losses: float) -> None:
-        probabilities = predict(network, test_images)
+        probabilities = predict(test_images)
         softmax.append(probabilities)
         history.append({"epoch": len(history), **scores(probabilities, test_labels)})
         history[-1].update(losses)
@@ -99,15 +101,21 @@ def train(
     return ["softmax.npy", "metrics.csv", "initial.keras", "final.keras"]
 
 
-def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Outputs of a network in inference mode for uint8 images, a batch at a time."""
+def predictor(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from uint8 images to a network's outputs in inference mode.
+
+    It works a batch at a time and is compiled once, so keep it for repeated use.
+    """
 
     @tf.function(reduce_retracing=True)
     def infer(batch):
         return network(_scaled(batch), training=False)
 
-    batches = range(0, len(images), PREDICT_BATCH)
-    return np.concatenate([infer(images[i : i + PREDICT_BATCH]) for i in batches])
+    def predict(images: np.ndarray) -> np.ndarray:
+        batches = range(0, len(images), PREDICT_BATCH)
+        return np.concatenate([infer(images[i : i + PREDICT_BATCH]) for i in batches])
+
+    return predict
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -138,7 +146,7 @@ def _steps(model, images, targets, classes: int, batch_size: int) -> Callable:
     images = tf.constant(images)
     targets = {name: tf.constant(array) for name, array in targets.items()}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
     def steps(order):
         for start in tf.range(0, tf.size(order), batch_size):
             rows = order[start : start + batch_size]

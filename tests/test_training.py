@@ -99,7 +99,7 @@ def test_a_record_has_a_snapshot_at_initialisation_and_after_each_epoch(
     assert list(metrics["epoch"]) == [0, 1, 2, 3]
     for name, snapshot in [("initial", 0), ("final", -1)]:
         model = models.load(tmp_path / f"{name}.keras")
-        predicted = training.predict(model, digits.test_images)
+        predicted = training.predictor(model)(digits.test_images)
         np.testing.assert_array_equal(predicted, softmax[snapshot])
         accuracy = np.mean(predicted.argmax(axis=1) == digits.test_labels)
         assert metrics["accuracy"].iloc[snapshot] == accuracy
@@ -127,7 +127,7 @@ def test_an_epoch_is_what_keras_fit_would_do(digits, tmp_path):
     images = (digits.train_images[order] / 255).astype(np.float32)
     labels = keras.utils.to_categorical(digits.train_labels[order], 10)
     model.fit(images, labels, batch_size=16, epochs=1, shuffle=False, verbose=0)
-    expected = training.predict(model, digits.test_images)
+    expected = training.predictor(model)(digits.test_images)
     softmax = np.load(tmp_path / "softmax.npy")
     np.testing.assert_allclose(softmax[1], expected, atol=1e-5)
 

@@ -141,7 +141,7 @@ def _size(path: str | os.PathLike) -> dict[str, Any]:
         facts = {key: found[key] for key in ("file", "bytes", "gzip_bytes")}
         return {**facts, "kind": found["quantization"]["name"]}
     path = pathlib.Path(path)
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
     try:
         contents = [file.read_bytes() for file in files if not file.is_dir()]
     except OSError as error:
@@ -150,14 +150,14 @@ def _size(path: str | os.PathLike) -> dict[str, Any]:
         ) from error
     if not contents:
         raise InputError(
-            f"{path} has no files in it or is not there; give a model: .tflite, "
-            ".keras, or the folder of a SavedModel."
+            f"{path} has no files in it; give a model: .tflite, .keras, or the folder "
+            "of a SavedModel."
         )
     return {
         "file": os.fspath(path),
         "bytes": sum(map(len, contents)),
         "gzip_bytes": sum(len(gzip.compress(content)) for content in contents),
-        "kind": "Keras" if path.is_file() else "SavedModel",
+        "kind": "SavedModel" if path.is_dir() else "Keras",
     }
 
 

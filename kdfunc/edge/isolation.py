@@ -121,14 +121,17 @@ def serve() -> None:
     questions = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print there
+    has_timer = hasattr(signal, "setitimer")  # not on Windows
+    if has_timer:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process
     subject = None
     while True:
         try:
             what, arguments, seconds, memory = pickle.load(questions)
         except EOFError:
             return
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, seconds)  # its signal ends the process
+        if has_timer:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
         answer = "done", None
         try:
             if subject is None:
@@ -142,7 +145,7 @@ def serve() -> None:
             answer = "failed", f"{type(error).__name__} {error}".strip()
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
-        if hasattr(signal, "setitimer"):
+        if has_timer:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -158,9 +161,10 @@ def limit_resources(memory: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         status = pathlib.Path("/proc/self/statm")
         if memory and status.exists():
-            pages = int(status.read_text().split()[5])
-            limit = pages * resource.getpagesize() + memory
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+            in_use = int(status.read_text().split()[5]) * resource.getpagesize()
+            _, most = resource.getrlimit(resource.RLIMIT_DATA)
+            if most == resource.RLIM_INFINITY or in_use + memory < most:
+                resource.setrlimit(resource.RLIMIT_DATA, (in_use + memory, most))
 
 
 def half_of_memory() -> int:

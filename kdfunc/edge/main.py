@@ -15,36 +15,39 @@ What is in a .tflite file, how fast it is, and whether it still computes the fun
 of the model it came from. Needs numpy and ai-edge-litert, no TensorFlow.
 """
 INSPECT = """\
-Inputs, outputs, operators, tensors, how it was quantized, the zeros and bytes of each
-layer's weights. The file is read, not run.
+Inputs, outputs, operators, tensors, how it was quantized, and the zeros and
+bytes of each layer's weights. The file is read, not run.
 
 example: kdfunc-edge inspect model.tflite
          kdfunc-edge inspect model.tflite --json | jq .quantization.name
 """
 BENCHMARK = """\
-Latency of one run (median, 90th and 99th percentile), images a second and peak memory,
-with random images, for every batch size with every number of threads.
+Latency of one run (median, 90th and 99th percentile), images a second and peak
+memory, with random images, for every batch size with every number of threads.
 
 example: kdfunc-edge benchmark model.tflite --batch-sizes=1,32 --threads=1,4
 """
 PREDICT = """\
-Writes what the model gives for images as float32 [n, classes]. uint8 images are divided
-by 255, floating point is taken as it is; integer inputs and outputs are scaled as the
-file says. Files may be larger than memory.
+Writes what the model gives for images as float32 [n, classes]. uint8 images are
+divided by 255, floating point is taken as it is; integer inputs and outputs are
+scaled as the file says. Files may be larger than memory.
 
 example: kdfunc-edge predict model.tflite --data=images.npz --output=softmax.npy
 """
 COMPARE = """\
 Every functional measure between two models (.tflite; .keras or the folder of a
 SavedModel where TensorFlow is installed) with intervals, the images whose class
-changes, the classes hit hardest, size and speed. Without labels, what needs none.
+changes, the classes hit hardest, size and speed. Without labels, the measures
+that need none.
 
 example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
          kdfunc-edge compare base.tflite small.tflite --data=images.npz \\
              --independent=other.tflite --limit 'agreement>=99%' \\
              --limit 'preserved.jensen_shannon>=80'
 
-Exit code: 0, or 1 where a limit is missed, or 2 for bad input.
+Limits are on the measures as the output names them, on `agreement`, and on
+`preserved.MEASURE`, the function preserved in percent. Exit code: 0, or 1 where
+a limit is missed, or 2 for bad input.
 """
 DATA = ".npz with images [n, ...] as `images` and perhaps true classes [n] as `labels`"
 

@@ -28,14 +28,12 @@ class Network:
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self._name = os.fspath(path)
         try:
-            import tensorflow as tf
-
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
             load = _saved_model if pathlib.Path(path).is_dir() else _keras
-            self._call, shape = load(tf, self._name)
+            self._call, shape = load(self._name, threads)
         except ImportError as error:
+            missing = error.name or "TensorFlow"
             raise InputError(
-                f"{path} needs {error.name}, which is not installed here; pip install "
+                f"{path} needs {missing}, which is not installed here; pip install "
                 "tensorflow tf_keras, or give a .tflite file."
             ) from error
         except InputError:
@@ -66,9 +64,17 @@ class Network:
         return np.random.default_rng(0).random(shape, np.float32)
 
 
-def _keras(tf, path: str):
+def _tensorflow(threads: int):
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    return tf
+
+
+def _keras(path: str, threads: int):
     with zipfile.ZipFile(path) as archive:
         version = json.loads(archive.read("metadata.json"))["keras_version"]
+    tf = _tensorflow(threads)
     if version.startswith("2."):
         import tf_keras as keras
     else:
@@ -82,7 +88,8 @@ def _keras(tf, path: str):
     return tf.function(lambda x: model(x, training=False)), model.inputs[0].shape
 
 
-def _saved_model(tf, path: str):
+def _saved_model(path: str, threads: int):
+    tf = _tensorflow(threads)
     loaded = tf.saved_model.load(path)
     signature = loaded.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]

@@ -1,0 +1,232 @@
+import json
+
+import numpy as np
+import pytest
+
+from kdfunc.edge import Settings, benchmark, compare, predict, predict_file
+from kdfunc.edge.comparison import as_text
+from kdfunc.edge.limits import judge, parse
+from kdfunc.edge.timing import as_text as times_as_text
+from kdfunc.errors import InputError
+from kdfunc.similarity import MEASURES, all_measures, bootstrap, function_preserved
+
+RESAMPLES = 50
+
+
+@pytest.fixture(scope="module")
+def compared(lenet):
+    """The full-integer model against the float32 one, with a yardstick."""
+    return compare(
+        lenet.float32,
+        lenet.full,
+        lenet.data,
+        independents=[lenet.other],
+        limit=["agreement>=10%", "preserved.disagreement<=-1000", "negative_flips<=1"],
+        resamples=RESAMPLES,
+    )
+
+
+@pytest.fixture(scope="module")
+def softmax(lenet):
+    models = (lenet.float32, lenet.full, lenet.other)
+    return [predict(model, lenet.images) for model in models]
+
+
+def test_measures_are_those_of_the_arrays(compared, softmax, lenet):
+    p, q, _ = softmax
+    found = compared["measures"]
+    assert list(found) == ["agreement", *MEASURES]
+    for name, value in all_measures(p, q, lenet.labels).items():
+        assert found[name]["value"] == pytest.approx(value, rel=1e-12), name
+    expected = bootstrap(None, p, [q], lenet.labels, resamples=RESAMPLES)
+    for name, estimate in expected.items():
+        ends = float(estimate.low[0]), float(estimate.high[0])
+        assert (found[name]["low"], found[name]["high"]) == ends, name
+    agreement, disagreement = found["agreement"], found["disagreement"]
+    assert agreement["value"] == (p.argmax(1) == q.argmax(1)).mean()
+    assert agreement["low"] == pytest.approx(1 - disagreement["high"])
+
+
+def test_function_preserved_is_that_of_the_arrays(compared, softmax, lenet):
+    p, q, other = softmax
+    expected = function_preserved(None, p, [q], [other], lenet.labels, RESAMPLES)
+    found = {
+        name: entry["preserved"]["value"]
+        for name, entry in compared["measures"].items()
+        if "preserved" in entry
+    }
+    assert found == {name: float(e.value[0]) for name, e in expected.items()}
+
+
+def test_flips_and_classes(compared, softmax, lenet):
+    p, q, _ = (x.argmax(axis=1) for x in softmax)
+    flips = compared["flips"]
+    assert [flip["index"] for flip in flips] == np.flatnonzero(p != q).tolist()
+    for flip in flips:
+        i = flip["index"]
+        found = flip["reference"], flip["candidate"], flip["label"]
+        assert found == (p[i], q[i], lenet.labels[i])
+    classes = compared["classes"]
+    shares = [entry["disagreement"] for entry in classes]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(entry["images"] for entry in classes) == len(lenet.labels)
+    for entry in classes:
+        members = lenet.labels == entry["class"]
+        assert entry["disagreement"] == (p != q)[members].mean()
+
+
+def test_models_are_side_by_side(compared, softmax, lenet):
+    models = compared["models"]
+    assert [m["role"] for m in models] == ["reference", "candidate", "independent"]
+    assert [m["kind"] for m in models] == ["float32", "full integer", "float32"]
+    for model, outputs in zip(models, softmax, strict=True):
+        assert model["accuracy"] == (outputs.argmax(axis=1) == lenet.labels).mean()
+        assert 0 < model["latency_ms"] < 1000
+    assert models[1]["bytes"] == lenet.full.stat().st_size
+
+
+def test_limits_and_outcome(compared):
+    assert [limit["met"] for limit in compared["limits"]] == [True, False, True]
+    sentence = compared["outcome"]
+    assert sentence.count(". ") == 0 and sentence.endswith(".")
+    assert "it misses preserved.disagreement<=-1000" in sentence
+    assert f"{100 * compared['measures']['agreement']['value']:.2f} %" in sentence
+
+
+def test_text_and_json(compared):
+    json.dumps(compared, allow_nan=False)
+    lines = as_text(compared).split("\n")
+    assert max(map(len, lines[3:])) < 80  # the first three are paths
+    for name in (
+        "accuracy_corrected_disagreement",
+        "hit hardest",
+        "function preserved",
+    ):
+        assert any(name in line for line in lines)
+
+
+def test_without_labels_whatever_needs_none(lenet, compared):
+    found = compare(lenet.float32, lenet.full, lenet.unlabelled, resamples=RESAMPLES)
+    assert not any(MEASURES[n].needs_labels for n in found["measures"] if n in MEASURES)
+    for name, entry in found["measures"].items():
+        assert entry["value"] == compared["measures"][name]["value"]
+    assert [f["index"] for f in found["flips"]] == [
+        f["index"] for f in compared["flips"]
+    ]
+    assert "accuracy" not in found["models"][0]
+    as_text(found)
+
+
+def test_a_model_and_itself(lenet):
+    found = compare(
+        lenet.float32,
+        lenet.float32,
+        lenet.data,
+        independents=[lenet.float32],
+        limit=["preserved.disagreement>=0"],
+        resamples=RESAMPLES,
+    )
+    assert found["measures"]["agreement"]["value"] == 1 and not found["flips"]
+    # No yardstick: the function preserved is not defined, and no limit on it is met.
+    assert found["measures"]["disagreement"]["preserved"]["value"] is None
+    assert found["limits"][0] == {
+        "limit": "preserved.disagreement>=0",
+        "value": None,
+        "met": False,
+    }
+    as_text(found)
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved"])
+def test_tensorflow_models(lenet, kind):
+    found = compare(
+        getattr(lenet, kind), lenet.float32, lenet.data, resamples=RESAMPLES
+    )
+    assert found["measures"]["agreement"]["value"] == 1
+    assert found["measures"]["total_variation"]["value"] < 1e-5
+    assert found["models"][0]["kind"] == {"keras": "Keras", "saved": "SavedModel"}[kind]
+    assert found["models"][0]["bytes"] > 100_000
+
+
+def test_logits(lenet):
+    with pytest.raises(InputError, match="add --logits"):
+        compare(lenet.logits, lenet.logits, lenet.data)
+    found = compare(
+        lenet.logits, lenet.logits, lenet.data, logits=True, resamples=RESAMPLES
+    )
+    assert found["models"][0]["accuracy"] == pytest.approx(
+        (predict(lenet.float32, lenet.images).argmax(axis=1) == lenet.labels).mean()
+    )
+
+
+def test_models_that_cannot_be_compared_are_told(lenet, tmp_path, convert, tensorflow):
+    from kdfunc.runtime import keras
+
+    image = keras.Input((28, 28, 1))
+    flat = keras.layers.Flatten()(image)
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(flat))
+    three = tmp_path / "three.tflite"
+    three.write_bytes(convert(model, "float32"))
+    with pytest.raises(InputError, match="has 3 classes and .* has 10"):
+        compare(lenet.float32, three, lenet.data)
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(lenet.keras.read_bytes()[:1000])
+    with pytest.raises(InputError, match="broken.keras cannot be loaded"):
+        compare(broken, lenet.full, lenet.data)
+    with pytest.raises(InputError, match="has no files in it"):
+        (tmp_path / "empty").mkdir()
+        compare(tmp_path / "empty", lenet.full, lenet.data)
+    with pytest.raises(InputError, match="cannot be read"):
+        compare(tmp_path / "missing.keras", lenet.full, lenet.data)
+
+
+def test_predict_file_is_predict(lenet, tmp_path):
+    for data in (lenet.data, lenet.unlabelled):
+        settings = Settings(batch_size=33, threads=2)
+        predict_file(lenet.dynamic, data, tmp_path / "out.npy", settings)
+        found = np.load(tmp_path / "out.npy")
+        np.testing.assert_array_equal(found, predict(lenet.dynamic, lenet.images))
+
+
+def test_benchmark(lenet):
+    found = benchmark(lenet.float32, (1, 8), (1, 2), runs=5, warm_up=1)
+    settings = [(entry["threads"], entry["batch_size"]) for entry in found]
+    assert settings == [(1, 1), (1, 8), (2, 1), (2, 8)]
+    for entry in found:
+        assert 0 < entry["median_ms"] <= entry["p90_ms"] <= entry["p99_ms"]
+        speed = 1000 * entry["batch_size"] / entry["median_ms"]
+        assert entry["images_per_second"] == pytest.approx(speed)
+        peak = entry["peak_memory_bytes"]
+        assert peak is None or 1 << 20 < peak < 1 << 30
+    assert max(map(len, times_as_text(found).split("\n"))) < 80
+
+
+def test_limits_are_read():
+    (limit,) = parse(["agreement>=99%"])
+    assert (limit.name, limit.least, limit.bound) == ("agreement", True, 0.99)
+    (limit,) = parse([" kl_forward <= 1e-3 "])
+    assert (limit.name, limit.least, limit.bound) == ("kl_forward", False, 0.001)
+    (limit,) = parse(["preserved.disagreement>=80%"])
+    assert limit.bound == 80  # it is in percent
+    (entry,) = judge(parse(["agreement>=0.9"]), {"agreement": 0.9})
+    assert entry["met"]
+    (entry,) = judge(parse(["agreement<=0.9"]), {"agreement": float("nan")})
+    assert not entry["met"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("agreement", "in quotes"),
+        ("agreement>0.9", "in quotes"),
+        ("agreement>=x", "in quotes"),
+        ("agreement>=1.2.3", "is no number"),
+        ("sameness>=1", "no measure 'sameness'; choose from agreement"),
+        ("preserved.accuracy_difference>=1", "no measure"),
+        ("negative_flips<=0.1", "needs the true classes"),
+        ("preserved.disagreement>=1", "needs a yardstick"),
+    ],
+)
+def test_limits_that_make_no_sense_are_told(text, told):
+    with pytest.raises(InputError, match=told):
+        parse([text], labels=False, independents=False)

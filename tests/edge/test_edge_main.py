@@ -1,0 +1,200 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kdfunc.edge import predict
+from kdfunc.edge.main import main
+
+ROOT = pathlib.Path(__file__).parents[2]
+REFUSED = "tensorflow tf_keras keras pandas scipy sklearn absl".split()
+SITE = f"""
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {REFUSED!r}:
+            raise ImportError(name + " is refused", name=name)
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+@pytest.fixture
+def edge_only(tmp_path):
+    """A function that runs Python as where nothing but numpy and LiteRT is."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
+    path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert run("-c", "import tensorflow").returncode == 1
+    return run
+
+
+def edge(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_commands_need_numpy_and_the_interpreter_alone(edge_only, lenet, tmp_path):
+    found = edge_only("-m", "kdfunc.edge", "inspect", lenet.full, "--json")
+    assert json.loads(found.stdout)["quantization"]["name"] == "full integer"
+    out = tmp_path / "out.npy"
+    found = edge_only(
+        "-m",
+        "kdfunc.edge",
+        "predict",
+        lenet.full,
+        f"--data={lenet.data}",
+        f"--output={out}",
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+    np.testing.assert_array_equal(np.load(out), predict(lenet.full, lenet.images))
+    compare = ["-m", "kdfunc.edge", "compare", f"--data={lenet.data}", "--resamples=20"]
+    found = edge_only(*compare, lenet.float32, lenet.full, "--limit=agreement>=0")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "every limit is met" in " ".join(found.stdout.split())
+    found = edge_only(*compare, lenet.keras, lenet.full)
+    assert found.returncode == 2 and found.stderr.count("\n") == 1
+    assert "needs tensorflow, which is not installed here" in found.stderr
+
+
+def test_start_is_light(edge_only, lenet):
+    """What is not imported takes no time."""
+    code = """
+import sys
+from kdfunc.edge.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    print({"numpy", "ai_edge_litert", "kdfunc.similarity"} & set(sys.modules))
+"""
+    found = edge_only("-c", code, "--help")
+    assert found.stdout.endswith("set()\n")
+    found = edge_only("-c", code, "inspect", lenet.full)
+    assert found.stdout.endswith("{'numpy'}\n")
+
+
+@pytest.mark.parametrize("command", ["inspect", "benchmark", "predict", "compare"])
+def test_help_teaches_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        edge(command, "--help")
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    assert f"example: kdfunc-edge {command} " in told
+    assert max(map(len, told.split("\n"))) < 81
+
+
+def test_exit_codes_of_limits(lenet, capsys):
+    arguments = ["compare", lenet.float32, lenet.full, f"--data={lenet.data}", "--json"]
+    arguments += ["--resamples=20"]
+    assert edge(*arguments, "--limit=agreement>=0") == 0
+    assert edge(*arguments, "--limit=agreement>=0", "--limit=agreement<=0") == 1
+    assert edge(*arguments, "--limit=agreement") == 2
+    out, err = capsys.readouterr()
+    assert json.JSONDecoder().raw_decode(out)[0]["limits"][0]["met"] is True
+    assert err.startswith("kdfunc-edge: --limit: 'agreement' is no limit")
+
+
+def test_one_line_and_exit_code_2_for_bad_input(lenet, tmp_path, capsys):
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(lenet.full.read_bytes()[:5000])
+    data, out = f"--data={lenet.data}", f"--output={tmp_path / 'out.npy'}"
+    small = tmp_path / "small.npy"
+    np.save(small, np.zeros((3, 8, 8, 1), np.uint8))
+    for arguments in (
+        ["inspect", damaged],
+        ["inspect", tmp_path],
+        ["inspect", __file__],
+        ["benchmark", damaged],
+        ["predict", damaged, data, out],
+        ["predict", lenet.full, f"--data={damaged}", out],
+        ["predict", lenet.full, f"--data={small}", out],
+        ["predict", lenet.full, data, f"--output={tmp_path}"],
+        ["predict", lenet.full, data, f"--output={tmp_path / 'no' / 'out.npy'}"],
+        ["compare", lenet.full, damaged, data],
+        ["compare", lenet.full, lenet.full, data, "--confidence=2"],
+        ["compare", lenet.full, tmp_path, data],
+    ):
+        assert edge(*arguments) == 2, arguments
+        told, error = capsys.readouterr()
+        assert not told
+        assert error.startswith("kdfunc-edge: ") and error.count("\n") == 1, error
+    assert {file.name for file in tmp_path.iterdir()} == {"damaged.tflite", "small.npy"}
+
+
+@pytest.fixture(params=["hangs", "takes all memory"])
+def malicious(request, tensorflow, tmp_path):
+    """A valid model that does so, with what is then said."""
+
+    def forever(x):
+        return tensorflow.while_loop(
+            lambda x: tensorflow.reduce_sum(x) < 1e9, lambda x: [x * 0.5], [x]
+        )[0]
+
+    def enormous(x):
+        return tensorflow.reduce_sum(tensorflow.tile(x, [1, 1 << 29]), 1, True)
+
+    function = {"hangs": forever, "takes all memory": enormous}[request.param]
+    spec = tensorflow.TensorSpec([1, 3], tensorflow.float32)
+    concrete = tensorflow.function(function, [spec]).get_concrete_function()
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete])
+    path = tmp_path / "malicious.tflite"
+    path.write_bytes(converter.convert())
+    told = {"hangs": "was stopped", "takes all memory": "more than the memory allowed"}
+    return path, told[request.param]
+
+
+def test_hanging_and_enormous_models_are_ended(malicious, tmp_path, capsys):
+    path, told = malicious
+    np.save(tmp_path / "images.npy", np.ones((2, 3), np.float32))
+    data = [f"--data={tmp_path / 'images.npy'}", f"--output={tmp_path / 'out.npy'}"]
+    assert edge("predict", path, *data, "--timeout=1", "--memory=500") == 2
+    assert told in capsys.readouterr().err
+    assert edge("benchmark", path, "--timeout=1", "--memory=500") == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out.npy").exists()
+
+
+@pytest.mark.parametrize(
+    "option", ["--batch-sizes=1,x", "--threads=0", "--runs=-1", "--timeout=0"]
+)
+def test_options_are_checked(option, capsys):
+    with pytest.raises(SystemExit) as end:
+        edge("benchmark", "model.tflite", option)
+    assert end.value.code == 2
+    assert "; give " in capsys.readouterr().err
+
+
+def test_benchmark_prints_a_table_or_json(lenet, capsys):
+    arguments = [
+        "benchmark",
+        lenet.full,
+        "--runs=3",
+        "--warm-up=1",
+        "--batch-sizes=1,4",
+    ]
+    assert edge(*arguments) == 0
+    assert len(capsys.readouterr().out.split("\n")) == 4
+    assert edge(*arguments, "--json") == 0
+    assert [x["batch_size"] for x in json.loads(capsys.readouterr().out)] == [1, 4]
+
+
+def test_a_reader_that_leaves_is_no_error(edge_only, lenet):
+    command = f"{sys.executable} -m kdfunc.edge inspect {lenet.full} | head -1"
+    found = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert found.stderr == "" and found.stdout.count("\n") == 1

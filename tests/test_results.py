@@ -1,0 +1,45 @@
+"""The results in the repository: complete, consistent, and close to the paper's."""
+
+import json
+import pathlib
+
+import pandas as pd
+import pytest
+
+from kdfunc.config import PANELS, ExperimentConfig
+from kdfunc.report import tables
+
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
+RUNS = sorted(path.parent for path in RESULTS.glob("*/config.json"))
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_a_result_tells_how_it_was_made(run):
+    config = ExperimentConfig(**json.loads((run / "config.json").read_text()))
+    assert config.name == run.name
+    session = json.loads((run / "provenance.json").read_text())[0]
+    assert {"command", "seconds", "machine", "versions"} <= session.keys()
+    for panel in PANELS:
+        assert (run / "figures" / f"{panel}.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_the_table_follows_from_the_metrics(run):
+    metrics = pd.read_csv(run / "tables" / "metrics.csv")
+    accuracy = metrics.groupby("model")["accuracy"].last()
+    table = pd.read_csv(run / "tables" / "accuracy.csv").set_index("setting")
+    for alpha in (0.1, 0.5, 0.9):
+        names = [f"student-alpha{alpha}-seed{seed}" for seed in (2, 24, 42)]
+        deviations = tables.deviation(accuracy[names], accuracy["base"])
+        row = table.loc[f"alpha {alpha}"]
+        assert row["deviation"] == pytest.approx(deviations.mean())
+        assert row["std"] == pytest.approx(deviations.std())
+    assert table.loc["90 %", "accuracy"] == accuracy["pruned-90"]
+
+
+def test_lenet_on_mnist_reaches_the_papers_accuracy():
+    run = RESULTS / "mnist-lenet-published"
+    metrics = pd.read_csv(run / "tables" / "metrics.csv")
+    base = metrics[metrics["model"] == "base"]
+    assert list(base["epoch"]) == list(range(26))
+    assert base["accuracy"].iloc[-1] == pytest.approx(0.9915, abs=0.005)
