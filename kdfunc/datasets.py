@@ -88,8 +88,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
 def _digits() -> Dataset:
     """scikit-learn's 1,797 handwritten digits (8x8, UCI), as 28x28x1 images.
 
-    Each pixel becomes 3x3, framed by 2 pixels of background. 500 images, stratified
-    by class, are the test split.
+    Each pixel becomes 3x3, framed by 2 pixels of background. Half of the images,
+    stratified by class, is the test split.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -99,7 +99,7 @@ def _digits() -> Dataset:
     images = np.kron(images, np.ones((1, 3, 3), np.uint8))
     images = np.pad(images, ((0, 0), (2, 2), (2, 2)))[..., np.newaxis]
     train_images, test_images, train_labels, test_labels = train_test_split(
-        images, digits.target, test_size=500, stratify=digits.target, random_state=0
+        images, digits.target, test_size=0.5, stratify=digits.target, random_state=0
     )
     return Dataset(
         train_images, train_labels, test_images, test_labels, tuple("0123456789")

@@ -36,9 +36,9 @@ class InProcess:
 
     workers = 1
 
-    def call(self, function: Callable, *arguments: Any) -> Any:
+    def call(self, function: Callable, *arguments: Any) -> None:
         """Calls a function where tasks are done."""
-        return function(*arguments)
+        function(*arguments)
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
@@ -77,9 +77,9 @@ class OnDask:
         """How many workers there are now."""
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
-    def call(self, function: Callable, *arguments: Any) -> Any:
-        """Calls a function on one of the workers; raises what it raises."""
-        return self._client.submit(function, *arguments, pure=False).result()
+    def call(self, function: Callable, *arguments: Any) -> None:
+        """Calls a function on every worker; raises what it raises."""
+        self._client.run(function, *arguments)
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
@@ -148,18 +148,24 @@ def open(
     if not (scheduler or workers):
         yield InProcess()
         return
+    import dask
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
-            with _interrupts_ignored():
+            # What a task raises is reported by the listener, not by the workers' logs.
+            environment = dask.config.get("distributed.nanny.pre-spawn-environ")
+            quiet = environment | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+            with (
+                dask.config.set({"distributed.nanny.pre-spawn-environ": quiet}),
+                _interrupts_ignored(),
+            ):
                 cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     memory_limit=None,
                     dashboard_address=":0",
-                    env={"DASK_LOGGING__DISTRIBUTED": "critical"},
                 )
             scheduler = stack.enter_context(cluster)
         try:

@@ -98,7 +98,8 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         dated = pathlib.Path(folder, "model.keras")
-        model.save(dated)
+        # By suffix alone, Keras 2 falls back to HDF5 from a thread's second save on.
+        model.save(dated, save_format="keras_v3")
         buffer = io.BytesIO()
         with zipfile.ZipFile(dated) as old, zipfile.ZipFile(buffer, "w") as new:
             for name in sorted(old.namelist()):

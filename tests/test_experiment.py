@@ -61,7 +61,7 @@ def test_every_model_has_its_record_and_every_result_is_there(finished):
     for name, (snapshots, models) in expected.items():
         record = folder / "records" / name
         softmax = np.load(record / "softmax.npy", mmap_mode="r")
-        assert softmax.shape == (snapshots, 500, 10)
+        assert softmax.shape == (snapshots, 899, 10)
         np.testing.assert_allclose(softmax.sum(axis=2), 1, atol=1e-5)
         files = {path.name for path in record.iterdir()}
         assert files == {"softmax.npy", "metrics.csv", "manifest.json", *models}

@@ -166,3 +166,16 @@ def test_a_builder_that_does_not_do_is_refused(builder, told):
 def test_a_module_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="No module named 'not_there'"):
         build("not_there:build", (5, 5, 1), 3)
+
+
+def test_models_can_be_saved_again_and_again_from_any_thread(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from kdfunc import models
+
+    model = build("lenet", (28, 28, 1), 10)
+    paths = [tmp_path / f"{number}.keras" for number in range(3)]
+    with ThreadPoolExecutor(1) as thread:
+        list(thread.map(lambda path: models.save(model, path), paths))
+    assert len({path.read_bytes() for path in paths}) == 1
+    assert models.load(paths[2]).count_params() == 225_034

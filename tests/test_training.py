@@ -95,7 +95,7 @@ def test_a_record_has_a_snapshot_at_initialisation_and_after_each_epoch(
     train(digits, tmp_path)
     softmax = np.load(tmp_path / "softmax.npy")
     metrics = pd.read_csv(tmp_path / "metrics.csv")
-    assert softmax.shape == (EPOCHS + 1, 500, 10)
+    assert softmax.shape == (EPOCHS + 1, 899, 10)
     assert list(metrics["epoch"]) == [0, 1, 2, 3]
     for name, snapshot in [("initial", 0), ("final", -1)]:
         model = models.load(tmp_path / f"{name}.keras")

@@ -210,10 +210,10 @@ class Model:
         return output.astype(np.float32, copy=False)
 
     def _refusal(self, error: Exception) -> InputError:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
         return InputError(
-            f"{self._name} cannot be run by the interpreter here ({reason.rstrip('.')})"
-            "; it may be damaged, or need another version or custom operators."
+            f"{self._name} cannot be run by the interpreter here ({reason}); it may be "
+            "damaged or need another version, custom operators or more memory."
         )
 
 

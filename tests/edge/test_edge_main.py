@@ -153,7 +153,7 @@ def malicious(request, tensorflow, tmp_path):
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete])
     path = tmp_path / "malicious.tflite"
     path.write_bytes(converter.convert())
-    told = {"hangs": "was stopped", "takes all memory": "more than the memory allowed"}
+    told = {"hangs": "was stopped", "takes all memory": "more memory"}
     return path, told[request.param]
 
 
