@@ -282,10 +282,10 @@ def landscape(way, data_dir, folder, classes=10):
         import direct
 
         return timed(lambda: direct.landscape(records, panels, PERPLEXITIES), False)
-    from kdfunc import analysis
+    from kdfunc.report import landscapes
 
     rows = [np.arange(26 * len(panel)) for panel in panels]
-    return timed(lambda: analysis.embeddings(records, rows, PERPLEXITIES), False)
+    return timed(lambda: landscapes.embeddings(records, rows, PERPLEXITIES), False)
 
 
 def landscape_100(way, data_dir, folder):

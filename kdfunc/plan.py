@@ -12,6 +12,14 @@ from kdfunc.records import RunDirectory
 #: Of the base and the independent models.
 BASE_OPTIMIZER = "adam"
 
+CONTROL_LABELS = {
+    "independent-optimizer": "I opt",
+    "same-start": "Start",
+    "same-start-base-optimizer": "Start B",
+    "no-knowledge": "Random",
+    "other-targets": "Other",
+}
+
 #: The parts of an experiment that `--stages` chooses from, in their order.
 STAGES = ("train", "distill", "control", "quantize", "prune", "analyse")
 
@@ -196,7 +204,7 @@ def _control(config: ExperimentConfig, name: str, settings: Mapping[str, Any]) -
         needs=tuple(needs),
         settings=settings,
         family="control",
-        label="C",
+        label=CONTROL_LABELS[settings["control"]],
         cost=config.epochs,
     )
 

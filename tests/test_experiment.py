@@ -68,6 +68,8 @@ def test_every_model_has_its_record_and_every_result_is_there(finished):
     for panel in ("distillation", "quantization", "pruning", "all"):
         assert (folder / "figures" / f"{panel}.png").exists()
         assert (folder / "figures" / f"{panel}.pdf").exists()
+    for name in ("ladder", "distances", "preserved_by_size", "distance_over_epochs"):
+        assert (folder / "figures" / f"{name}.png").exists()
     for suffix in ("csv", "md", "tex"):
         assert (folder / "tables" / f"accuracy.{suffix}").exists()
 
@@ -103,6 +105,34 @@ def test_the_table_holds_the_accuracies_of_the_records(finished):
     assert row.deviation == pytest.approx(np.mean(deviations))
     assert row["std"] == pytest.approx(np.std(deviations))
     assert f"{row.deviation:.2f} (±{row['std']:.2f})" in done.stdout
+
+
+def test_measures_and_verdicts_are_those_of_the_records(finished):
+    from kdfunc import similarity
+
+    folder, done = finished
+    labels = np.load(folder / "records" / "data" / "labels.npy")
+    base, pruned, stranger = (
+        np.load(folder / "records" / name / "softmax.npy")[-1]
+        for name in ("base", "pruned-90", "independent-1")
+    )
+    table = pd.read_csv(folder / "tables" / "similarity.csv").set_index("model")
+    expected = similarity.all_measures(base, pruned, labels)
+    for name, value in expected.items():
+        assert table.loc["pruned-90", name] == pytest.approx(value, nan_ok=True)
+    preserved = pd.read_csv(folder / "tables" / "function_preserved.csv")
+    headline = preserved[preserved["measure"] == "jensen_shannon"].set_index("model")
+    ratio = similarity.measure("jensen_shannon", base, pruned) / similarity.measure(
+        "jensen_shannon", base, stranger
+    )
+    row = headline.loc["pruned-90"]
+    assert row["preserved"] == pytest.approx(100 * (1 - ratio))
+    assert row["low"] <= row["preserved"] <= row["high"]
+    assert headline.loc["independent-1", "preserved"] == pytest.approx(0)
+    verdicts = pd.read_csv(folder / "tables" / "verdicts.csv")
+    assert len(verdicts) == 5
+    for verdict in verdicts.itertuples():
+        assert f"  {verdict.outcome.upper()}: {verdict.claim[:30]}" in done.stdout
 
 
 def test_the_terminal_is_fit_to_be_kept(finished):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.plan import Task
-from kdfunc.records import RunDirectory
+from kdfunc.records import RunDirectory, write_atomic
 
 ARCHITECTURE_NAMES = {
     "lenet": "LeNet",
@@ -16,6 +16,28 @@ METHODS = {
     "quantized": "Quantization",
     "pruned": "L1 pruning",
 }
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes the accuracies of a run's models in the paper's layout; prints them."""
+    config, folder = run.config, run.path / "tables"
+    deviations = accuracy_deviations(run, tasks)
+    layout = paper_layout(deviations, config.architecture)
+    caption = (
+        f"Percentage deviation in accuracy from the base model on {config.dataset} "
+        f"(preset {config.preset})"
+    )
+    write_atomic(folder / "accuracy.csv", deviations.to_csv(index=False))
+    write_atomic(folder / "accuracy.md", markdown(layout))
+    write_atomic(folder / "accuracy.tex", latex(layout, caption))
+    metrics = pd.concat(
+        {task.name: run.record(task.name).metrics for task in tasks}, names=["model"]
+    )
+    write_atomic(
+        folder / "metrics.csv", metrics.reset_index("model").to_csv(index=False)
+    )
+    accuracy = run.record("base").metrics["accuracy"].iloc[-1]
+    print("\n" + terminal(deviations, accuracy) + "\n")
 
 
 def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:

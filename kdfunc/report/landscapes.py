@@ -1,0 +1,111 @@
+"""The landscapes of a run: which models a panel shows, and where they lie."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from kdfunc.config import PANELS
+from kdfunc.plan import Task
+from kdfunc.records import RunDirectory, write_atomic
+from kdfunc.report import figures, tables
+from kdfunc.similarity import landscape
+
+
+def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
+    """The models in each panel of the landscape (PROTOCOL, "Functional landscape").
+
+    A panel without any of its compressed models is left out. Of the students, the
+    panel of all methods shows one an alpha: the one whose distillation KL is lowest
+    on average over the epochs.
+    """
+
+    def closeness(student: Task) -> float:
+        return run.record(student.name).metrics["train_distillation_loss"].mean()
+
+    by_alpha: dict[float, list[Task]] = {}
+    for task in tasks:
+        if task.family == "student":
+            by_alpha.setdefault(task.settings["alpha"], []).append(task)
+    shown = {min(students, key=closeness).name for students in by_alpha.values()}
+    families = {
+        "distillation": ("student",),
+        "quantization": ("quantized",),
+        "pruning": ("pruned",),
+        "all": ("student", "quantized", "pruned"),
+    }
+    chosen = {}
+    for panel in PANELS:
+        compressed = [task for task in tasks if task.family in families[panel]]
+        if panel == "all":
+            compressed = [
+                t for t in compressed if t.family != "student" or t.name in shown
+            ]
+        if compressed:
+            originals = [t for t in tasks if t.family in ("base", "independent")]
+            chosen[panel] = originals + compressed
+    return chosen
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes the panels of a run as tables and figures."""
+    config = run.config
+    chosen = panels(run, tasks)
+    softmax = [run.record(task.name).softmax for task in tasks]
+    points = pd.concat(
+        [
+            run.record(task.name)
+            .metrics[["epoch"]]
+            .assign(model=task.name, family=task.family, label=task.label)
+            for task in tasks
+        ],
+        ignore_index=True,
+    )
+    rows = {
+        panel: np.flatnonzero(points["model"].isin([task.name for task in members]))
+        for panel, members in chosen.items()
+    }
+    perplexities = dict(zip(PANELS, config.perplexities, strict=True))
+    positions = embeddings(
+        softmax, list(rows.values()), [perplexities[panel] for panel in rows]
+    )
+    for panel, position in zip(rows, positions, strict=True):
+        placed = points.iloc[rows[panel]].assign(x=position[:, 0], y=position[:, 1])
+        csv = placed[["model", "family", "epoch", "x", "y"]].to_csv(index=False)
+        write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
+        perplexity = landscape.usable_perplexity(perplexities[panel], len(placed))
+        name = tables.ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
+        title = (
+            f"{name} on {config.dataset}, {config.preset}: {panel} "
+            f"(t-SNE, perplexity {perplexity:.3g})"
+        )
+        figure = figures.landscape(placed, panel, title)
+        figures.save(figure, run.path / "figures" / panel)
+
+
+def embeddings(
+    records: Sequence[np.ndarray],
+    panels: Sequence[np.ndarray],
+    perplexities: Sequence[float],
+) -> list[np.ndarray]:
+    """t-SNE of several panels whose points come from the same records.
+
+    Args:
+      records: softmax `[snapshots, n_test, classes]` of each model.
+      panels: for each, the indices `[m]` of its points among those of all records.
+      perplexities: one a panel.
+
+    Returns:
+      For each panel, positions `[m, 2]`.
+    """
+    squared = landscape.squared_distances(records)
+    starts = landscape.pca_starts(records, squared, panels)
+    with threadpool_limits(limits=1):  # one thread a panel, the panels side by side
+        return Parallel(n_jobs=-1, prefer="threads")(
+            delayed(landscape.embed)(squared[np.ix_(rows, rows)], start, perplexity)
+            for rows, start, perplexity in zip(
+                panels, starts, perplexities, strict=True
+            )
+        )
