@@ -58,8 +58,17 @@ def timed(function, warm_up=True):
     return time.perf_counter() - begin
 
 
-def distillation_epoch(way, data_dir, folder, threads=1):
-    """A distillation epoch of LeNet on MNIST with its record."""
+def distillation_epoch(way, data_dir, folder):
+    """A distillation epoch of LeNet on MNIST, record included, all cores."""
+    return _distillation_epoch(way, data_dir, folder, os.cpu_count())
+
+
+def distillation_epoch_one_core(way, data_dir, folder):
+    """The same, kdfunc on one core."""
+    return _distillation_epoch(way, data_dir, folder, threads=1)
+
+
+def _distillation_epoch(way, data_dir, folder, threads):
     if way == "kdfunc":
         from kdfunc import runtime
 
@@ -233,14 +242,26 @@ def tflite(way, data_dir, folder):
     """10,000 MNIST images through LeNet's int8 .tflite."""
     import direct
 
+    return _tflite(way, data_dir, direct.tflite)
+
+
+def tflite_list(way, data_dir, folder):
+    """The same, the direct way with rows in a list."""
+    import direct
+
+    return _tflite(way, data_dir, direct.tflite_list)
+
+
+def _tflite(way, data_dir, directly):
+
     from kdfunc import edge, models, quantization
 
     _, (_, (images, _)) = load("mnist", data_dir)
     lenet = models.build("lenet", (28, 28, 1), 10, 0)
     content = quantization.convert(lenet, "int8")
     if way == "direct":
-        return timed(lambda: direct.tflite(content, images))
-    return timed(lambda: edge.predict(content, images))
+        return timed(lambda: directly(content, images), warm_up=False)
+    return timed(lambda: edge.predict(content, images, threads=os.cpu_count()))
 
 
 def pruning(way, data_dir, folder):
@@ -330,10 +351,12 @@ def _write_record(way, folder):
 
 STAGES = {
     "distillation_epoch": distillation_epoch,
+    "distillation_epoch_one_core": distillation_epoch_one_core,
     "protocol": protocol,
     "mobilenet_training": mobilenet_training,
     "resnet50_training": resnet50_training,
     "tflite": tflite,
+    "tflite_list": tflite_list,
     "pruning": pruning,
     "landscape": landscape,
     "landscape_100": landscape_100,

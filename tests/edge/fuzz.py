@@ -104,9 +104,9 @@ def outcome(said: str) -> str:
 
 
 def fuzz(
-    model: pathlib.Path, mutations: int, seed: int, folder: pathlib.Path
+    model: pathlib.Path, mutations: range, seed: int, folder: pathlib.Path
 ) -> Counter:
-    """Counts of (command, kind of damage, outcome)."""
+    """Counts of (command, kind of damage, outcome) for mutations by number."""
     content = model.read_bytes()
     mutator = Mutator(content)
     main_graph = read(content).subgraphs[0]
@@ -117,7 +117,7 @@ def fuzz(
     limits = [f"--timeout={TIMEOUT}", "--memory=1000"]
     data = [f"--data={folder / 'images.npz'}", "--batch-size=2", *limits]
     found = Counter()
-    for number in range(mutations):
+    for number in mutations:
         rng = np.random.default_rng([seed, number])
         kind, content = mutator.mutate(rng)
         damaged.write_bytes(content)
@@ -157,10 +157,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=pathlib.Path)
     parser.add_argument("--mutations", type=int, default=1000, help="of each model")
+    parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     for path in asked.models:
         with tempfile.TemporaryDirectory() as folder:
-            counts = fuzz(path, asked.mutations, asked.seed, pathlib.Path(folder))
+            numbers = range(asked.first, asked.first + asked.mutations)
+            counts = fuzz(path, numbers, asked.seed, pathlib.Path(folder))
         print(f"{path}: {asked.mutations} mutations\n{report(counts)}", flush=True)
     sys.exit(0)

@@ -4,7 +4,7 @@ import pytest
 
 @pytest.mark.parametrize(("mode", "mutations"), [("full", 30), ("dynamic", 20)])
 def test_damaged_models_never_crash_the_commands(lenet, tmp_path, mode, mutations):
-    found = fuzz.fuzz(getattr(lenet, mode), mutations, seed=1, folder=tmp_path)
+    found = fuzz.fuzz(getattr(lenet, mode), range(mutations), 1, tmp_path)
     outcomes = {what for _, _, what in found}
     assert {"runs", "is damaged"} <= outcomes
     assert sum(found[key] for key in found if key[0] == "predict") == mutations
