@@ -25,11 +25,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 COMMAND = (
     sys.executable,
     str(ROOT / "run_experiments.py"),
-    "--epochs=8",
-    "--alphas=0.1,0.9",
-    "--distillation_seeds=2",
-    "--pruning_levels=0.5,0.9",
-    "--controls=same-start",
+    "--epochs=6",
+    "--independents=1",
+    "--alphas=0.9",
+    "--distillation_seeds=2,24",
+    "--pruning_levels=0.9",
+    "--controls=",
 )
 IGNORED = {"manifest.json", "provenance.json", ".lock"}
 

@@ -24,8 +24,8 @@ from kdfunc.similarity import (
     function_preserved,
 )
 
-WARM_UP = 5
-RUNS = 50
+WARM_UP = 3
+RUNS = 20
 
 
 def compare(
