@@ -123,6 +123,7 @@ def protocol(way, data_dir, folder):
             f"--data_dir={data_dir}",
             f"--output_dir={folder}",
             f"--epochs={PROTOCOL_EPOCHS}",
+            "--controls=",
         ]
         return timed(lambda: subprocess.check_output([*command, *flags]), False)
     import direct
@@ -165,7 +166,7 @@ def protocol(way, data_dir, folder):
         (0, 1, 2, *range(14, 19)),
         (*range(4), 6, 9),
     )
-    direct.landscape(records, panels, (30, 5, 5, 5))
+    direct.landscape(records, panels, (5, 5, 5, 5))
     assert tf.executing_eagerly()
     return time.perf_counter() - begin
 
