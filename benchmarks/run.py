@@ -115,7 +115,7 @@ def _distillation_epoch(way, data_dir, folder, threads):
 
 
 def protocol(way, data_dir, folder):
-    """The whole LeNet / MNIST protocol, 12 trainings, with few epochs."""
+    """The whole LeNet / MNIST protocol, 12 trainings, one epoch."""
     if way == "kdfunc":
         command = [sys.executable, HERE.parent / "run_experiments.py"]
         flags = [
