@@ -5,8 +5,6 @@ import pytest
 
 from kdfunc.edge import inspect
 
-EPOCHS = 3
-
 
 @pytest.fixture(scope="session")
 def convert(tensorflow):
@@ -45,24 +43,24 @@ def lenet(tensorflow, digits, convert, tmp_path_factory):
     labels = labels.argmax(axis=1) if labels.ndim == 2 else labels
     paths = {}
 
-    def trained(seed):
+    def trained(seed, epochs):
         model = models.build("lenet", images.shape[1:], 10, seed)
         model.compile(keras.optimizers.legacy.Adam(), "sparse_categorical_crossentropy")
-        model.fit(images, labels, epochs=EPOCHS, verbose=0)
+        model.fit(images, labels, epochs=epochs, verbose=0)
         return model
 
     def write(name, model, mode):
         paths[name] = folder / f"{name}.tflite"
         paths[name].write_bytes(convert(model, mode, images))
 
-    model = trained(0)
+    model = trained(0, epochs=3)
     for mode in ("float32", "float16", "dynamic", "full", "full_float", "int16x8"):
         write(mode, model, mode)
     paths["keras"], paths["saved"] = folder / "base.keras", folder / "saved"
     models.save(model, paths["keras"])
     model.save(paths["saved"], save_format="tf")
     write("logits", keras.Model(model.inputs, models.logits_of(model)), "float32")
-    write("other", trained(1), "float32")
+    write("other", trained(1, epochs=1), "float32")
     paths["data"] = folder / "images.npz"
     np.savez_compressed(
         paths["data"], images=digits.test_images, labels=labels.astype(np.int64)
