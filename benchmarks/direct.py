@@ -71,41 +71,35 @@ def epoch(model, network, train, test, folder) -> None:
     pd.DataFrame(softmax).to_csv(folder / "softmax.csv")
 
 
+def _outputs(content: bytes, images: np.ndarray):
+    """Yields the interpreter's output `[1, classes]` of one image after the other."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]["index"]
+    sink = interpreter.get_output_details()[0]["index"]
+    for image in images:
+        interpreter.set_tensor(source, image[None])
+        interpreter.invoke()
+        yield interpreter.get_tensor(sink)
+
+
 def tflite(content: bytes, images: np.ndarray) -> pd.DataFrame:
     """One image at a time through the interpreter into a data frame that grows.
 
     Appending to the frame is what the authors' notebooks do; it copies all rows each
     time.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]["index"]
-    sink = interpreter.get_output_details()[0]["index"]
     rows = pd.DataFrame()
-    for image in images:
-        interpreter.set_tensor(source, image[None])
-        interpreter.invoke()
-        row = pd.DataFrame(interpreter.get_tensor(sink))
-        rows = pd.concat([rows, row], ignore_index=True)
+    for output in _outputs(content, images):
+        rows = pd.concat([rows, pd.DataFrame(output)], ignore_index=True)
     return rows
 
 
 def tflite_list(content: bytes, images: np.ndarray) -> pd.DataFrame:
     """The same with the rows in a list, which becomes a data frame once."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]["index"]
-    sink = interpreter.get_output_details()[0]["index"]
-    rows = []
-    for image in images:
-        interpreter.set_tensor(source, image[None])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(sink)[0])
-    return pd.DataFrame(rows)
+    return pd.DataFrame([output[0] for output in _outputs(content, images)])
 
 
 def prune(model, levels) -> None:

@@ -23,9 +23,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
+from kdfunc.config import PANELS
 from kdfunc.records import write_atomic
-
-PANELS = ("distillation", "quantization", "pruning", "all")
 
 _COLORS = sns.color_palette("colorblind")
 # Heading in the legend, colour and marker of a family; others take the spare ones.
