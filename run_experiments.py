@@ -47,8 +47,8 @@ flags.DEFINE_string(
     "preset",
     DEFAULTS.preset,
     "published: as the paper's notebooks did it; standard: as the field does it. Sets "
-    "the four flags --alpha_convention, --soft_targets, --pruning_scope and "
-    "--student_optimizer where they are not given.",
+    "the flags --alpha_convention, --soft_targets, --pruning_scope, "
+    "--student_optimizer and --data_order where they are not given.",
 )
 flags.DEFINE_string(
     "data_dir", None, "Where TFDS keeps its data sets. Default: TFDS's own."
@@ -66,7 +66,24 @@ flags.DEFINE_float(
 _list("distillation_seeds", "Seeds of the students' data order, one student each.")
 _list("quantization", f"TFLite modes, of {', '.join(CHOICES['quantization'])}.")
 _list("pruning_levels", "Shares of the weights to set to zero, from 0 to below 1.")
+_list(
+    "compressions",
+    "Pipelines of compression steps joined by +, such as prune90+finetune+sparse; all "
+    "stands for a list of every mode (the steps: kdfunc/pipelines.py).",
+)
+flags.DEFINE_integer(
+    "finetune_epochs",
+    DEFAULTS.finetune_epochs,
+    "Epochs of each training inside of these pipelines.",
+)
 _list("controls", f"Of {', '.join(CHOICES['controls'])}; empty for none.")
+_list(
+    "variants",
+    "More students, each with one setting changed at the alpha that leans most on the "
+    "teacher: temperature=10, epochs=50, student=mobilenet (or lenet, resnet50, "
+    "my_module:build), teacher=ensemble; with commas between. A student of another "
+    "architecture or length brings a control without a teacher.",
+)
 _list("perplexities", f"Of the t-SNE panels {', '.join(PANELS)}.")
 flags.DEFINE_integer("seed", DEFAULTS.seed, "Of initial weights, data order and t-SNE.")
 flags.DEFINE_string(
@@ -87,6 +104,11 @@ flags.DEFINE_string(
     "What is ranked: all arrays, batch norm included (the notebooks), or kernels.",
 )
 flags.DEFINE_string("student_optimizer", None, "adam or adamax.")
+flags.DEFINE_string(
+    "data_order",
+    None,
+    "fixed: the same in all epochs, as in the notebooks; reshuffled: anew in each.",
+)
 flags.DEFINE_list("stages", list(STAGES), "The parts to run, with what they need.")
 flags.DEFINE_integer(
     "workers",
@@ -106,6 +128,12 @@ flags.DEFINE_integer(
     "Threads of one operation. Sums are taken in another order with another number, "
     "which changes last digits.",
 )
+flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "Also write the learning curves to <run directory>/tensorboard, for `tensorboard "
+    "--logdir`.",
+)
 flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
 flags.DEFINE_bool(
     "verify", False, "Check every file of the run directory by its checksum and stop."
@@ -119,7 +147,7 @@ def config_from_flags(values: flags.FlagValues) -> ExperimentConfig:
         value = getattr(values, field.name)
         default = _default(field.name)
         if isinstance(default, tuple):
-            kind = type(default[0])
+            kind = type(default[0]) if default else str
             value = tuple(_parse(field.name, text, kind) for text in value)
         given[field.name] = value
     return ExperimentConfig(**given)
@@ -159,6 +187,7 @@ def main(argv) -> None:
             workers=values.workers,
             scheduler=values.scheduler,
             threads=values.threads,
+            log_tensorboard=values.tensorboard,
         )
     except InputError as error:
         sys.exit(_told(error, 2))
@@ -187,8 +216,8 @@ def _print_plan(config: ExperimentConfig, stages: list[str]) -> None:
     print(f"{config.name}: {len(tasks)} tasks")
     for task in tasks:
         needs = f"needs {', '.join(task.needs)}" if task.needs else ""
-        epochs = f"{config.epochs} epochs" if task.kind == "train" else ""
-        print(f"  {task.name:<33} {epochs:<10} {needs}".rstrip())
+        epochs = f"{task.cost:.0f} epochs" if task.cost >= 1 else ""
+        print(f"  {task.name:<41} {epochs:<10} {needs}".rstrip())
     if "analyse" in stages:
         print("  then tables and landscapes")
 

@@ -14,8 +14,9 @@ class Distiller:
 
     def __new__(cls, student, teacher, alpha=0.1, temperature=3.0):
         """Returns a compiled Keras model."""
-        import tensorflow as tf
         import tf_keras as keras
+
+        import tensorflow as tf
 
         class Model(keras.Model):
             def __init__(self):

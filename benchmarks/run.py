@@ -127,9 +127,10 @@ def protocol(way, data_dir, folder):
         ]
         return timed(lambda: subprocess.check_output([*command, *flags]), False)
     import direct
-    import tensorflow as tf
 
     from kdfunc import models, quantization
+
+    import tensorflow as tf
 
     begin = time.perf_counter()
     _, (train, test) = load("mnist", data_dir)
@@ -305,9 +306,15 @@ def landscape(way, data_dir, folder, classes=10):
 
         return timed(lambda: direct.landscape(records, panels, PERPLEXITIES), False)
     from kdfunc.report import landscapes
+    from kdfunc.similarity.landscape import squared_distances
 
     rows = [np.arange(26 * len(panel)) for panel in panels]
-    return timed(lambda: landscapes.embeddings(records, rows, PERPLEXITIES), False)
+
+    def embed():
+        squared = squared_distances(records)
+        landscapes.embeddings(records, squared, rows, PERPLEXITIES)
+
+    return timed(embed, False)
 
 
 def landscape_100(way, data_dir, folder):

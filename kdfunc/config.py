@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kdfunc import pipelines
 from kdfunc.errors import InputError
 
 #: The settings on which the paper's text and its notebooks disagree, and the
@@ -16,12 +17,14 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
         "soft_targets": "probabilities",
         "pruning_scope": "all",
         "student_optimizer": "adamax",
+        "data_order": "fixed",
     },
     "standard": {
         "alpha_convention": "teacher",
         "soft_targets": "logits",
         "pruning_scope": "kernels",
         "student_optimizer": "adam",
+        "data_order": "reshuffled",
     },
 }
 
@@ -32,6 +35,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "soft_targets": ("probabilities", "logits"),
     "pruning_scope": ("all", "kernels"),
     "student_optimizer": ("adam", "adamax"),
+    "data_order": ("fixed", "reshuffled"),
     "quantization": ("float16", "int8"),
     "controls": (
         "independent-optimizer",
@@ -42,11 +46,54 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-#: The built-in architectures; `models.ARCHITECTURES` has their builders.
-ARCHITECTURES = ("lenet", "mobilenet", "resnet50")
+#: The built-in architectures, as tables call them; `models.ARCHITECTURES` has their
+#: builders.
+ARCHITECTURE_NAMES = {
+    "lenet": "LeNet",
+    "mobilenet": "MobileNet",
+    "resnet50": "ResNet-50",
+}
+ARCHITECTURES = tuple(ARCHITECTURE_NAMES)
 
 #: The landscape panels, in the order of `ExperimentConfig.perplexities`.
 PANELS = ("distillation", "quantization", "pruning", "all")
+
+
+#: Fields that a run can be given more of later: what it has done stays as it is.
+EXTENDABLE = (
+    "distillation_seeds",
+    "quantization",
+    "pruning_levels",
+    "compressions",
+    "controls",
+    "variants",
+)
+
+
+def parse_variant(text: str) -> tuple[str, float | int | str]:
+    """What a variant changes and to what, as `("temperature", 10.0)`.
+
+    Raises:
+      InputError: there is no such variant.
+    """
+    setting, _, value = str(text).partition("=")
+    try:
+        match setting:
+            case "temperature" if 0 < float(value) < math.inf:
+                return setting, float(value)
+            case "epochs" if int(value) >= 1:
+                return setting, int(value)
+            case "student" if value in ARCHITECTURES or ":" in value:
+                return setting, value
+            case "teacher" if value == "ensemble":
+                return setting, value
+    except ValueError:
+        pass
+    raise InputError(
+        f"--variants: got {text!r}; allowed: temperature=10 (any number above 0), "
+        f"epochs=50 (1, 2, 3, ...), student={'|'.join(ARCHITECTURES)}|my_module:build "
+        "and teacher=ensemble."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +108,7 @@ class ExperimentConfig:
       dataset: `digits` (embedded) or the name of a TFDS image-classification data set.
       architecture: `lenet`, `mobilenet`, `resnet50` or `module:function`, a builder
         `(input_shape, classes) -> tf_keras.Model` with softmax output.
-      preset: `published` or `standard`; sets the four axes below where they are None.
+      preset: `published` or `standard`; sets the five axes below where they are None.
       epochs: epochs of every training.
       batch_size: images a step.
       independents: how many models are trained beside the base model.
@@ -70,12 +117,19 @@ class ExperimentConfig:
       distillation_seeds: seeds of the students' data order, one student each.
       quantization: TFLite modes.
       pruning_levels: shares of weights set to zero, in [0, 1).
+      compressions: pipelines of compression steps (not in the paper), see
+        `kdfunc.pipelines`; `all` becomes the list `pipelines.ALL`.
+      finetune_epochs: epochs of the trainings inside of these pipelines.
       controls: what students are held against beside the independents (not in the
         paper): `independent-optimizer` (independents with the students' optimizer),
         `same-start` (the base model's initial weights, the students' data order and
         optimizer, no teacher), `same-start-base-optimizer`, `no-knowledge` (students
         of fixed random soft targets) and `other-targets` (students of the other kind
         of soft targets). The last two have the alpha that leans most on the teacher.
+      variants: students with one setting changed, also at that alpha (not in the
+        paper): `temperature=10`, `epochs=50`, `student=lenet` (another architecture,
+        with initial weights of its own) or `teacher=ensemble` (the mean of the base
+        and independent models' probabilities).
       perplexities: of the t-SNE panels distillation, quantization, pruning, all.
       seed: of initial weights and data order (with the task's name) and of t-SNE.
       alpha_convention: the loss that alpha multiplies: `labels` or `teacher`.
@@ -83,6 +137,9 @@ class ExperimentConfig:
         outputs) or `logits`.
       pruning_scope: what is ranked: `all` arrays of the model or `kernels` alone.
       student_optimizer: `adam` or `adamax`.
+      data_order: `reshuffled` in each epoch, and different in each of the base and
+        independent models, or `fixed`: the same in all epochs, and in all models but
+        for those students that have another seed.
 
     Raises:
       InputError: a value is not allowed.
@@ -99,13 +156,17 @@ class ExperimentConfig:
     distillation_seeds: Sequence[int] = (2, 24, 42)
     quantization: Sequence[str] = ("float16", "int8")
     pruning_levels: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9)
+    compressions: Sequence[str] = ()
+    finetune_epochs: int = 5
     controls: Sequence[str] = CHOICES["controls"]
+    variants: Sequence[str] = ()
     perplexities: Sequence[float] = (60, 30, 15, 15)
     seed: int = 42
     alpha_convention: str | None = None
     soft_targets: str | None = None
     pruning_scope: str | None = None
     student_optimizer: str | None = None
+    data_order: str | None = None
 
     def __post_init__(self):
         _choice("preset", self.preset)
@@ -129,6 +190,7 @@ class ExperimentConfig:
             )
         self._number("epochs", int, lambda v: v >= 1, "1, 2, 3, ...")
         self._number("batch_size", int, lambda v: v >= 1, "1, 2, 3, ...")
+        self._number("finetune_epochs", int, lambda v: v >= 1, "1, 2, 3, ...")
         self._number("independents", int, lambda v: v >= 0, "0, 1, 2, ...")
         self._number("temperature", float, lambda v: v > 0, "numbers above 0")
         self._number("seed", int, _is_seed, "0, 1, ... 2**32 - 1")
@@ -149,17 +211,39 @@ class ExperimentConfig:
         for field in ("quantization", "controls"):
             for value in getattr(self, field):
                 _choice(field, value)
+        self._check_variants()
+        object.__setattr__(self, "compressions", pipelines.expand(self.compressions))
         for field in (
             "alphas",
             "distillation_seeds",
             "quantization",
             "pruning_levels",
+            "compressions",
             "controls",
+            "variants",
         ):
             values = getattr(self, field)
             if len(set(values)) != len(values):
                 given = ", ".join(map(str, values))
                 raise InputError(f"--{field}: got {given}; give each value once.")
+
+    def _check_variants(self) -> None:
+        parsed = [parse_variant(variant) for variant in self.variants]
+        alike = tuple(  # 10 and 10.0 are one temperature
+            f"{setting}={value if isinstance(value, str) else format(value, 'g')}"
+            for setting, value in parsed
+        )
+        object.__setattr__(self, "variants", alike)
+        if alike and not self.alphas:
+            raise InputError(
+                f"--variants: got {', '.join(alike)} without any --alphas; give the "
+                "alpha that the students are to have, or no variants."
+            )
+        if "teacher=ensemble" in alike and not self.independents:
+            raise InputError(
+                "--variants: got teacher=ensemble with --independents=0; give "
+                "--independents=1 or more, or leave it out."
+            )
 
     def _number(self, field, kind, good, allowed) -> None:
         checked = _checked(field, getattr(self, field), kind, good, allowed)
@@ -185,11 +269,20 @@ class ExperimentConfig:
             for key, value in dataclasses.asdict(self).items()
         }
 
-    def differences(self, other: "ExperimentConfig") -> dict[str, tuple[Any, Any]]:
-        """The fields in which two configs differ: this one's value, the other's."""
-        mine, others = self.to_dict(), other.to_dict()
+    def conflicts(self, wanted: "ExperimentConfig") -> dict[str, tuple[Any, Any]]:
+        """The fields that keep a run of this config from going on as the wanted one.
+
+        More of what is `EXTENDABLE` is no conflict.
+
+        Returns:
+          For each such field this config's value and the wanted one's.
+        """
+        mine, theirs = self.to_dict(), wanted.to_dict()
         return {
-            key: (mine[key], others[key]) for key in mine if mine[key] != others[key]
+            field: (mine[field], theirs[field])
+            for field in mine
+            if mine[field] != theirs[field]
+            and not (field in EXTENDABLE and set(mine[field]) <= set(theirs[field]))
         }
 
 

@@ -108,6 +108,8 @@ def _digits() -> Dataset:
 
 def _builder(name: str, data_dir: str | None):
     """TFDS's builder, once it is sure that the data can be had."""
+    import kdfunc.runtime  # noqa: F401  (TFDS alone imports TensorFlow noisily)
+
     import tensorflow_datasets as tfds
 
     logging.getLogger("absl").addFilter(_NotInteresting())

@@ -1,6 +1,10 @@
 """Distillation with a custom Keras model, as published and as the field does it."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
 
 from kdfunc import models
 from kdfunc.config import CHOICES
@@ -159,6 +163,25 @@ class Distiller(keras.Model):
             tf.reduce_mean(cross_entropy),
             tf.reduce_mean(kl) * self._temperature**2,
         )
+
+
+def ensemble_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Logits of the teacher whose softmax is the mean of its members' softmax.
+
+    That is the arithmetic mean of Hinton et al., 2015, arXiv 1503.02531, taken without
+    leaving the logarithm, so that small probabilities do not become 0. A single
+    member's logits stay as they are.
+
+    Args:
+      logits: `[n, classes]` of each member.
+
+    Returns:
+      `[n, classes]` float32; those of several members are log-probabilities.
+    """
+    if len(logits) == 1:
+        return np.asarray(logits[0], np.float32)
+    members = log_softmax(np.asarray(logits, np.float64), axis=-1)
+    return (logsumexp(members, axis=0) - np.log(len(members))).astype(np.float32)
 
 
 def _with_logits(model: keras.Model) -> keras.Model:

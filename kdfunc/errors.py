@@ -11,3 +11,7 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """A training that cannot go on, such as a loss that is no longer a number."""
+
+
+class NotPossible(RuntimeError):
+    """A library cannot compress this model in this way: which library, and why."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 
-from kdfunc import __version__, analysis, datasets, engine, plan
+from kdfunc import __version__, analysis, datasets, engine, plan, tensorboard
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.progress import Progress, duration
@@ -21,6 +21,7 @@ PACKAGES = (
     "tensorflow-model-optimization",
     "tensorflow-datasets",
     "ai-edge-litert",
+    "ai-edge-quantizer",
     "numpy",
     "scikit-learn",
 )
@@ -35,6 +36,7 @@ def run(
     workers: int | None = None,
     scheduler: str | None = None,
     threads: int = 1,
+    log_tensorboard: bool = False,
 ) -> RunDirectory:
     """Does what is still missing of an experiment and analyses what there is.
 
@@ -47,6 +49,7 @@ def run(
         one a core.
       scheduler: address of a Dask scheduler to use instead.
       threads: threads of one operation. Another number changes last digits.
+      log_tensorboard: whether to write the learning curves for TensorBoard, too.
 
     Returns:
       The run directory.
@@ -56,6 +59,8 @@ def run(
       RuntimeError: some task failed; what the others made is kept.
     """
     plan.check_stages(stages)
+    if log_tensorboard:
+        tensorboard.check()
     directory = RunDirectory(os.path.join(output_dir, config.name))
     if workers is None:
         workers = engine.default_workers()
@@ -67,7 +72,9 @@ def run(
     datasets.describe(config.dataset, data_dir)
     directory.check(config)
     begin = time.monotonic()
-    place = plan.Workplace(directory.path.absolute(), config, data_dir, threads)
+    place = plan.Workplace(
+        directory.path.absolute(), config, data_dir, threads, log_tensorboard
+    )
     with engine.open(workers, scheduler) as crew:
         crew.call(place.check)
         with directory.claimed(config):
@@ -123,6 +130,8 @@ def _do(directory, place, stages, crew) -> dict[str, str]:
         f"worker{'s' if crew.workers > 1 else ''}. Run directory:\n{directory.path}/",
         flush=True,
     )
+    if place.tensorboard:
+        _log_curves(directory, [t for t in tasks if t.kind == "train"])
     progress = Progress(missing)
 
     def listen(event, name, facts):
@@ -131,6 +140,17 @@ def _do(directory, place, stages, crew) -> dict[str, str]:
             write_atomic(directory.path / "logs" / f"{name}.log", facts["trace"])
 
     return crew.run(missing, place.perform, listen)
+
+
+def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None:
+    """Writes for TensorBoard what was trained before it was asked for."""
+    for task in trainings:
+        record = directory.record(task.name)
+        folder = directory.path / tensorboard.FOLDER / task.name
+        if record.exists and not folder.exists():
+            curves = tensorboard.Curves(folder)
+            for row in record.metrics.to_dict("records"):
+                curves.add(row)
 
 
 def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> None:

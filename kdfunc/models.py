@@ -5,17 +5,15 @@ softmax layer named `probabilities`. The paper's parameter counts are kept and t
 logits can be had without a second model.
 """
 
-import importlib
 import io
 import json
 import pathlib
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 
 from kdfunc.errors import InputError
-from kdfunc.runtime import keras, tf
+from kdfunc.runtime import import_function, keras, tf
 
 Builder = Callable[[tuple[int, int, int], int], keras.Model]
 layers = keras.layers
@@ -68,7 +66,9 @@ def build(
       InputError: no such architecture, a builder whose model is not what it should
         be, or images that are too small for it.
     """
-    builder = ARCHITECTURES.get(architecture) or _import_builder(architecture)
+    builder = ARCHITECTURES.get(architecture) or import_function(
+        "--architecture", architecture, "build(input_shape, classes)"
+    )
     keras.backend.clear_session()  # layer names start anew: same model, same bytes
     keras.utils.set_random_seed(seed)
     try:
@@ -134,20 +134,6 @@ def _with_head(backbone, input_shape, classes, name) -> keras.Model:
     x = layers.Flatten()(features)
     x = layers.Dense(512, activation="relu")(x)
     return _with_softmax(image, layers.Dense(classes, name="logits")(x), name)
-
-
-def _import_builder(architecture: str) -> Builder:
-    module_name, _, function = architecture.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        return getattr(importlib.import_module(module_name), function)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"--architecture: {architecture!r} could not be imported ({error}); give "
-            "my_module:build, where my_module.py lies in this folder or is installed "
-            "and defines build(input_shape, classes)."
-        ) from error
 
 
 def _check(architecture, model, input_shape, classes) -> None:

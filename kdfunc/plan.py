@@ -5,7 +5,13 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.config import CHOICES, ExperimentConfig
+from kdfunc import pipelines
+from kdfunc.config import (
+    ARCHITECTURE_NAMES,
+    CHOICES,
+    ExperimentConfig,
+    parse_variant,
+)
 from kdfunc.errors import InputError
 from kdfunc.records import RunDirectory
 
@@ -20,8 +26,19 @@ CONTROL_LABELS = {
     "other-targets": "Other",
 }
 
+#: The tasks that leave a teacher's logits.
+TEACHERS = {"base": "teacher", "ensemble": "teacher-ensemble"}
+
 #: The parts of an experiment that `--stages` chooses from, in their order.
-STAGES = ("train", "distill", "control", "quantize", "prune", "analyse")
+STAGES = (
+    "train",
+    "distill",
+    "control",
+    "quantize",
+    "prune",
+    "compress",
+    "analyse",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +51,8 @@ class Task:
       stage: the stage it belongs to; None for what others need.
       needs: names of the tasks whose records it reads.
       settings: what tells it from other tasks of its kind.
-      family: `base`, `independent`, `student`, `control`, `quantized` or `pruned` for
-        models.
+      family: `base`, `independent`, `student`, `control`, `variant`, `quantized`,
+        `pruned` or `compressed` for models.
       label: short name in tables and figures.
       cost: expected work, in trainings' epochs.
     """
@@ -59,12 +76,14 @@ class Workplace:
       config: the experiment.
       data_dir: where TFDS keeps its data sets; None for its default.
       threads: threads of one operation, which the results' last digits depend on.
+      tensorboard: whether trainings write their curves for TensorBoard, too.
     """
 
     directory: pathlib.Path
     config: ExperimentConfig
     data_dir: str | None = None
     threads: int = 1
+    tensorboard: bool = False
 
     @property
     def run(self) -> RunDirectory:
@@ -93,9 +112,10 @@ def make(config: ExperimentConfig) -> list[Task]:
     return [
         Task("data", "data", label="test split"),
         *_trained(config),
-        Task("teacher", "teacher", needs=("data", "base"), label="teacher's logits"),
+        *_teachers(config),
         *_students(config),
         *_controls(config),
+        *_variants(config),
         *(
             Task(
                 mode,
@@ -120,51 +140,90 @@ def make(config: ExperimentConfig) -> list[Task]:
             )
             for level in config.pruning_levels
         ),
+        *(
+            Task(
+                pipeline.replace(":", "."),  # a name of a folder on Windows, too
+                "compress",
+                stage="compress",
+                needs=("data", "base"),
+                settings={"pipeline": pipeline},
+                family="compressed",
+                label=pipeline,
+                cost=0.2 + config.finetune_epochs * pipelines.trainings(pipeline),
+            )
+            for pipeline in config.compressions
+        ),
     ]
 
 
 def _trained(config: ExperimentConfig) -> Iterable[Task]:
     for number in range(config.independents + 1):
         name = f"independent-{number}" if number else "base"
-        yield Task(
+        yield _training(
+            config,
             name,
             "train",
-            stage="train",
-            needs=("data",),
-            settings={"optimizer": BASE_OPTIMIZER, "order": name},
-            family="independent" if number else "base",
-            label=f"I{number}" if number else "B",
-            cost=config.epochs,
+            "independent" if number else "base",
+            f"I{number}" if number else "B",
+            {
+                "optimizer": BASE_OPTIMIZER,
+                "start": name,
+                "order": _order(config, name),
+            },
         )
+
+
+def _teachers(config: ExperimentConfig) -> Iterable[Task]:
+    independents = [f"independent-{k + 1}" for k in range(config.independents)]
+    members = {"base": ("base",), "ensemble": ("base", *independents)}
+    for teacher, networks in members.items():
+        if teacher == "base" or f"teacher={teacher}" in config.variants:
+            yield Task(
+                TEACHERS[teacher],
+                "teacher",
+                needs=("data", *networks),
+                settings={"members": networks},
+                label="teacher's logits",
+            )
 
 
 def _students(config: ExperimentConfig) -> Iterable[Task]:
     for alpha in config.alphas:
         for seed in config.distillation_seeds:
-            yield Task(
+            yield _training(
+                config,
                 f"student-alpha{alpha:g}-seed{seed}",
-                "train",
-                stage="distill",
-                needs=("data", "base", "teacher"),
-                settings={
-                    "optimizer": config.student_optimizer,
-                    "order": f"seed{seed}",
-                    "same_start": True,
-                    "teacher": "base",
-                    "soft_targets": config.soft_targets,
-                    "alpha": alpha,
-                },
-                family="student",
-                label=f"D {alpha:g}",
-                cost=config.epochs,
+                "distill",
+                "student",
+                f"D {alpha:g}",
+                _student_settings(config, alpha) | {"order": f"seed{seed}"},
             )
+
+
+def _student_settings(config: ExperimentConfig, alpha: float) -> dict[str, Any]:
+    return {
+        "optimizer": config.student_optimizer,
+        "teacher": "base",
+        "soft_targets": config.soft_targets,
+        "alpha": alpha,
+    }
+
+
+def _without_teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
+    taught = ("teacher", "soft_targets", "alpha")
+    return {key: value for key, value in settings.items() if key not in taught}
+
+
+def leaning_alpha(config: ExperimentConfig) -> float:
+    """The alpha that leans most on the teacher."""
+    leaning = max if config.alpha_convention == "teacher" else min
+    return leaning(config.alphas)
 
 
 def _controls(config: ExperimentConfig) -> Iterable[Task]:
     """What students are held against; a control that is another model is left out."""
     same_optimizer = config.student_optimizer == BASE_OPTIMIZER
     redundant = {"independent-optimizer", "same-start-base-optimizer"}
-    leaning = max if config.alpha_convention == "teacher" else min
     for control in config.controls:
         settings = {"control": control, "optimizer": config.student_optimizer}
         if same_optimizer and control in redundant:
@@ -172,40 +231,99 @@ def _controls(config: ExperimentConfig) -> Iterable[Task]:
         if control == "independent-optimizer":
             for number in range(1, config.independents + 1):
                 name = f"{control}-{number}"
-                yield _control(config, name, {**settings, "order": name})
+                own = {"start": name, "order": _order(config, name)}
+                yield _control(config, name, settings | own)
             continue
-        settings["same_start"] = True
         if control == "same-start-base-optimizer":
             settings["optimizer"] = BASE_OPTIMIZER
         if control in ("no-knowledge", "other-targets"):
             if not config.alphas:
                 continue
-            settings["alpha"] = leaning(config.alphas)
-            settings["soft_targets"] = config.soft_targets
+            settings |= _student_settings(config, leaning_alpha(config))
+        if control == "no-knowledge":
             settings["teacher"] = "random"
         if control == "other-targets":
             (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
-            settings |= {"teacher": "base", "soft_targets": other}
+            settings["soft_targets"] = other
         for seed in config.distillation_seeds:
             order = f"seed{seed}"
-            yield _control(config, f"{control}-{order}", {**settings, "order": order})
+            if (
+                "teacher" not in settings
+                and settings["optimizer"] == BASE_OPTIMIZER
+                and order == _order(config, "base")
+            ):
+                continue
+            yield _control(config, f"{control}-{order}", settings | {"order": order})
+
+
+def _order(config: ExperimentConfig, name: str) -> str:
+    """What the data order of a model that is no student follows from."""
+    return name if config.data_order == "reshuffled" else f"seed{config.seed}"
 
 
 def _control(config: ExperimentConfig, name: str, settings: Mapping[str, Any]) -> Task:
+    label = CONTROL_LABELS[settings["control"]]
+    return _training(config, name, "control", "control", label, settings)
+
+
+def _variants(config: ExperimentConfig) -> Iterable[Task]:
+    """Students with one setting changed; one that changes nothing is left out.
+
+    Other students are held against the control `same-start`. Where start or length
+    are what changes, a control of their own stands beside them: the same training
+    without a teacher.
+    """
+    for variant in config.variants:
+        setting, value = parse_variant(variant)
+        if value == getattr(config, setting, None):
+            continue
+        settings = _student_settings(config, leaning_alpha(config))
+        settings["variant"] = variant
+        match setting:
+            case "temperature":
+                label = f"T {value:g}"
+                settings["changes"] = {"temperature": value}
+            case "epochs":
+                label = f"{value} ep"
+                settings["changes"] = {"epochs": value}
+            case "student":
+                label = ARCHITECTURE_NAMES.get(value, value)
+                settings |= {"start": variant, "changes": {"architecture": value}}
+            case "teacher":
+                label = "Ensemble"
+                settings["teacher"] = value
+        kinds = {"": settings}
+        if setting in ("student", "epochs"):
+            kinds["-alone"] = _without_teacher(settings)
+        for suffix, kind in kinds.items():
+            for seed in config.distillation_seeds:
+                yield _training(
+                    config,
+                    f"{variant.replace(':', '.')}{suffix}-seed{seed}",
+                    "distill",
+                    "variant",
+                    label + suffix.replace("-", " "),
+                    kind | {"order": f"seed{seed}"},
+                )
+
+
+def _training(
+    config: ExperimentConfig,
+    name: str,
+    stage: str,
+    family: str,
+    label: str,
+    settings: Mapping[str, Any],
+) -> Task:
+    """A training and what it needs by its settings, see `tasks.KINDS`."""
     needs = ["data"]
-    if settings.get("same_start"):
+    if "start" not in settings:
         needs.append("base")
-    if settings.get("teacher") == "base":
-        needs.append("teacher")
+    if settings.get("teacher") in TEACHERS:
+        needs.append(TEACHERS[settings["teacher"]])
+    epochs = settings.get("changes", {}).get("epochs", config.epochs)
     return Task(
-        name,
-        "train",
-        stage="control",
-        needs=tuple(needs),
-        settings=settings,
-        family="control",
-        label=CONTROL_LABELS[settings["control"]],
-        cost=config.epochs,
+        name, "train", stage, tuple(needs), settings, family, label, cost=epochs
     )
 
 

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from kdfunc.plan import Task
 
@@ -15,9 +15,9 @@ class Progress:
     minute. Lines fit 80 columns.
     """
 
-    def __init__(self, tasks: Sequence[Task], stream: TextIO = sys.stdout):
+    def __init__(self, tasks: Sequence[Task]):
         self._tasks = {task.name: task for task in tasks}
-        self._stream = stream
+        self._stream = sys.stdout
         self._running: dict[str, dict[str, Any]] = {}
         self._ended = 0
         self._cost_ended = 0.0
@@ -50,11 +50,7 @@ class Progress:
             return
         self._shown = time.monotonic()
         running = [
-            f"{name} {facts['epochs_done']:.0f}/{facts['epochs']} "
-            f"{100 * facts['accuracy']:.1f} %"
-            if "epochs" in facts
-            else name
-            for name, facts in self._running.items()
+            " ".join([name, *_stands(facts)]) for name, facts in self._running.items()
         ]
         waiting = len(self._tasks) - len(self._running)
         head = f"  {self._ended} done, {len(running)} running, {waiting} waiting"
@@ -96,8 +92,18 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def _stands(facts: dict[str, Any]) -> Iterator[str]:
+    """How far a training is, and how good at its last snapshot."""
+    if "epochs" in facts:
+        yield f"{facts['epochs_done']:.0f}/{facts['epochs']}"
+    if "accuracy" in facts:
+        yield f"{100 * facts['accuracy']:.1f} %"
+
+
 def _took(facts: dict[str, Any]) -> str:
     seconds = f"{facts['seconds']:8.1f} s"
     if "accuracy" in facts:
         return f"accuracy {100 * facts['accuracy']:6.2f} %{seconds}"
+    if "not_possible" in facts:
+        return f"{'not possible':17}{seconds}"
     return f"{'':17}{seconds}"

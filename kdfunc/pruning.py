@@ -1,12 +1,14 @@
-"""L1 global pruning: one threshold for the whole network, with or without tfmot."""
+"""Pruning by magnitude, and fine-tuning with the zeros kept (tfmot)."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 
 from kdfunc.errors import InputError
 from kdfunc.runtime import keras
+
+import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.sparsity.keras import pruning_utils
 
 
 def l1_global(
@@ -57,15 +59,45 @@ def prune(model: keras.Model, level: float, scope: str) -> keras.Model:
       model: any Keras 2 model that can be cloned.
       level: share of the ranked entries that become 0, in [0, 1).
       scope: `all` ranks every array of `get_weights()`, biases and batch-norm
-        statistics too (the paper's notebooks); `kernels` ranks kernels alone.
+        statistics too (the paper's notebooks); `kernels` ranks kernels alone;
+        `layerwise` ranks each kernel by itself, so all get the same share of zeros.
     """
-    pruned = keras.models.clone_model(model)
-    pruned.set_weights(model.get_weights())
+    pruned = clone(model)
     variables = pruned.weights if scope == "all" else kernels(pruned)
-    (values,) = l1_global([v.numpy() for v in variables], [level])
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    groups = [[v] for v in variables] if scope == "layerwise" else [variables]
+    for group in groups:
+        (values,) = l1_global([v.numpy() for v in group], [level])
+        for variable, value in zip(group, values, strict=True):
+            variable.assign(value)
     return pruned
+
+
+def prune_2_of_4(model: keras.Model) -> keras.Model:
+    """A clone with two zeros in each four weights, as tfmot's m-by-n pruning makes it.
+
+    Blocks are consecutive input channels, as TFLite stores them. Of channels that are
+    left over as many as two stay; with one or two input channels nothing is pruned.
+    Depthwise kernels have one input channel an output and stay dense.
+    """
+    pruned = clone(model)
+    for layer in pruned.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            continue
+        for kernel in kernels(layer):
+            rows = pruning_utils.weights_rearrange(kernel)
+            mask = pruning_utils.generate_m_by_n_mask(rows, (2, 4))
+            shape = kernel.shape
+            kernel.assign(
+                kernel * pruning_utils.m_by_n_sparsity_mask_prepare(mask, shape)
+            )
+    return pruned
+
+
+def clone(model: keras.Model) -> keras.Model:
+    """A copy with weights of its own."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def kernels(model: keras.Model) -> list:
@@ -73,23 +105,21 @@ def kernels(model: keras.Model) -> list:
     return [v for v in model.weights if "kernel" in v.name.rsplit("/", 1)[-1]]
 
 
-def prunable(model: keras.Model, level: float) -> keras.Model:
+def prunable(model: keras.Model) -> keras.Model:
     """A clone with tfmot's pruning wrappers, for fine-tuning with the zeros kept.
 
-    Each layer's sparsity is its share of the zeros that `prune(model, level,
-    "kernels")` makes, so one global threshold decides. The masks are made at the
-    first step and stay. Compile it, `fit` it with
-    `tfmot.sparsity.keras.UpdatePruningStep()` among the callbacks, then call `strip`.
+    Compile it, and have `tfmot.sparsity.keras.UpdatePruningStep()` among the callbacks
+    of `fit`: each layer's smallest weights, as many as are zero now, are masked at the
+    first step and stay so. Then call `strip`.
 
-    tfmot must keep one weight a layer: where the global threshold would take all of
-    a layer, one entry stays.
+    tfmot must keep one weight a layer: of a layer that is all zeros, one entry may
+    change.
 
     Args:
-      model: functional model; it is left as it is.
-      level: share of the kernels' entries that become 0, in [0, 1).
+      model: functional model with zeros in its kernels; it is left as it is.
     """
     shares = {}
-    for layer in prune(model, level, "kernels").layers:
+    for layer in model.layers:
         for variable in kernels(layer):
             zeros = np.count_nonzero(variable.numpy() == 0)
             size = int(np.prod(variable.shape))

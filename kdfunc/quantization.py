@@ -1,21 +1,103 @@
-"""Post-training quantization through the TFLite converter, a mode at a time."""
+"""TFLite files in every numeric format, and what keeps one from being made."""
 
-from kdfunc.runtime import keras, quiet_stderr, tf
+import contextlib
+import io
+from collections.abc import Iterator
+from importlib import metadata
+
+import numpy as np
+
+from kdfunc.errors import InputError, NotPossible
+from kdfunc.pipelines import FORMATS
+from kdfunc.quiet import quiet_stderr
+from kdfunc.runtime import keras, tf
+
+from tensorflow.lite.python.convert_phase import ConverterError
 
 
-def convert(model: keras.Model, mode: str) -> bytes:
+@contextlib.contextmanager
+def limits_of(package: str) -> Iterator[None]:
+    """A library's refusal becomes `NotPossible`, with the library's name and words.
+
+    To be put around calls with a model that the library may not know how to handle.
+    Errors of other kinds, such as those of wrong calls or of memory, are let through.
+    """
+    try:
+        yield
+    except (ValueError, RuntimeError, ConverterError) as error:
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        version = metadata.version(package)
+        raise NotPossible(f"{package} {version}: {reason[:300]}") from error
+
+
+def convert(
+    model: keras.Model,
+    mode: str,
+    representative: np.ndarray | None = None,
+    sparse: bool = False,
+) -> bytes:
     """The content of a `.tflite` file.
+
+    | mode | weights | activations | in and out |
+    | --- | --- | --- | --- |
+    | `float32` | float32 | float32 | float32 |
+    | `float16` ("16-bit" in the paper) | float16 | float32 | float32 |
+    | `int8` ("8-bit": dynamic range) | int8 | int8, scaled at run time | float32 |
+    | `full-int8` | int8 | int8 | int8 |
+    | `int16x8` | int8 | int16 | int16 |
+    | `int4` (ai-edge-quantizer) | int4 | int8, scaled at run time | float32 |
 
     Args:
       model: Keras 2 model.
-      mode: `float16` ("16-bit" in the paper: weights as float16) or `int8` ("8-bit":
-        dynamic range, weights as int8, no representative data).
+      mode: one of the above.
+      representative: `[n, ...]` float32 images from which `full-int8` and `int16x8`
+        learn the ranges of the activations.
+      sparse: whether to store the zeros of kernels as indices of the others. The
+        converter does so where it saves space in float32; other kernels stay dense.
 
     Raises:
-      KeyError: no such mode.
+      InputError: no such mode.
+      NotPossible: a library cannot do it with this model.
     """
+    if mode not in FORMATS:
+        raise InputError(f"mode: got {mode!r}; allowed: {', '.join(FORMATS)}.")
+    if mode == "int4":
+        return _int4(convert(model, "float32", sparse=sparse))
+    if mode == "int16x8" and sparse:
+        # Seen with LeNet, MobileNet and ResNet-50.
+        raise NotPossible(
+            f"tensorflow {tf.__version__}: the converter gives sparse int16x8 models "
+            "biases of a type that the interpreter refuses, or of a wrong scale"
+        )
+    optimize, ops = tf.lite.Optimize, tf.lite.OpsSet
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = {"float16": [tf.float16], "int8": []}[mode]
-    with quiet_stderr():
+    converter.optimizations = [] if mode == "float32" else [optimize.DEFAULT]
+    if sparse:
+        converter.optimizations += [optimize.EXPERIMENTAL_SPARSITY]
+    if mode == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if mode in ("full-int8", "int16x8"):
+        kernels, dtype = {
+            "full-int8": (ops.TFLITE_BUILTINS_INT8, tf.int8),
+            "int16x8": (
+                ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+                tf.int16,
+            ),
+        }[mode]
+        converter.target_spec.supported_ops = [kernels]
+        converter.inference_input_type = converter.inference_output_type = dtype
+        converter.representative_dataset = lambda: ([i[None]] for i in representative)
+    with limits_of("tensorflow"), quiet_stderr():
         return converter.convert()
+
+
+def _int4(content: bytes) -> bytes:
+    from ai_edge_quantizer import quantizer, recipe
+
+    with (
+        limits_of("ai-edge-quantizer"),
+        contextlib.redirect_stdout(io.StringIO()),
+        quiet_stderr(),
+    ):
+        tool = quantizer.Quantizer(bytearray(content), recipe.dynamic_wi4_afp32())
+        return bytes(tool.quantize().quantized_model)

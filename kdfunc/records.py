@@ -6,6 +6,7 @@
       softmax.npy              [snapshots, n_test, classes] float32, test split
       metrics.csv              a row a snapshot
       *.keras, model.tflite    the models
+      not_possible.txt         instead of all these: why a library cannot make the model
       manifest.json            sizes and checksums, written last
 
 No manifest, no record. Nothing here imports TensorFlow.
@@ -171,6 +172,12 @@ class Record:
         return (self.path / MANIFEST).exists()
 
     @property
+    def not_possible(self) -> str | None:
+        """Which library cannot make this model, and why; None where one is there."""
+        path = self.path / "not_possible.txt"
+        return path.read_text().strip() if path.exists() else None
+
+    @property
     def softmax(self) -> np.ndarray:
         """Memory-mapped `[snapshots, n_test, classes]` float32."""
         return np.load(self.path / "softmax.npy", mmap_mode="r")
@@ -230,7 +237,7 @@ class RunDirectory:
         if (self.path / "config.json").exists():
             differences = [
                 f"{field} is {there} there and {here} here"
-                for field, (there, here) in self.config.differences(config).items()
+                for field, (there, here) in self.config.conflicts(config).items()
             ]
             if differences:
                 raise InputError(
@@ -270,8 +277,7 @@ class RunDirectory:
                 "give another directory."
             ) from None
         with lock:
-            if not (self.path / "config.json").exists():
-                write_json(self.path / "config.json", config.to_dict())
+            write_json(self.path / "config.json", config.to_dict())
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:

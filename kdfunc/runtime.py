@@ -5,49 +5,28 @@ is the `tf_keras` package (Keras 2): tfmot and the TFLite converter take its mod
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
-import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 
+from kdfunc.errors import InputError
+from kdfunc.quiet import quiet_stderr
 
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Holds back what native libraries print to stderr; shows it after an exception.
-
-    TensorFlow prints start-up notices before its own log level takes effect, so no
-    setting of TensorFlow's silences them.
-    """
-    try:
-        stderr = sys.__stderr__.fileno()
-    except (AttributeError, OSError, ValueError):  # no real stderr: nothing to hold
-        yield
-        return
-    kept = os.dup(stderr)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), stderr)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, stderr)
-            os.close(kept)
-
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# What is truly wrong is raised; below 3, `fit` and `predict` print "errors" that are
+# none (attributes of operations that one part of TensorFlow does not know of another).
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet_stderr():
-    import tensorflow as tf
     import tf_keras as keras
+
+    import tensorflow as tf
 
     GPUS = tf.config.list_physical_devices("GPU")
 tf.get_logger().setLevel(logging.ERROR)
 
-__all__ = ["derive_seed", "keras", "quiet_stderr", "set_up", "tf"]
+__all__ = ["derive_seed", "import_function", "keras", "set_up", "tf"]
 
 
 def set_up(threads: int) -> None:
@@ -79,6 +58,30 @@ def set_up(threads: int) -> None:
     tf.config.experimental.enable_op_determinism()
     # Dropout and its like then draw from generators that `training` can set.
     keras.backend.experimental.enable_tf_random_generator()
+
+
+def import_function(flag: str, name: str, signature: str) -> Callable:
+    """A function of the user's, from the working folder or an installed package.
+
+    Args:
+      flag: that named it, for the error.
+      name: `module:function`.
+      signature: what it should look like, for the error.
+
+    Raises:
+      InputError: it cannot be imported.
+    """
+    module, _, function = name.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        example = f"my_module:{signature.partition('(')[0]}"
+        raise InputError(
+            f"{flag}: {name!r} could not be imported ({error}); give {example}, where "
+            f"my_module.py lies in this folder or is installed and defines {signature}."
+        ) from error
 
 
 def derive_seed(seed: int, *names: object) -> int:

@@ -1,12 +1,15 @@
 """How each kind of task is done: reads the records it needs, leaves its own."""
 
+import dataclasses
 import platform
 import time
+from typing import Any
 
 import filelock
 import numpy as np
 
 from kdfunc import (
+    compression,
     datasets,
     distillation,
     edge,
@@ -15,9 +18,12 @@ from kdfunc import (
     quantization,
     records,
     runtime,
+    tensorboard,
     training,
 )
-from kdfunc.plan import Task, Workplace
+from kdfunc.config import parse_variant
+from kdfunc.errors import NotPossible
+from kdfunc.plan import BASE_OPTIMIZER, TEACHERS, Task, Workplace
 from kdfunc.runtime import derive_seed, keras
 from kdfunc.training import Report
 
@@ -28,27 +34,38 @@ OPTIMIZERS = {
 }
 
 
+#: Training images from which integer models learn the ranges of their activations.
+REPRESENTATIVES = 200
+
+
 def check(place: Workplace) -> None:
-    """Builds the model once, so that what cannot work is told before anything runs.
+    """Builds each model, imports each step: what cannot work is told before the work.
 
     Raises:
-      InputError: the architecture cannot be built for the data set's images.
+      InputError: an architecture cannot be built for the data set's images, or a step
+        of one's own cannot be imported.
     """
     runtime.set_up(place.threads)
     about = datasets.describe(place.config.dataset, place.data_dir)
-    models.build(
-        place.config.architecture, about.image_shape, len(about.class_names), seed=0
-    )
+    variants = map(parse_variant, place.config.variants)
+    students = [value for setting, value in variants if setting == "student"]
+    for architecture in (place.config.architecture, *students):
+        models.build(architecture, about.image_shape, len(about.class_names), seed=0)
+    for pipeline in place.config.compressions:
+        for step in pipeline.split("+"):
+            if ":" in step:
+                compression.own_step(step)
 
 
-def perform(task: Task, place: Workplace, report: Report) -> dict[str, float]:
+def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
     """Does a task and seals its record, unless that is done already.
 
     One process at a time works on a record, so a worker that was given up for dead and
     its replacement cannot disturb each other.
 
     Returns:
-      The last snapshot's scores, for a task whose record has any.
+      The last snapshot's scores, for a task whose record has any, or why it is
+      `not_possible`.
     """
     runtime.set_up(place.threads)
     report = _throttled(report)
@@ -65,6 +82,8 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, float]:
             }
             records.seal(record.path, files, made=made)
             training.clear_checkpoint(record.path)
+    if record.not_possible:
+        return {"not_possible": record.not_possible}
     return record.metrics.iloc[-1].to_dict() if task.family else {}
 
 
@@ -85,9 +104,9 @@ def _load_data(place: Workplace) -> datasets.Dataset:
     return datasets.load(place.config.dataset, place.data_dir)
 
 
-def _base(place: Workplace) -> keras.Model:
-    """The base model after its last epoch."""
-    return models.load(place.run.record("base").path / "final.keras")
+def _trained(place: Workplace, name: str) -> keras.Model:
+    """A model after its last epoch."""
+    return models.load(place.run.record(name).path / "final.keras")
 
 
 def _data(task, place, folder, report) -> list[str]:
@@ -95,32 +114,38 @@ def _data(task, place, folder, report) -> list[str]:
 
 
 def _teacher(task, place, folder, report) -> list[str]:
-    """The base model's logits of the training images, for all students and epochs."""
-    base = _base(place)
-    logits = keras.Model(base.inputs, models.logits_of(base))
-    np.save(
-        folder / "logits.npy",
-        training.predictor(logits)(_load_data(place).train_images),
-    )
+    """A teacher's logits of the training images, for all students and epochs.
+
+    Settings: `members`, names of the models that the teacher consists of.
+    """
+    images = _load_data(place).train_images
+    logits = []
+    for member in task.settings["members"]:
+        model = _trained(place, member)
+        network = keras.Model(model.inputs, models.logits_of(model))
+        logits.append(training.predictor(network)(images))
+    np.save(folder / "logits.npy", distillation.ensemble_logits(logits))
     return ["logits.npy"]
 
 
 def _train(task, place, folder, report) -> list[str]:
     """Trains from new or the base model's initial weights, with or without a teacher.
 
-    Settings: `optimizer`; `order`, what the data order's seed is made of; `same_start`
-    for the base model's initial weights; `teacher`, `base` or `random`, with `alpha`
-    and `soft_targets`.
+    Settings: `optimizer`; `order`, what the data order's seed is made of; `start`, the
+    same for the initial weights, which are the base model's without it; `teacher`,
+    `base`, `ensemble` or `random`, with `alpha` and `soft_targets`; `changes`, what is
+    not as the config has it.
     """
-    config, settings, data = place.config, task.settings, _load_data(place)
-    if settings.get("same_start"):
+    settings, data = task.settings, _load_data(place)
+    config = dataclasses.replace(place.config, **settings.get("changes", {}))
+    if "start" not in settings:
         network = models.load(place.run.record("base").path / "initial.keras")
     else:
         network = models.build(
             config.architecture,
             data.train_images.shape[1:],
             len(data.class_names),
-            derive_seed(config.seed, task.name, "weights"),
+            derive_seed(config.seed, settings["start"], "weights"),
         )
     optimizer = OPTIMIZERS[settings["optimizer"]]()
     targets = {"labels": data.train_labels}
@@ -149,35 +174,88 @@ def _train(task, place, folder, report) -> list[str]:
         epochs=config.epochs,
         batch_size=config.batch_size,
         order_seed=derive_seed(config.seed, settings["order"], "order"),
+        reshuffle=config.data_order == "reshuffled",
         report=report,
+        log=_log(task, place),
     )
 
 
+def _log(task, place):
+    if not place.tensorboard:
+        return lambda row: None
+    folder = place.directory / tensorboard.FOLDER / task.name
+    return tensorboard.Curves(folder).add
+
+
 def _teacher_logits(teacher, place, data) -> np.ndarray:
-    """Logits `[n_train, classes]` of the base model, or of a teacher of no knowledge.
+    """Logits `[n_train, classes]` of a teacher, trained or of no knowledge.
 
     The latter gives each image probabilities drawn at random, the same in every epoch:
     uniform numbers, divided by their sum.
     """
-    if teacher == "base":
-        return np.load(place.run.record("teacher").path / "logits.npy")
+    if teacher in TEACHERS:
+        return np.load(place.run.record(TEACHERS[teacher]).path / "logits.npy")
     rng = np.random.default_rng(derive_seed(place.config.seed, "no-knowledge"))
     drawn = 1 - rng.random((len(data.train_labels), len(data.class_names)))
     return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _quantize(task, place, folder, report) -> list[str]:
-    content = quantization.convert(_base(place), task.settings["mode"])
-    (folder / "model.tflite").write_bytes(content)
-    images = _load_data(place).test_images.astype(np.float32) / 255
-    with runtime.quiet_stderr():
+    content = quantization.convert(_trained(place, "base"), task.settings["mode"])
+    return _stored(content, place, folder, _load_data(place).test_images)
+
+
+def _compress(task, place, folder, report) -> list[str]:
+    """Runs a pipeline; one that a library cannot do leaves its words as the record."""
+    config, data = place.config, _load_data(place)
+    rng = np.random.default_rng(derive_seed(config.seed, "representative"))
+    count = min(REPRESENTATIVES, len(data.train_images))
+    chosen = rng.choice(len(data.train_images), count, replace=False)
+
+    def train(model, steps):
+        model.compile(
+            OPTIMIZERS[BASE_OPTIMIZER](), "categorical_crossentropy", ["accuracy"]
+        )
+        for _ in training.run_epochs(
+            model,
+            model,
+            data.train_images,
+            {"labels": data.train_labels},
+            last=config.finetune_epochs,
+            batch_size=config.batch_size,
+            order_seed=derive_seed(config.seed, steps, "order"),
+            reshuffle=config.data_order == "reshuffled",
+            report=report,
+        ):
+            pass
+
+    try:
+        content = compression.compress(
+            _trained(place, "base"),
+            task.settings["pipeline"],
+            train,
+            data.train_images[chosen].astype(np.float32) / 255,
+        )
+        return _stored(content, place, folder, data.test_images)
+    except NotPossible as error:
+        (folder / "not_possible.txt").write_text(f"{error}\n")
+        return ["not_possible.txt"]
+
+
+def _stored(content, place, folder, test_images) -> list[str]:
+    """Writes a `.tflite` file and what the interpreter says of the test split."""
+    with quantization.limits_of("ai-edge-litert"):
+        images = test_images.astype(np.float32) / 255
         softmax = edge.predict(content, images, threads=place.threads)
+        if not np.isfinite(softmax).all():
+            raise ValueError("some outputs are no numbers")
+    (folder / "model.tflite").write_bytes(content)
     return ["model.tflite", *_snapshot(place, folder, softmax)]
 
 
 def _prune(task, place, folder, report) -> list[str]:
     model = pruning.prune(
-        _base(place), task.settings["level"], place.config.pruning_scope
+        _trained(place, "base"), task.settings["level"], place.config.pruning_scope
     )
     models.save(model, folder / "model.keras")
     softmax = training.predictor(model)(_load_data(place).test_images)
@@ -200,4 +278,5 @@ KINDS = {
     "teacher": _teacher,
     "quantize": _quantize,
     "prune": _prune,
+    "compress": _compress,
 }

@@ -2,7 +2,7 @@
 
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,14 @@ def train(
     epochs: int,
     batch_size: int,
     order_seed: int,
+    reshuffle: bool = True,
     report: Report,
+    log: Callable[[Mapping[str, float]], None] = lambda row: None,
 ) -> list[str]:
     """Trains a model and leaves its record; goes on where it was stopped.
 
-    The data order of an epoch follows from `order_seed` and the epoch alone. After
+    The data order of an epoch follows from `order_seed` and the epoch alone; without
+    `reshuffle` all epochs have that of the first. After
     each epoch the test softmax is appended to the record and everything that the next
     epoch depends on is checkpointed, so that a training that was killed at any moment
     ends with the same bytes as one that was not.
@@ -51,8 +54,10 @@ def train(
       epochs: how many.
       batch_size: images a step; the last step of an epoch takes what is left.
       order_seed: of the data order.
+      reshuffle: whether each epoch has an order of its own.
       report: called with `epochs_done`, a fraction, `epochs` and the last snapshot's
         `accuracy`, many times an epoch.
+      log: called with every row of `metrics.csv` as soon as it is known.
 
     Returns:
       The names of the record's files.
@@ -65,7 +70,8 @@ def train(
     )
     checkpoint = _Checkpoint(folder, network, model.optimizer)
     history = checkpoint.restore(softmax)
-
+    for row in history:
+        log(row)
     predict = predictor(network)
 
     def snapshot(**losses: float) -> None:
@@ -73,32 +79,68 @@ def train(
         softmax.append(probabilities)
         history.append({"epoch": len(history), **scores(probabilities, test_labels)})
         history[-1].update(losses)
+        log(history[-1])
 
     if not history:
         models.save(network, folder / "initial.keras")
         snapshot()
         checkpoint.save(history, softmax)
-    steps = _steps(model, images, targets, network.output_shape[1], batch_size)
-    for epoch in range(len(history), epochs + 1):
-        model.reset_metrics()
-        _seed_random_layers(network, order_seed, epoch)
-        order = np.random.default_rng([order_seed, epoch]).permutation(len(images))
-        for start in range(0, len(order), batch_size * CALL_STEPS):
-            part = order[start : start + batch_size * CALL_STEPS]
-            steps(tf.constant(part, tf.int32))
-            report(
-                epochs_done=epoch - 1 + (start + len(part)) / len(order),
-                epochs=epochs,
-                accuracy=history[-1]["accuracy"],
-            )
-        losses = {f"train_{m.name}": float(m.result()) for m in model.metrics}
-        if not np.isfinite(list(losses.values())).all():
-            raise TrainingError(f"the loss is not a number any more in epoch {epoch}")
+    for losses in run_epochs(
+        model,
+        network,
+        images,
+        targets,
+        first=len(history),
+        last=epochs,
+        batch_size=batch_size,
+        order_seed=order_seed,
+        reshuffle=reshuffle,
+        report=lambda **facts: report(**facts, accuracy=history[-1]["accuracy"]),
+    ):
         snapshot(**losses)
         checkpoint.save(history, softmax)
     models.save(network, folder / "final.keras")
     write_metrics(folder, history)
     return ["softmax.npy", "metrics.csv", "initial.keras", "final.keras"]
+
+
+def run_epochs(
+    model: keras.Model,
+    network: keras.Model,
+    images: np.ndarray,
+    targets: Mapping[str, np.ndarray],
+    *,
+    first: int = 1,
+    last: int,
+    batch_size: int,
+    order_seed: int,
+    reshuffle: bool = True,
+    report: Report,
+) -> Iterator[dict[str, float]]:
+    """Trains for the epochs from `first` to `last`; see `train` for the arguments.
+
+    Yields:
+      After each epoch the means of the losses and metrics over it, `train_<name>`.
+
+    Raises:
+      TrainingError: the loss is no longer a finite number.
+    """
+    steps = _steps(model, images, targets, network.output_shape[1], batch_size)
+    for epoch in range(first, last + 1):
+        model.reset_metrics()
+        _seed_random_layers(network, order_seed, epoch)
+        shuffle = np.random.default_rng([order_seed, epoch if reshuffle else 1])
+        order = shuffle.permutation(len(images))
+        for start in range(0, len(order), batch_size * CALL_STEPS):
+            part = order[start : start + batch_size * CALL_STEPS]
+            steps(tf.constant(part, tf.int32))
+            report(
+                epochs_done=epoch - 1 + (start + len(part)) / len(order), epochs=last
+            )
+        losses = {f"train_{m.name}": float(m.result()) for m in model.metrics}
+        if not np.isfinite(list(losses.values())).all():
+            raise TrainingError(f"the loss is not a number any more in epoch {epoch}")
+        yield losses
 
 
 def predictor(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:

@@ -32,7 +32,7 @@ COMMAND = (
     "--pruning_levels=0.9",
     "--controls=",
 )
-IGNORED = {"manifest.json", "provenance.json", ".lock"}
+IGNORED = {"manifest.json", "provenance.json", "report.html", "latency.csv", ".lock"}
 
 
 def start(output_dir: pathlib.Path, workers: int) -> subprocess.Popen:

@@ -19,19 +19,20 @@ def axes(config):
         config.soft_targets,
         config.pruning_scope,
         config.student_optimizer,
+        config.data_order,
     )
 
 
 def test_presets_set_the_axes_on_which_text_and_notebooks_disagree():
     published = ExperimentConfig(preset="published")
     standard = ExperimentConfig(preset="standard")
-    assert axes(published) == ("labels", "probabilities", "all", "adamax")
-    assert axes(standard) == ("teacher", "logits", "kernels", "adam")
+    assert axes(published) == ("labels", "probabilities", "all", "adamax", "fixed")
+    assert axes(standard) == ("teacher", "logits", "kernels", "adam", "reshuffled")
 
 
 def test_an_axis_that_is_given_wins_over_the_preset():
     config = ExperimentConfig(preset="standard", pruning_scope="all")
-    assert axes(config) == ("teacher", "logits", "all", "adam")
+    assert axes(config) == ("teacher", "logits", "all", "adam", "reshuffled")
 
 
 def test_json_types_read_back_to_an_equal_config():
@@ -40,9 +41,16 @@ def test_json_types_read_back_to_an_equal_config():
     assert config.temperature == 1.0 and isinstance(config.temperature, float)
 
 
-def test_differences_name_the_fields():
+def test_conflicts_name_the_fields():
     one, other = ExperimentConfig(epochs=1), ExperimentConfig(epochs=2)
-    assert one.differences(other) == {"epochs": (1, 2)}
+    assert one.conflicts(other) == {"epochs": (1, 2)}
+
+
+def test_more_of_what_stands_side_by_side_is_no_conflict_and_less_is():
+    few = ExperimentConfig(controls=("same-start",), pruning_levels=(0.9,))
+    many = ExperimentConfig(controls=("no-knowledge", "same-start"))
+    assert few.conflicts(many) == {}
+    assert set(many.conflicts(few)) == {"controls", "pruning_levels"}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +71,21 @@ def test_differences_name_the_fields():
         ("distillation_seeds", (-2,), "got -2"),
         ("quantization", ("int3",), "allowed: float16, int8"),
         ("pruning_levels", (1.0,), "got 1.0; allowed: shares from 0 to below 1"),
+        ("compressions", ("prune90", "prune90"), "each value once"),
+        ("finetune_epochs", 0, "got 0"),
         ("perplexities", (60, 30), "give four"),
         ("perplexities", (60, 30, 15, 0), "got 0"),
+        (
+            "variants",
+            ("temperature=0",),
+            "got 'temperature=0'; allowed: temp",
+        ),
+        ("variants", ("temperature",), "got 'temperature'"),
+        ("variants", ("epochs=1.5",), "got 'epochs=1.5'"),
+        ("variants", ("student=vgg",), "student=lenet|mobilenet|resnet50|my_module:"),
+        ("variants", ("teacher=bert",), "and teacher=ensemble"),
+        ("variants", ("alpha=0.1",), "got 'alpha=0.1'"),
+        ("variants", ("temperature=10", "temperature=1e1"), "each value once"),
         ("seed", 2**32, "got 4294967296"),
         ("soft_targets", "softmax", "allowed: probabilities, logits"),
     ],
@@ -74,3 +95,15 @@ def test_a_value_that_is_not_allowed_is_named_with_its_flag(field, value, told):
         ExperimentConfig(**{field: value})
     assert str(error.value).startswith(f"--{field}: ")
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"variants": ("teacher=ensemble",), "independents": 0}, "--independents=1"),
+        ({"variants": ("epochs=50",), "alphas": ()}, "without any --alphas"),
+    ],
+)
+def test_variants_need_what_they_vary(settings, told):
+    with pytest.raises(InputError, match=told):
+        ExperimentConfig(**settings)

@@ -150,6 +150,23 @@ def test_known_logits_do_the_same_as_the_teacher_itself(rng):
     np.testing.assert_array_equal(weights[0][0], weights[1][0])
 
 
+def test_ensemble_averages_probabilities_without_losing_small_ones(rng):
+    from kdfunc.distillation import ensemble_logits
+
+    members = rng.normal(scale=3, size=(3, 7, 4))
+    expected = np.mean([softmax(z) for z in members], axis=0)
+    np.testing.assert_allclose(np.exp(ensemble_logits(members)), expected, rtol=1e-6)
+    shifted = members + rng.normal(size=(3, 7, 1))  # the same softmax
+    np.testing.assert_allclose(
+        ensemble_logits(shifted), ensemble_logits(members), rtol=1e-5, atol=1e-6
+    )
+    certain = np.array([[[0.0, 900.0]], [[0.0, 800.0]]])
+    (row,) = ensemble_logits(certain)
+    np.testing.assert_allclose(row, [-800 - np.log(2), 0])
+    alone = members[0].astype(np.float32)
+    np.testing.assert_array_equal(ensemble_logits([alone]), alone)
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = (
@@ -18,6 +19,8 @@ SMALL = (
     "--distillation_seeds=2,24",
     "--pruning_levels=0.5,0.9",
     "--controls=no-knowledge",
+    "--compressions=full-int8,prune90+finetune+sparse,prune90+int16x8+sparse",
+    "--finetune_epochs=1",
     "--output_dir=runs",
 )
 NAME = "digits-lenet-published"
@@ -45,7 +48,7 @@ def finished(tmp_path_factory):
 
 def results(folder, checksums):
     """Checksums of all that must not depend on how it was made."""
-    ignored = ("manifest.json", "provenance.json")
+    ignored = ("manifest.json", "provenance.json", "report.html", "latency.csv")
     return {k: v for k, v in checksums(folder).items() if not k.endswith(ignored)}
 
 
@@ -57,6 +60,7 @@ def test_every_model_has_its_record_and_every_result_is_there(finished):
         "student-alpha0.1-seed24": (3, {"initial.keras", "final.keras"}),
         "int8": (1, {"model.tflite"}),
         "pruned-90": (1, {"model.keras"}),
+        "prune90+finetune+sparse": (1, {"model.tflite"}),
     }
     for name, (snapshots, models) in expected.items():
         record = folder / "records" / name
@@ -70,8 +74,28 @@ def test_every_model_has_its_record_and_every_result_is_there(finished):
         assert (folder / "figures" / f"{panel}.pdf").exists()
     for name in ("ladder", "distances", "preserved_by_size", "distance_over_epochs"):
         assert (folder / "figures" / f"{name}.png").exists()
+    assert (folder / "figures" / "compression.png").exists()
     for suffix in ("csv", "md", "tex"):
         assert (folder / "tables" / f"accuracy.{suffix}").exists()
+
+
+def test_the_metric_map_keeps_the_distances_of_the_records(finished):
+    folder, _ = finished
+    stress = pd.read_csv(folder / "tables" / "landscape-stress.csv")
+    assert list(stress["panel"]) == ["distillation", "quantization", "pruning", "all"]
+    points = pd.read_csv(folder / "tables" / "landscape-pruning.csv")
+    softmax = {
+        name: np.load(folder / "records" / name / "softmax.npy")
+        for name in points["model"].unique()
+    }
+    vectors = [  # a post hoc model has one snapshot, of the last epoch
+        softmax[row.model][min(row.epoch, len(softmax[row.model]) - 1)].ravel()
+        for row in points.itertuples()
+    ]
+    distances = pdist(np.array(vectors, np.float64)) / np.sqrt(899)
+    mapped = pdist(points[["mds_x", "mds_y"]])
+    error = np.sqrt(np.sum((mapped - distances) ** 2) / np.sum(mapped**2))
+    assert stress["stress"][2] == pytest.approx(error)
 
 
 def test_students_start_from_the_base_models_initial_weights(finished):
@@ -133,6 +157,48 @@ def test_measures_and_verdicts_are_those_of_the_records(finished):
     assert len(verdicts) == 5
     for verdict in verdicts.itertuples():
         assert f"  {verdict.outcome.upper()}: {verdict.claim[:30]}" in done.stdout
+
+
+def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):
+    folder, done = finished
+    table = pd.read_csv(folder / "tables" / "compression.csv").set_index("model")
+    models = ["float16", "int8", "full-int8", "prune90+finetune+sparse"]
+    impossible = "prune90+int16x8+sparse"
+    assert list(table.index) == [*models, impossible]
+    for model in models:
+        path = folder / "records" / model / "model.tflite"
+        assert table.loc[model, "bytes"] == path.stat().st_size
+    similarity = pd.read_csv(folder / "tables" / "function_preserved.csv")
+    similarity = similarity[similarity["measure"] == "jensen_shannon"]
+    expected = similarity.set_index("model").loc[models, "preserved"]
+    np.testing.assert_array_equal(table.loc[models, "preserved"], expected)
+    assert table.loc["prune90+finetune+sparse", "sparsity"] == pytest.approx(0.9, 0.01)
+    assert table.loc[impossible, "not_possible"].startswith("tensorflow 2.")
+    assert table.loc[impossible].drop(["family", "not_possible"]).isna().all()
+    assert "not possible" in done.stdout
+    latency = pd.read_csv(folder / "tables" / "latency.csv")
+    assert list(latency["model"]) == models
+    assert (latency["median_ms"] <= latency["p99_ms"]).all()
+
+
+def test_a_devices_measures_of_integer_models_are_those_of_the_records(
+    finished, tmp_path
+):
+    from kdfunc import edge, similarity
+    from kdfunc.records import RunDirectory
+
+    run = RunDirectory(finished[0])
+    records = [run.record(name) for name in ("float16", "full-int8")]
+    images = np.load(run.record("data").path / "images.npy")
+    np.savez(tmp_path / "data.npz", images=images, labels=run.labels)
+    paths = [record.path / "model.tflite" for record in records]
+    on_device = edge.compare(*paths, tmp_path / "data.npz", resamples=10)["measures"]
+    reference, integer = (record.softmax[-1] for record in records)
+    assert np.abs(integer.sum(axis=1) - 1).max() > 1e-3  # rescaled in both
+    expected = similarity.all_measures(reference, integer, run.labels)
+    assert on_device.keys() - expected.keys() == {"agreement"}
+    for name, value in expected.items():
+        assert on_device[name]["value"] == pytest.approx(value, rel=1e-12), name
 
 
 def test_the_terminal_is_fit_to_be_kept(finished):

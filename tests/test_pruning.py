@@ -112,42 +112,26 @@ def test_the_model_itself_is_left_as_it_is(lenet):
         np.testing.assert_array_equal(old, new)
 
 
-def fine_tune(model, digits, epochs=2):
-    import tensorflow_model_optimization as tfmot
-
-    from kdfunc.runtime import keras
-
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(
-        digits.train_images[:320].astype(np.float32) / 255,
-        digits.train_labels[:320],
-        epochs=epochs,
-        batch_size=32,
-        verbose=0,
-        callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
-    )
-    assert isinstance(model, keras.Model)
-
-
-@pytest.mark.parametrize(
-    ("name", "level"),
-    [("lenet", 0.1), ("lenet", 0.5), ("lenet", 0.9), ("depthwise", 0.5)],
-)
-def test_tfmot_makes_the_same_zeros_and_keeps_them(name, level, request, digits):
+def test_layerwise_takes_the_same_share_of_each_kernel(depthwise):
     from kdfunc import pruning
 
-    model = request.getfixturevalue(name)
-    one_shot = pruning.kernels(pruning.prune(model, level, "kernels"))
-    wrapped = pruning.prunable(model, level)
-    fine_tune(wrapped, digits)
-    tuned = pruning.strip(wrapped)
-    assert [type(a) for a in tuned.layers] == [type(a) for a in model.layers]
-    assert tuned.count_params() == model.count_params()
-    changed = False
-    for old, new in zip(one_shot, pruning.kernels(tuned), strict=True):
-        np.testing.assert_array_equal(old.numpy() == 0, new.numpy() == 0)
-        changed |= not np.array_equal(old, new)
-    assert changed  # it was fine-tuned
+    for kernel in pruning.kernels(pruning.prune(depthwise, 0.3, "layerwise")):
+        assert np.count_nonzero(kernel == 0) == round(0.3 * kernel.shape.num_elements())
+
+
+def test_two_of_four_input_channels_become_zero(lenet):
+    from kdfunc import pruning
+
+    pruned = pruning.kernels(pruning.prune_2_of_4(lenet))
+    for old, new in zip(pruning.kernels(lenet), pruned, strict=True):
+        old, new = (np.moveaxis(k.numpy(), -2, -1) for k in (old, new))
+        if old.shape[-1] == 1:  # the image's one channel
+            np.testing.assert_array_equal(new, old)
+            continue
+        blocks, kept = (k.reshape(-1, 4) for k in (old, new))
+        assert (np.count_nonzero(kept, axis=1) == 2).all()
+        largest = np.sort(np.abs(blocks), axis=1)[:, 2:]
+        np.testing.assert_array_equal(np.sort(np.abs(kept), axis=1)[:, 2:], largest)
 
 
 def test_tfmot_keeps_one_entry_where_the_threshold_takes_a_whole_layer(depthwise):
@@ -160,6 +144,7 @@ def test_tfmot_keeps_one_entry_where_the_threshold_takes_a_whole_layer(depthwise
     first.set_weights([weights * 1e-6 for weights in first.get_weights()])
     share = pruning.kernels(first)[0].shape.num_elements()
     size = sum(k.shape.num_elements() for k in pruning.kernels(model))
-    wrapped = pruning.prunable(model, (share + 1) / size)
+    pruned = pruning.prune(model, (share + 1) / size, "kernels")
+    wrapped = pruning.prunable(pruned)
     schedule = wrapped.layers[1].pruning_schedule
     assert schedule.target_sparsity == pytest.approx(1 - 1 / share)

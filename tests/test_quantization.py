@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from kdfunc.errors import InputError
+
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
@@ -55,5 +57,5 @@ def test_the_same_model_gives_the_same_file(model):
 def test_an_unknown_mode_is_refused(model):
     from kdfunc import quantization
 
-    with pytest.raises(KeyError, match="int3"):
+    with pytest.raises(InputError, match="got 'int3'; allowed: float32, float16"):
         quantization.convert(model, "int3")

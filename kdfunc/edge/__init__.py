@@ -24,4 +24,6 @@ def __getattr__(name: str):
     """Imports what is asked for, so that `kdfunc-edge --help` waits for nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    globals()[name] = getattr(home, name)
+    return globals()[name]

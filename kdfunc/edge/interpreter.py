@@ -17,6 +17,7 @@ import numpy as np
 
 from kdfunc.edge.reading import read
 from kdfunc.errors import InputError
+from kdfunc.quiet import quiet_stderr
 
 CHECKED = 16  # images of the first batch that are run one at a time as well
 
@@ -197,7 +198,8 @@ class Model:
         if len(batch) != self._allocated:
             self._allocated = 0
             self._interpreter.resize_tensor_input(index, batch.shape)
-            self._interpreter.allocate_tensors()
+            with quiet_stderr():  # XNNPACK announces itself
+                self._interpreter.allocate_tensors()
             self._allocated = len(batch)
         self._interpreter.set_tensor(index, batch)
         self._interpreter.invoke()

@@ -10,13 +10,14 @@ import pandas as pd
 from kdfunc import similarity
 from kdfunc.plan import Task
 from kdfunc.records import RunDirectory, write_atomic
-from kdfunc.report import figures, similarity_figures, tables
+from kdfunc.report import figures, similarity_figures, tables, variants
 from kdfunc.similarity.evidence import MEASURE, Evidence, ladder
 from kdfunc.similarity.verdicts import Verdict, verdicts
 
 #: Measures that are followed over the epochs.
 FOLLOWED = ("jensen_shannon", "disagreement")
 JENSEN_SHANNON = "Jensen-Shannon divergence (bits)"
+#: The paper's own ways of compression, which its claims are about.
 COMPRESSED = ("student", "quantized", "pruned")
 
 
@@ -128,6 +129,10 @@ def _write_measures(run, tasks, final, title) -> None:
         )
         _write_csv(run, "function_preserved", table)
         _save_preserved(run, others, preserved[MEASURE], title)
+        compared = variants.table(run, others, final, preserved[MEASURE])
+        if len(compared):
+            _write_csv(run, "variants", compared)
+            _save(run, "variants", similarity_figures.variants(compared, title))
     apart = similarity.pairwise(list(final.values()), [MEASURE])[MEASURE]
     names = list(final)
     pairs = pd.DataFrame(apart, columns=names, index=pd.Index(names, name="model"))
@@ -135,7 +140,10 @@ def _write_measures(run, tasks, final, title) -> None:
     labelled = pd.DataFrame(
         {"label": [t.label for t in tasks], "family": [t.family for t in tasks]}
     )
-    figure = similarity_figures.distance_heatmap(apart, labelled, JENSEN_SHANNON, title)
+    drawn = np.flatnonzero(labelled["family"] != "compressed")  # they would crowd it
+    figure = similarity_figures.distance_heatmap(
+        apart[np.ix_(drawn, drawn)], labelled.iloc[drawn], JENSEN_SHANNON, title
+    )
     _save(run, "distances", figure)
 
 
@@ -187,8 +195,9 @@ def _write_trajectories(run, tasks, base, title) -> None:
     table = pd.concat(trajectories, ignore_index=True)
     columns = ["model", "family", "epoch", *FOLLOWED]
     _write_csv(run, "trajectories", table[columns])
+    shown = table[table["family"] != "variant"]
     figure = similarity_figures.distance_over_epochs(
-        table.rename(columns={"jensen_shannon": "distance"}), JENSEN_SHANNON, title
+        shown.rename(columns={"jensen_shannon": "distance"}), JENSEN_SHANNON, title
     )
     _save(run, "distance_over_epochs", figure)
 
@@ -196,7 +205,8 @@ def _write_trajectories(run, tasks, base, title) -> None:
 def _write_classes(run, others, final, title) -> None:
     """Agreement with the base model by class, and the answers lost most often."""
     base, labels = final["base"], run.labels
-    shown = [task for task in others if task.family != "control"]
+    left_out = ("control", "variant", "compressed")
+    shown = [task for task in others if task.family not in left_out]
     if not shown:
         return
     agreement = pd.DataFrame(

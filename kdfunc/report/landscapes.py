@@ -50,9 +50,18 @@ def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
 
 
 def write(run: RunDirectory, tasks: list[Task]) -> None:
-    """Writes the panels of a run as tables and figures."""
+    """Writes the panels of a run as tables and figures.
+
+    Beside t-SNE each panel has a metric map, whose unit is the root mean square over
+    the test images of the Euclidean distance between two softmax outputs, from 0 to
+    the square root of 2.
+    """
     config = run.config
     chosen = panels(run, tasks)
+    shown = {task.name for members in chosen.values() for task in members}
+    tasks = [task for task in tasks if task.name in shown]
+    if not tasks:
+        return
     softmax = [run.record(task.name).softmax for task in tasks]
     points = pd.concat(
         [
@@ -68,25 +77,36 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
         for panel, members in chosen.items()
     }
     perplexities = dict(zip(PANELS, config.perplexities, strict=True))
-    positions = embeddings(
-        softmax, list(rows.values()), [perplexities[panel] for panel in rows]
+    squared = landscape.squared_distances(softmax)
+    embedded = embeddings(
+        softmax, squared, list(rows.values()), [perplexities[panel] for panel in rows]
     )
-    for panel, position in zip(rows, positions, strict=True):
-        placed = points.iloc[rows[panel]].assign(x=position[:, 0], y=position[:, 1])
-        csv = placed[["model", "family", "epoch", "x", "y"]].to_csv(index=False)
+    stresses = {}
+    for (panel, places), position in zip(rows.items(), embedded, strict=True):
+        mapped, stress = landscape.metric_map(
+            squared[np.ix_(places, places)] / softmax[0].shape[1]
+        )
+        stresses[panel] = stress
+        placed = points.iloc[places].assign(
+            x=position[:, 0], y=position[:, 1], mds_x=mapped[:, 0], mds_y=mapped[:, 1]
+        )
+        columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
+        csv = placed[columns].to_csv(index=False)
         write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
         perplexity = landscape.usable_perplexity(perplexities[panel], len(placed))
         name = tables.ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
-        title = (
-            f"{name} on {config.dataset}, {config.preset}: {panel} "
-            f"(t-SNE, perplexity {perplexity:.3g})"
-        )
-        figure = figures.landscape(placed, panel, title)
+        title = f"{name} on {config.dataset}, {config.preset}: {panel}"
+        figure = figures.landscape(placed, panel, title, perplexity, stress)
         figures.save(figure, run.path / "figures" / panel)
+    stress_table = pd.DataFrame(stresses.items(), columns=["panel", "stress"])
+    write_atomic(
+        run.path / "tables" / "landscape-stress.csv", stress_table.to_csv(index=False)
+    )
 
 
 def embeddings(
     records: Sequence[np.ndarray],
+    squared: np.ndarray,
     panels: Sequence[np.ndarray],
     perplexities: Sequence[float],
 ) -> list[np.ndarray]:
@@ -94,13 +114,13 @@ def embeddings(
 
     Args:
       records: softmax `[snapshots, n_test, classes]` of each model.
+      squared: `[points, points]`, their `landscape.squared_distances`.
       panels: for each, the indices `[m]` of its points among those of all records.
       perplexities: one a panel.
 
     Returns:
       For each panel, positions `[m, 2]`.
     """
-    squared = landscape.squared_distances(records)
     starts = landscape.pca_starts(records, squared, panels)
     with threadpool_limits(limits=1):  # one thread a panel, the panels side by side
         return Parallel(n_jobs=-1, prefer="threads")(

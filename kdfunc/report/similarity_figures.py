@@ -13,19 +13,38 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from kdfunc.report.figures import _FAMILIES, _SIZES, _SPARE_COLORS, _TEXT_SIZE, _label
+from kdfunc.report.labels import place_labels
+from kdfunc.report.style import TEXT_SIZE, shade, style
 from kdfunc.similarity.evidence import CONTROLS
 
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
 MOST_CLASSES = 20  # side by side in a heat map
-_ORDER = ("base", "independent", "control", "student", "quantized", "pruned")
+_ORDER = (
+    "base",
+    "independent",
+    "control",
+    "student",
+    "variant",
+    "quantized",
+    "pruned",
+)
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _FLOOR = -100  # of the function preserved; a broken model can be at -7000 %
 _GREY = "0.45"
+_COLORS = sns.color_palette("colorblind")
+# Colours and markers of what a pipeline does to the weights.
+_METHODS = {
+    "Stored as trained": (_COLORS[4], "D"),
+    "Quantization-aware": (_COLORS[1], "P"),
+    "Pruned": (_COLORS[3], "v"),
+    "Clustered": (_COLORS[2], "o"),
+    "Pruned and clustered": (_COLORS[0], "s"),
+    "With a step of one's own": (_COLORS[7], "X"),
+}
 
 
 def distance_heatmap(
@@ -71,10 +90,10 @@ def distance_heatmap(
         },
     )
     _shrink_text(axes.collections[0].colorbar.ax)
-    size = np.clip(260 / len(models), 4.5, _TEXT_SIZE)
+    size = np.clip(260 / len(models), 4.5, TEXT_SIZE)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, family in zip(ticks, models["family"], strict=True):
-            tick.set(color=_shade(family, 0.62), fontsize=size)
+            tick.set(color=shade(family, 0.62), fontsize=size)
     axes.tick_params(axis="x", rotation=90, length=0)
     axes.tick_params(axis="y", rotation=0, length=0)
     families = models["family"].to_numpy()
@@ -115,8 +134,90 @@ def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
     bars = [
         np.array([[row.x, row.low], [row.x, row.high]]) for row in points.itertuples()
     ]
-    _label(axes, points.iloc[:0], points, bars)
+    place_labels(axes, points.iloc[:0], points, bars)
     return figure
+
+
+def compression(models: pd.DataFrame, title: str) -> Figure:
+    """Function preserved against the size of the file, for all ways of compressing.
+
+    A line joins the models that no other beats in both, the Pareto front. Colours and
+    markers tell what was done to the weights; those that were trained afterwards are
+    filled.
+
+    Args:
+      models: A row a model: `model`, a pipeline's steps joined by `+`; `bytes`;
+        function `preserved` in percent and its interval, `low` and `high`.
+      title: The heading.
+    """
+    figure, axes = _figure(PAGE, 0.75 * PAGE, title)
+    axes.set_xscale("log")
+    points = _points(models, models["bytes"].astype(float) / 2**10)
+    points["label"] = points["model"] + points["note"]
+    front = points[pareto_front(points["bytes"], points["preserved"])].sort_values("x")
+    axes.step(front["x"], front["y"], where="post", color="black", lw=1.5, zorder=1)
+    methods = points["model"].map(_method)
+    for method, (color, marker) in _METHODS.items():
+        for tuned in (False, True):
+            trained = points["model"].str.contains("finetune|qat") == tuned
+            rows = points[(methods == method) & trained]
+            axes.errorbar(
+                rows["x"],
+                rows["y"],
+                yerr=[rows["y"] - rows["low"], rows["high"] - rows["y"]],
+                color=color,
+                marker=marker,
+                markersize=6,
+                markerfacecolor=color if tuned else "white",
+                linestyle="none",
+                elinewidth=1,
+            )
+    axes.set_xlabel("Size of the .tflite file (KiB)")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _preserved_axis(axes)
+    axes.margins(0.1)
+    shown = [method for method in _METHODS if (methods == method).any()]
+    handles = [
+        Line2D([], [], color=_METHODS[m][0], marker=_METHODS[m][1], ls="none", label=m)
+        for m in shown
+    ]
+    handles.append(Line2D([], [], color="black", lw=1.5, label="Pareto front"))
+    figure.legend(
+        handles=handles,
+        title="Filled: trained afterwards. Open: not.",
+        title_fontsize=TEXT_SIZE,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=TEXT_SIZE,
+    )
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
+    bars = [
+        np.array([[row.x, row.low], [row.x, row.high]]) for row in points.itertuples()
+    ]
+    place_labels(axes, points.iloc[:0], points, bars)
+    return figure
+
+
+def pareto_front(sizes: pd.Series, preserved: pd.Series) -> NDArray[np.bool_]:
+    """Whether no other model is as good in both and better in one, `[models]`."""
+    sizes, preserved = np.asarray(sizes, float), np.asarray(preserved, float)
+    fits = (sizes[None] <= sizes[:, None]) & (preserved[None] >= preserved[:, None])
+    better = (sizes[None] < sizes[:, None]) | (preserved[None] > preserved[:, None])
+    return ~(fits & better).any(axis=1)
+
+
+def _method(pipeline: str) -> str:
+    """What a pipeline does to the weights, a key of `_METHODS`."""
+    if "." in pipeline:  # the record of my_module:function is my_module.function
+        return "With a step of one's own"
+    if "qat" in pipeline:
+        return "Quantization-aware"
+    if "prune" in pipeline:
+        return "Pruned and clustered" if "cluster" in pipeline else "Pruned"
+    return "Clustered" if "cluster" in pipeline else "Stored as trained"
 
 
 def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
@@ -129,11 +230,11 @@ def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
     """
     figure, axes = _figure(COLUMN, 0.75 * COLUMN, title)
     points = _points(models, 100 * models["sparsity"]).sort_values("x")
-    axes.plot(points["x"], points["y"], color=_shade("pruned"), linewidth=1)
+    axes.plot(points["x"], points["y"], color=shade("pruned"), linewidth=1)
     _intervals(axes, points, "pruned")
     for point in points.itertuples():
         axes.text(
-            point.x - 3, point.y, point.note, ha="right", va="center", size=_TEXT_SIZE
+            point.x - 3, point.y, point.note, ha="right", va="center", size=TEXT_SIZE
         )
     axes.set(xlabel="Weights that are zero (%)", xlim=(0, 100))
     _preserved_axis(axes)
@@ -152,13 +253,13 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
     outside = {
         "xycoords": axes.get_yaxis_transform(),
         "textcoords": "offset points",
-        "fontsize": _TEXT_SIZE,
+        "fontsize": TEXT_SIZE,
         "va": "center",
     }
     for place, rung in enumerate(rungs.itertuples()):
         if rung.step == rung.step:  # not NaN
             untaught = rung.group in CONTROLS and rung.group != "other-targets"
-            color = _shade("control" if untaught else "student")
+            color = shade("control" if untaught else "student")
             axes.barh(
                 place,
                 rung.step,
@@ -197,6 +298,58 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+def variants(table: pd.DataFrame, title: str) -> Figure:
+    """Function preserved and accuracy of students with one setting changed.
+
+    Models without a teacher stand under the students that they are a control of.
+
+    Args:
+      table: As `kdfunc.report.variants.table` returns it.
+      title: The heading.
+    """
+    rows = {variant: i for i, variant in enumerate(table["variant"].unique())}
+    figure = Figure(figsize=(PAGE, 1.5 + 0.36 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=TEXT_SIZE + 1)
+    columns = {
+        "preserved": "Function preserved (%)",
+        "accuracy_difference": "Accuracy, less the base model's (points)",
+    }
+    families = table["teacher"].map(
+        lambda teacher: "control" if teacher == "none" else "student"
+    )
+    both = figure.subplots(1, 2, sharey=True)
+    for axes, (column, name) in zip(both, columns.items(), strict=True):
+        for family, group in table.groupby(families, sort=False):
+            places = group["variant"].map(rows) + (0.2 if family == "control" else 0)
+            value = group[column]
+            ends = [value - group[f"{column}_low"], group[f"{column}_high"] - value]
+            axes.errorbar(
+                value, places, xerr=ends, **_marker(family), elinewidth=1, capsize=2
+            )
+        reference = table[column].iloc[0]
+        axes.axvline(reference, color=_GREY, lw=0.8, linestyle=(0, (4, 3)), zorder=0)
+        axes.grid(axis="x", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(name)
+        _shrink_text(axes)
+    labels = table.drop_duplicates("variant")["label"]
+    both[0].set(
+        yticks=range(len(rows)), yticklabels=labels, ylim=(len(rows) - 0.5, -0.5)
+    )
+    figure.legend(
+        handles=[
+            Line2D([], [], **_marker("student"), label="With a teacher"),
+            Line2D([], [], **_marker("control"), label="The same without"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=TEXT_SIZE,
+    )
+    return figure
+
+
 def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Figure:
     """Distance to the trained base model while models are trained.
 
@@ -214,7 +367,7 @@ def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Fig
         for i, label in enumerate(labels):
             rows = members[members["label"] == label].groupby("epoch")["distance"]
             mean, low, high = rows.mean(), rows.min(), rows.max()
-            color = _shade(family, shades[i])
+            color = shade(family, shades[i])
             dashes = _DASHES[i % len(_DASHES)]
             axes.plot(mean, color=color, linestyle=dashes, label=label, lw=1.4)
             axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
@@ -223,7 +376,7 @@ def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Fig
     axes.set_ylim(0, 2 * last.max())  # untrained models would flatten the rest
     axes.margins(x=0.01)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
-    figure.legend(loc="outside right center", frameon=False, fontsize=_TEXT_SIZE)
+    figure.legend(loc="outside right center", frameon=False, fontsize=TEXT_SIZE)
     return figure
 
 
@@ -252,16 +405,16 @@ def agreement_by_class(
         vmax=100,
         annot=True,
         fmt=".1f" if columns <= MOST_CLASSES / 2 else ".0f",
-        annot_kws={"fontsize": _TEXT_SIZE - 1.5},
+        annot_kws={"fontsize": TEXT_SIZE - 1.5},
         linewidths=0.5,
         cbar_kws={"label": "Agreement (%)", "pad": 0.02},
     )
     _shrink_text(axes.collections[0].colorbar.ax)
     for tick, family in zip(axes.get_yticklabels(), families, strict=True):
-        tick.set_color(_shade(family, 0.62))
+        tick.set_color(shade(family, 0.62))
     axes.set(xlabel="", ylabel="")
-    axes.tick_params(axis="y", rotation=0, length=0, labelsize=_TEXT_SIZE)
-    axes.tick_params(axis="x", rotation=90, length=0, labelsize=_TEXT_SIZE)
+    axes.tick_params(axis="y", rotation=0, length=0, labelsize=TEXT_SIZE)
+    axes.tick_params(axis="x", rotation=90, length=0, labelsize=TEXT_SIZE)
     return figure
 
 
@@ -296,10 +449,10 @@ def lost_images(
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(PAGE, 0.55 + 1.13 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=_TEXT_SIZE + 1)
+    figure.suptitle(title, fontsize=TEXT_SIZE + 1)
     figure.supxlabel(
         "The base model's answer, and how many compressed models give another.",
-        fontsize=_TEXT_SIZE,
+        fontsize=TEXT_SIZE,
         color=_GREY,
     )
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -309,7 +462,7 @@ def lost_images(
         axes.imshow(images[i].squeeze(), cmap="gray", vmin=0, vmax=255)
         axes.set_title(
             f"{class_names[predictions[i]]}\n{losses[i]} of {len(changed)}",
-            fontsize=_TEXT_SIZE - 1,
+            fontsize=TEXT_SIZE - 1,
         )
     return figure
 
@@ -318,34 +471,22 @@ def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=_TEXT_SIZE + 1)
+    axes.set_title(title, fontsize=TEXT_SIZE + 1)
     _shrink_text(axes)
     return figure, axes
 
 
 def _shrink_text(axes: Axes) -> None:
-    axes.tick_params(labelsize=_TEXT_SIZE)
-    axes.xaxis.label.set_size(_TEXT_SIZE)
-    axes.yaxis.label.set_size(_TEXT_SIZE)
-
-
-def _style(family: str) -> tuple:
-    """Name, colour and marker."""
-    return _FAMILIES.get(family, (family.capitalize(), _SPARE_COLORS[0], "P"))
-
-
-def _shade(family: str, step: float = 0.5) -> tuple[float, ...]:
-    """The family's colour, lighter below 0.5 and darker above."""
-    color = _style(family)[1]
-    return sns.blend_palette(["white", color, "black"], as_cmap=True)(step)
+    axes.tick_params(labelsize=TEXT_SIZE)
+    axes.xaxis.label.set_size(TEXT_SIZE)
+    axes.yaxis.label.set_size(TEXT_SIZE)
 
 
 def _marker(family: str) -> dict:
-    marker = _style(family)[2]
     return {
-        "color": _shade(family),
-        "marker": marker,
-        "markersize": _SIZES.get(marker, 8) - 2,
+        "color": shade(family),
+        "marker": style(family).marker,
+        "markersize": style(family).size - 2,
         "linestyle": "none",
     }
 
@@ -380,7 +521,7 @@ def _preserved_axis(axes: Axes) -> None:
             meaning,
             transform=axes.get_yaxis_transform(),
             va="center",
-            fontsize=_TEXT_SIZE - 1,
+            fontsize=TEXT_SIZE - 1,
             color=_GREY,
         )
 
@@ -388,11 +529,11 @@ def _preserved_axis(axes: Axes) -> None:
 def _legend(figure: Figure, families: Sequence[str]) -> None:
     figure.legend(
         handles=[
-            Line2D([], [], **_marker(family), label=_style(family)[0])
+            Line2D([], [], **_marker(family), label=style(family).name)
             for family in families
         ],
         loc="outside lower center",
         ncols=3,
         frameon=False,
-        fontsize=_TEXT_SIZE,
+        fontsize=TEXT_SIZE,
     )

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from kdfunc.config import ARCHITECTURE_NAMES
 from kdfunc.plan import Task
 from kdfunc.records import RunDirectory, write_atomic
 
-ARCHITECTURE_NAMES = {
-    "lenet": "LeNet",
-    "mobilenet": "MobileNet",
-    "resnet50": "ResNet-50",
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
 }
 METHODS = {
     "student": "Self-distillation",

@@ -17,6 +17,8 @@ from kdfunc.similarity.compare import components, select
 from kdfunc.similarity.measures import MEASURES
 
 BLOCK_SIZE = 1 << 21  # counts in a block: 16 MB
+#: Components from which on a measure's are kept sparse: they are one-hot then.
+SPARSE_FROM = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,8 @@ def bootstrap(
     """Measures of candidates against a reference, with intervals over test examples.
 
     Memory: examples * candidates * 8 bytes for each component of a measure; most
-    measures have one, Cohen's kappa `2 * classes + 1`, the calibration difference 30.
+    measures have one, the calibration difference 30. Of Cohen's kappa, with
+    `2 * classes + 1`, only what is not 0 is kept from 32 classes on.
 
     Args:
       names: Measures; None for all, without labels those that need none.
@@ -120,26 +123,49 @@ def bootstrap(
     models = {"reference": reference, **dict(zip(titles, candidates, strict=True))}
     wanted = {("reference", title): names for title in titles}
     n = len(reference)
-    tables = {}  # [n, candidates, components] by measure
-    for rows, (_, title), name, values in components(models, wanted, labels):
-        if name not in tables:
-            tables[name] = np.empty((n, len(titles), values.shape[1]))
-        tables[name][rows, titles.index(title)] = values
+    parts = {name: {title: [] for title in titles} for name in names}
+    for _, (_, title), name, values in components(models, wanted, labels):
+        parts[name][title].append(_compact(values))
+    tables = {name: _joined([*parts[name].values()]) for name in names}
+
+    def combine(name, sums):
+        sums = np.ascontiguousarray(sums)  # another order would show in last digits
+        means = sums.reshape(*sums.shape[:-1], len(titles), -1) / n
+        return MEASURES[name].combine(means)
 
     replicates = {name: [] for name in names}
     for counts in resample_counts(n, resamples, np.random.default_rng(seed)):
         for name, table in tables.items():
-            sums = counts @ table.reshape(n, -1)
-            means = sums.reshape(-1, *table.shape[1:]) / n
-            replicates[name].append(MEASURES[name].combine(means))
+            replicates[name].append(combine(name, counts @ table))
     return {
         name: Estimate(
-            MEASURES[name].combine(table.mean(axis=0)),
+            combine(name, table.sum(axis=0)),
             np.concatenate(replicates[name]),
             confidence,
         )
         for name, table in tables.items()
     }
+
+
+def _compact(values: np.ndarray):
+    """The array itself, or a sparse one; a device that has no scipy keeps it dense."""
+    if values.shape[1] < SPARSE_FROM:
+        return values
+    try:
+        from scipy import sparse
+    except ImportError:
+        return values
+    return sparse.csr_array(values)
+
+
+def _joined(parts: list[list]):
+    """The table `[n, candidates * components]` of each candidate's blocks of rows."""
+    grid = [list(row) for row in zip(*parts, strict=True)]
+    if isinstance(grid[0][0], np.ndarray):
+        return np.block(grid)
+    from scipy import sparse
+
+    return sparse.block_array(grid, format="csr")
 
 
 def bootstrap_seeds(

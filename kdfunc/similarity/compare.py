@@ -29,7 +29,7 @@ def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
             raise InputError(f"no measure {name!r}; choose from {', '.join(MEASURES)}.")
         if MEASURES[name].needs_labels and labels is None:
             raise InputError(f"measure {name!r} needs labels; give the true classes.")
-    return list(names)
+    return list(dict.fromkeys(names))
 
 
 def components(

@@ -21,6 +21,8 @@ from kdfunc.similarity.outputs import CLIP, Outputs, entropy
 
 TOP_K = 5
 
+Components = Callable[[Outputs, Outputs], np.ndarray]
+
 
 def _mean(means):
     return means[..., 0]
@@ -55,7 +57,7 @@ class Measure:
     label: str
     formula: str
     source: str
-    components: Callable[[Outputs, Outputs], np.ndarray]
+    components: Components
     combine: Callable[[np.ndarray], np.ndarray] = _mean
     low: float = 0.0
     high: float = 1.0
@@ -68,22 +70,31 @@ class Measure:
 MEASURES: dict[str, Measure] = {}
 
 
-def _measure(label, source, **fields):
-    """Registers the components it decorates; their docstring is the formula."""
+def register(label: str, source: str, **fields):
+    """Adds the function it decorates to `MEASURES`.
 
-    def register(components):
+    The function gives a measure's components; its name, less a leading underscore, is
+    the measure's, its docstring the formula.
+
+    Args:
+      label: As in `Measure`.
+      source: As in `Measure`.
+      **fields: Of `Measure`, where its defaults do not fit.
+    """
+
+    def add(components: Components) -> Components:
         name = components.__name__.removeprefix("_")
         formula = " ".join(components.__doc__.split())
         MEASURES[name] = Measure(name, label, formula, source, components, **fields)
         return components
 
-    return register
+    return add
 
 
 # Hard predictions
 
 
-@_measure("Prediction disagreement", "Milani Fard et al. 2016", symmetric=True)
+@register("Prediction disagreement", "Milani Fard et al. 2016", symmetric=True)
 def _disagreement(p, q):
     """Share of examples with argmax p != argmax q. Also called churn."""
     return p.predicted != q.predicted
@@ -94,7 +105,7 @@ def _corrected(means):
     return _ratio(disagreement, error, np.where(disagreement == 0, 0.0, np.nan))
 
 
-@_measure(
+@register(
     "Accuracy-corrected disagreement",
     "Fort et al. 2019, arXiv 1912.02757",
     high=np.inf,
@@ -116,7 +127,7 @@ def _between_bounds(means):
     return _ratio(disagreement - least, most - least, 0.0).clip(0, 1)
 
 
-@_measure(
+@register(
     "Normalized disagreement",
     "Klabunde et al. 2023, arXiv 2305.06329",
     symmetric=True,
@@ -139,7 +150,7 @@ def _kappa(means):
     return _ratio(means[..., 0] - expected, 1 - expected, 1.0)
 
 
-@_measure(
+@register(
     "Cohen's kappa",
     "Cohen 1960",
     low=-1.0,
@@ -161,7 +172,7 @@ def _cohen_kappa(p, q):
 # Soft predictions
 
 
-@_measure(
+@register(
     "Activation distance",
     "Klabunde et al. 2023: twice the norm of soft prediction difference",
     high=np.sqrt(2),
@@ -172,7 +183,7 @@ def _activation_distance(p, q):
     return np.linalg.norm(p.p - q.p, axis=1)
 
 
-@_measure("Jensen-Shannon divergence", "Lin 1991", symmetric=True)
+@register("Jensen-Shannon divergence", "Lin 1991", symmetric=True)
 def _jensen_shannon(p, q):
     """Mean of H((p + q) / 2) - (H(p) + H(q)) / 2 in bits: the divergence, no root."""
     divergence = entropy((p.p + q.p) / 2) - (p.entropy + q.entropy) / 2
@@ -183,19 +194,19 @@ def _kl(p, q):
     return (p.p * (p.clipped_log - q.clipped_log)).sum(axis=1).clip(min=0)
 
 
-@_measure("Forward KL divergence", "Kullback and Leibler 1951", high=-np.log(CLIP))
+@register("Forward KL divergence", "Kullback and Leibler 1951", high=-np.log(CLIP))
 def _kl_forward(p, q):
     """Mean of sum p log(p / q) in nats, probabilities below 1e-7 taken as 1e-7."""
     return _kl(p, q)
 
 
-@_measure("Reverse KL divergence", "Kullback and Leibler 1951", high=-np.log(CLIP))
+@register("Reverse KL divergence", "Kullback and Leibler 1951", high=-np.log(CLIP))
 def _kl_reverse(p, q):
     """Mean of sum q log(q / p) in nats, probabilities below 1e-7 taken as 1e-7."""
     return _kl(q, p)
 
 
-@_measure(
+@register(
     "Total variation",
     "Shamir and Coviello 2020: prediction difference of two models",
     symmetric=True,
@@ -205,26 +216,26 @@ def _total_variation(p, q):
     return np.abs(p.p - q.p).sum(axis=1) / 2
 
 
-@_measure("Cosine distance", "Salton and McGill 1983", symmetric=True)
+@register("Cosine distance", "Salton and McGill 1983", symmetric=True)
 def _cosine_distance(p, q):
     """Mean of 1 - p . q / (|p| |q|)."""
     # The same as half the squared distance of the unit vectors, exact when near 0.
     return np.square(p.unit - q.unit).sum(axis=1).clip(max=2) / 2
 
 
-@_measure("Surrogate churn", "Bhojanapalli et al. 2021", high=np.inf, symmetric=True)
+@register("Surrogate churn", "Bhojanapalli et al. 2021", high=np.inf, symmetric=True)
 def _surrogate_churn(p, q):
     """Mean of sum |p / max p - q / max q| / 2, at most classes / 2."""
     return np.abs(p.relative - q.relative).sum(axis=1) / 2
 
 
-@_measure("Rank disagreement", "Klabunde et al. 2023", symmetric=True)
+@register("Rank disagreement", "Klabunde et al. 2023", symmetric=True)
 def _rank_disagreement(p, q):
     """Share of classes whose rank by probability differs; ties rank by class index."""
     return (p.ranks != q.ranks).mean(axis=1)
 
 
-@_measure(
+@register(
     "Top-k agreement",
     "Fagin et al. 2003",
     better="higher",
@@ -241,13 +252,13 @@ def _top_k_agreement(p, q):
 # Flips and copies
 
 
-@_measure("Negative flips", "Yan et al. 2021", needs_labels=True)
+@register("Negative flips", "Yan et al. 2021", needs_labels=True)
 def _negative_flips(p, q):
     """Share of examples that p gets right and q wrong."""
     return p.correct & ~q.correct
 
 
-@_measure("Positive flips", "Yan et al. 2021", better="higher", needs_labels=True)
+@register("Positive flips", "Yan et al. 2021", better="higher", needs_labels=True)
 def _positive_flips(p, q):
     """Share of examples that p gets wrong and q right."""
     return ~p.correct & q.correct
@@ -257,7 +268,7 @@ def _share(means):
     return _ratio(means[..., 0], means[..., 1], np.nan)
 
 
-@_measure(
+@register(
     "Copied errors",
     "kdfunc",
     better="higher",
@@ -273,7 +284,7 @@ def _copied_errors(p, q):
     return np.stack([~p.correct & (p.predicted == q.predicted), ~p.correct], axis=1)
 
 
-@_measure(
+@register(
     "Copied correct answers",
     "kdfunc",
     better="higher",
@@ -291,7 +302,7 @@ def _copied_correct(p, q):
 
 def _difference(label, source, bound, better="lower", **fields):
     signed = {"low": -bound, "high": bound, "better": better, "identity": None}
-    return _measure(label, source, needs_labels=True, **signed, **fields)
+    return register(label, source, needs_labels=True, **signed, **fields)
 
 
 @_difference("Accuracy difference", "Klabunde et al. 2023", 1.0, "higher")

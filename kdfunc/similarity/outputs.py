@@ -8,6 +8,7 @@ import numpy as np
 from kdfunc.errors import InputError
 
 SUM_TOLERANCE = 1e-3
+INTEGER_STEPS = (1 << 8, 1 << 15)  # of a probability, in TFLite's integer softmax
 CLIP = 1e-7
 CALIBRATION_BINS = 15
 BLOCK_SIZE = 1 << 16  # numbers in a block: 0.5 MB, so that blocks stay in cache
@@ -17,9 +18,10 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
     """Checks softmax outputs and returns them as exact float64 distributions.
 
     A row may sum to 1 within 1e-3, which covers float16 at any number of classes. A row
-    of an 8-bit softmax (all entries multiples of 1/256, as TFLite writes them) may be
-    off by all that rounding can do, `(classes + 1) / 512`. Accepted rows are rescaled
-    to sum to 1, so that the bounds of every measure hold.
+    of an integer softmax (all entries multiples of 1/256 or of 1/32768, as TFLite
+    writes 8 and 16 bits) may be off by all that rounding can do, half of such a step
+    times `classes + 1`. Accepted rows are rescaled to sum to 1, so that the bounds of
+    every measure hold.
 
     Args:
       p: `[examples, classes]`, at least one example and two classes.
@@ -42,10 +44,12 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
     rows = rows.clip(0, 1)
     sums = rows.sum(axis=1)
     off = np.abs(sums - 1) > SUM_TOLERANCE
-    if off.any():
-        steps = rows[off] * 256
-        eight_bit = (steps == np.rint(steps)).all(axis=1) & (sums[off] > 0)
-        off[off] = ~eight_bit | (np.abs(sums[off] - 1) > (p.shape[1] + 1) / 512)
+    for steps in INTEGER_STEPS:
+        if off.any():
+            codes = rows[off] * steps
+            integer = (codes == np.rint(codes)).all(axis=1) & (sums[off] > 0)
+            bound = (p.shape[1] + 1) / (2 * steps)
+            off[off] = ~integer | (np.abs(sums[off] - 1) > bound)
     if off.any():
         row = off.argmax()
         raise InputError(

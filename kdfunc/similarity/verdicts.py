@@ -142,7 +142,9 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
     Students also differ from independent models in initial weights and, maybe,
     optimizer, so closeness need not be the teacher's doing. The fair control has both
     and no teacher ("same-start"); without it the claim stays undecided, with it the
-    sentence tells what is there without a teacher and what the teacher adds. `details`
+    sentence tells what is there without a teacher, what the teacher adds and, where
+    students are closer, whose doing that is: the teacher has a part in it if what it
+    adds lies above `MARGIN`, and none if it lies below. `details`
     holds the students against every control by the same rule, each with a Mann-Whitney
     U test on the models.
     """
@@ -161,6 +163,14 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
     controls = [name for name in ("independent", *CONTROLS) if name in evidence.groups]
     gains = {name: evidence.gain(students, name) for name in controls}
     readings = {name: _beside_margin(gain) for name, gain in gains.items()}
+    doing = {
+        "beyond": " So the teacher has a part in the closeness.",
+        "not beyond": " So the closeness comes from optimizer and initial weights, not "
+        "from the teacher.",
+        "around": " So it is open whether the teacher has a part in the closeness.",
+    }[readings["same-start"]]
+    if readings["independent"] != "beyond":
+        doing = ""  # there is no closeness
     tests = mann_whitney(
         evidence.each_preserved(students),
         {name: evidence.each_preserved(name) for name in controls},
@@ -180,7 +190,7 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
         "optimizer and initial weights but no teacher it is "
         f"{_text(evidence.preserved('same-start'))} %; the teacher adds "
         f"{_text(gains['same-start'])} points, {readings['same-start']} the margin."
-        f"{_trained_once(evidence, [students, *controls])}",
+        f"{doing}{_trained_once(evidence, [students, *controls])}",
         _table(
             "control points low high margin cliffs_delta p adjusted_p significance",
             [

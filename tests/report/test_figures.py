@@ -36,20 +36,19 @@ def points():
     for level in (10, 30, 50, 70, 90):
         xy = end + rng.normal(0, level / 100, 2)
         rows.append((*xy, f"pruned-{level}", "pruned", f"P{level}", EPOCHS))
-    return pd.DataFrame(rows, columns=["x", "y", "model", "family", "label", "epoch"])
+    points = pd.DataFrame(rows, columns=["x", "y", "model", "family", "label", "epoch"])
+    return points.assign(mds_x=points["x"] / 30, mds_y=points["y"] ** 2 / 900)
 
 
 def families(points, *names):
     return points[points["family"].isin(["base", "independent", *names])]
 
 
-def annotations(figure):
-    (axes,) = figure.axes
+def annotations(axes):
     return [child for child in axes.get_children() if isinstance(child, Annotation)]
 
 
-def lines(figure, length):
-    (axes,) = figure.axes
+def lines(axes, length):
     return [line for line in axes.lines if len(line.get_xdata()) == length]
 
 
@@ -64,24 +63,29 @@ def lines(figure, length):
 )
 def test_panels_are_readable(points, panel, names, paths):
     points = families(points, *names)
-    figure = figures.landscape(points, panel, "Digits, LeNet")
-    (axes,) = figure.axes
-    assert axes.get_title() == "Digits, LeNet"
-    assert len(axes.get_xticks()) == len(axes.get_yticks()) == 0
-    assert len(lines(figure, EPOCHS + 1)) == paths
-    (starts,) = lines(figure, (points["epoch"] == 0).sum())
-    assert to_rgba(starts.get_color()) == to_rgba("black")
-
-    labels = annotations(figure)
-    assert len(labels) == points["model"].nunique()
+    figure = figures.landscape(points, panel, "Digits, LeNet", 15, 0.123)
+    assert figure.get_suptitle() == "Digits, LeNet"
+    embedded, mapped = figure.axes
+    assert embedded.get_title() == "t-SNE, perplexity 15"
+    assert len(embedded.get_xticks()) == len(embedded.get_yticks()) == 0
+    assert mapped.get_title() == "Metric MDS, stress 0.12"
+    assert len(mapped.get_xticks()) > 1  # its distances mean something
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
-    boxes = [Text.get_window_extent(label, renderer) for label in labels]
-    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
-    for box in boxes:
-        assert np.array_equal(
-            axes.bbox.intersection(box, axes.bbox).extents, box.extents
-        )
+    begun = points[points["epoch"] == 0]
+    for axes, columns in ((embedded, ["x", "y"]), (mapped, ["mds_x", "mds_y"])):
+        assert len(lines(axes, EPOCHS + 1)) == paths
+        (starts,) = lines(axes, (points["epoch"] == 0).sum())
+        assert to_rgba(starts.get_color()) == to_rgba("black")
+        assert np.array_equal(starts.get_xydata(), begun[columns])
+        labels = annotations(axes)
+        assert len(labels) == points["model"].nunique()
+        boxes = [Text.get_window_extent(label, renderer) for label in labels]
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        for box in boxes:
+            assert np.array_equal(
+                axes.bbox.intersection(box, axes.bbox).extents, box.extents
+            )
 
     (legend,) = figure.legends
     shown = [text.get_text() for text in legend.get_texts()]
@@ -89,7 +93,7 @@ def test_panels_are_readable(points, panel, names, paths):
     assert set(points["label"]) < set(shown)
     assert len(set(shown)) == len(shown)
     frame = legend.get_window_extent(renderer)
-    assert not frame.overlaps(axes.bbox)
+    assert not any(frame.overlaps(axes.bbox) for axes in figure.axes)
     assert figure.bbox.y0 < frame.y0 < frame.y1 < figure.bbox.y1
 
 
@@ -107,7 +111,9 @@ def test_other_families_have_marks_of_their_own(points):
     controls = points[points["family"] == "base"].assign(
         model="control-order", family="control", label="C", x=lambda p: p["x"] + 3
     )
-    figure = figures.landscape(pd.concat([points, controls]), "distillation", "")
+    figure = figures.landscape(
+        pd.concat([points, controls]), "distillation", "", 60, 0.1
+    )
     (legend,) = figure.legends
     assert "Control" in [text.get_text() for text in legend.get_texts()]
     styles = figures._styles(pd.concat([points, controls]))
@@ -118,7 +124,7 @@ def test_other_families_have_marks_of_their_own(points):
 def test_files_are_whole_small_and_the_same_every_time(points, tmp_path):
     contents = []
     for folder in ("one", "two"):
-        figure = figures.landscape(points, "distillation", "Digits, LeNet")
+        figure = figures.landscape(points, "distillation", "Digits, LeNet", 60, 0.1)
         files = figures.save(figure, tmp_path / folder / "alpha0.5")
         assert sorted(file.name for file in (tmp_path / folder).iterdir()) == [
             "alpha0.5.pdf",
@@ -134,6 +140,6 @@ def test_files_are_whole_small_and_the_same_every_time(points, tmp_path):
 
 def test_errors_say_what_is_allowed(points):
     with pytest.raises(ValueError, match="distillation, quantization, .*got 'tsne'"):
-        figures.landscape(points, "tsne", "")
+        figures.landscape(points, "tsne", "", 15, 0)
     with pytest.raises(ValueError, match="no points"):
-        figures.landscape(points[:0], "all", "")
+        figures.landscape(points[:0], "all", "", 15, 0)

@@ -47,6 +47,22 @@ def preserved(**columns):
     return table.assign(**columns)
 
 
+def pipelines():
+    rows = [
+        ("float16", 440_000, 99.9),
+        ("int8", 230_000, 99.5),
+        ("full-int8", 231_000, 97.0),
+        ("qat+full-int8", 231_500, 60.0),
+        ("int4", 118_000, 80.0),
+        ("cluster16+finetune", 900_000, 55.0),
+        ("prune90+sparse", 139_000, -4200.0),
+        ("prune90+finetune+sparse", 139_000, 40.0),
+        ("prune50+finetune+cluster16+finetune+int8", 232_000, 52.0),
+    ]
+    table = pd.DataFrame(rows, columns=["model", "bytes", "preserved"])
+    return table.assign(low=table["preserved"] - 2, high=table["preserved"] + 2)
+
+
 def rungs():
     rows = [
         ("Independent", "independent", False, None, 0.25, 0.0, np.nan),
@@ -92,13 +108,30 @@ def agreement(classes=10, methods=4):
     )
 
 
+def changed():
+    rows = [
+        ("none", "base", "Students", 20.0, -1.0),
+        ("none", "none", "Students", 5.0, -1.5),
+        ("student=lenet", "base", "LeNet", -40.0, -9.0),
+        ("student=lenet", "none", "LeNet alone", -60.0, -9.5),
+        ("temperature=10", "base", "T 10", 30.0, 0.5),
+    ]
+    columns = ["variant", "teacher", "label", "preserved", "accuracy_difference"]
+    table = pd.DataFrame(rows, columns=columns)
+    for name in columns[3:]:
+        table[f"{name}_low"], table[f"{name}_high"] = table[name] - 2, table[name] + 1
+    return table
+
+
 IMAGES = RNG.integers(256, size=(30, 8, 8, 1), dtype=np.uint8)
 CHANGED = RNG.uniform(size=(5, 30)) < 0.4
 MADE = {
     "heatmap": lambda: draw.distance_heatmap(distances(), MODELS, "JS (bits)", "T"),
     "size": lambda: draw.preserved_by_size(preserved(), "T"),
+    "compression": lambda: draw.compression(pipelines(), "T"),
     "sparsity": lambda: draw.preserved_by_sparsity(preserved(), "T"),
     "ladder": lambda: draw.ladder(rungs(), "T"),
+    "variants": lambda: draw.variants(changed(), "T"),
     "epochs": lambda: draw.distance_over_epochs(records(), "JS (bits)", "T"),
     "classes": lambda: draw.agreement_by_class(agreement(), ["pruned"] * 4, "T"),
     "images": lambda: draw.lost_images(
@@ -204,6 +237,30 @@ def test_a_broken_model_stands_at_the_floor_with_its_value():
         assert any("(-7393 %)" in text for text in texts(axes))
 
 
+def test_compression_joins_what_no_other_model_beats():
+    models = pipelines()
+    front = draw.pareto_front(models["bytes"], models["preserved"])
+    assert list(models["model"][front]) == ["float16", "int8", "int4"]
+    figure = draw.compression(models, "T")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    (line,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    np.testing.assert_allclose(
+        line.get_xydata(),
+        [[118e3 / 1024, 80], [230e3 / 1024, 99.5], [440e3 / 1024, 99.9]],
+    )
+    assert "prune90+sparse (-4200 %)" in texts(axes)
+    notes = [note for note in axes.texts if isinstance(note, Annotation)]
+    assert {note.get_text().split()[0] for note in notes} == set(models["model"])
+    places = boxes(figure, notes)
+    assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
+
+
+def test_of_equal_models_both_are_on_the_front():
+    front = draw.pareto_front(pd.Series([1, 1, 2, 2]), pd.Series([5, 5, 5, 6]))
+    assert list(front) == [True, True, False, True]
+
+
 def test_sparsity_draws_points_in_order_with_intervals():
     table = preserved(sparsity=[0.9, 0.1, 0.3, 0.5, 0.7])
     (axes,) = draw.preserved_by_sparsity(table, "T").axes
@@ -231,6 +288,19 @@ def test_ladder_steps_from_rung_to_rung():
         below = axes.transData.transform((percent, 0))[0]
         above = top.transData.transform((distance, 0))[0]
         assert below == pytest.approx(above)
+
+
+def test_variants_stand_above_their_controls():
+    preserved, accuracy = draw.variants(changed(), "T").axes
+    names = [label.get_text() for label in preserved.get_yticklabels()]
+    assert names == ["Students", "LeNet", "T 10"]
+    for axes, column in ((preserved, "preserved"), (accuracy, "accuracy_difference")):
+        taught, untaught = (bars.lines[0].get_xydata() for bars in axes.containers)
+        table = changed().set_index(["teacher", "variant"])[column]
+        assert taught.tolist() == [[x, i] for i, x in enumerate(table["base"])]
+        assert untaught[:, 0].tolist() == table["none"].tolist()
+        assert (untaught[:, 1] > taught[:2, 1]).all()
+        assert (untaught[:, 1] < taught[:2, 1] + 0.5).all()
 
 
 def test_epochs_have_a_mean_and_a_band_for_each_label():

@@ -46,6 +46,24 @@ def test_replicates_are_the_measure_on_the_resampled_examples(name):
             assert replicate == pytest.approx(value, abs=1e-12)
 
 
+def test_sparse_components_change_nothing(monkeypatch):
+    """Cohen's kappa of 100 classes, for which sums are of whole numbers: exact."""
+    monkeypatch.setattr("kdfunc.similarity.outputs.BLOCK_SIZE", 1000)  # 10 rows
+    rng = np.random.default_rng(0)
+    reference, *models = rng.dirichlet(np.full(100, 0.01), size=(4, 95))
+    estimates = []
+    for threshold in (64, 1000):
+        monkeypatch.setitem(bootstrap.__globals__, "SPARSE_FROM", threshold)
+        estimates.append(
+            bootstrap(["cohen_kappa"], reference, models, resamples=20)["cohen_kappa"]
+        )
+    thin, full = estimates
+    np.testing.assert_array_equal(thin.value, full.value)
+    np.testing.assert_array_equal(thin.replicates, full.replicates)
+    expected = [measure("cohen_kappa", reference, model) for model in models]
+    assert thin.value == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_interval_of_a_proportion_is_the_binomial_one(confidence):
     n, share = 500, 0.3

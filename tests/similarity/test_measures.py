@@ -284,7 +284,7 @@ def test_float32_is_summed_in_float64():
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100, 1000])
-def test_float16_and_8_bit_softmax_are_accepted(classes):
+def test_float16_and_integer_softmax_are_accepted(classes):
     p = random_softmax(11, classes=classes)
     half = check_softmax(p.astype(np.float16))
     np.testing.assert_allclose(half, p, atol=1e-3)
@@ -292,6 +292,16 @@ def test_float16_and_8_bit_softmax_are_accepted(classes):
     eight_bit = np.rint(p * 256).clip(max=255) / 256
     eight_bit = eight_bit[eight_bit.sum(axis=1) > 0].astype(np.float32)
     np.testing.assert_allclose(check_softmax(eight_bit).sum(axis=1), 1)
+
+
+def test_16_bit_softmax_may_be_off_by_its_rounding():
+    p = np.full((1, 100), 328 / 32768, np.float32)
+    p[0, :17] += 1 / 32768
+    assert p.sum() - 1 > 1e-3
+    np.testing.assert_allclose(check_softmax(p).sum(), 1)
+    p[0, :50] += 1 / 32768
+    with pytest.raises(InputError, match="sums to 1.003"):
+        check_softmax(p)
 
 
 def bad(value, row=30, column=1):

@@ -136,6 +136,7 @@ def test_a_student_that_is_a_stranger():
     assert verdict.outcome == "supported"
     assert verdict.effect == pytest.approx(0, abs=4)
     assert "not beyond the margin" in verdict.sentence
+    assert "closeness" not in verdict.sentence
     assert verdict.against == ("independent", "same-start")
 
 
@@ -148,6 +149,7 @@ def test_a_student_that_is_a_known_mixture():
     assert verdict.low < 40 < verdict.high
     points = verdict.details.set_index("control").loc["same-start"]
     assert points["low"] < 15 < points["high"] and points["margin"] == "beyond"
+    assert "So the teacher has a part in the closeness." in verdict.sentence
 
 
 def test_closeness_that_is_not_the_teachers():
@@ -156,7 +158,19 @@ def test_closeness_that_is_not_the_teachers():
     )
     assert verdict.outcome == "contradicted"
     assert verdict.details["margin"].tolist() == ["beyond", "not beyond"]
-    assert "not beyond the margin" in verdict.sentence
+    assert verdict.sentence.endswith(
+        "points, not beyond the margin. So the closeness comes from optimizer and "
+        "initial weights, not from the teacher."
+    )
+
+
+def test_closeness_that_may_be_the_teachers():
+    verdict = judge(
+        1, students={0.9: blends(0.3)}, controls={"same-start": blends(0.25)}
+    )
+    assert verdict.outcome == "contradicted"
+    assert verdict.details["margin"].tolist() == ["beyond", "around"]
+    assert "So it is open whether the teacher has a part" in verdict.sentence
 
 
 def test_a_student_on_the_margin():

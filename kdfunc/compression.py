@@ -1,0 +1,156 @@
+"""Runs pipelines of compression (`kdfunc.pipelines`) on Keras models."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from kdfunc import pipelines, pruning
+from kdfunc.quantization import convert, limits_of
+from kdfunc.runtime import import_function, keras, tf
+
+import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.clustering.keras.experimental import (
+    cluster as tfmot_clustering,
+)
+
+#: Trains a model in place.
+Train = Callable[[keras.Model], None]
+
+TFMOT = "tensorflow-model-optimization"
+
+
+def compress(
+    model: keras.Model,
+    pipeline: str,
+    train: Callable[..., None],
+    representative: np.ndarray,
+) -> bytes:
+    """The content of the `.tflite` file that a pipeline makes of a model.
+
+    Pipelines that begin alike make the same weights, so their files differ in how
+    these are stored alone.
+
+    Args:
+      model: functional model with trained weights; it is left as it is.
+      pipeline: as `kdfunc.pipelines` has them.
+      train: trains a model in place; called with the model and with `steps`, those up
+        to this one joined by `+`, from which the order of the data may follow.
+      representative: `[n, ...]` float32 images for the ranges of the activations.
+
+    Raises:
+      InputError: it is no pipeline.
+      NotPossible: a library cannot do a step with this model.
+    """
+    steps, mode, sparse = pipelines.parse(pipeline)
+    clusters = None
+    for number, step in enumerate(steps, start=1):
+        train_here = partial(train, steps="+".join(steps[:number]))
+        if step == "prune2of4":
+            with limits_of(TFMOT):
+                model = pruning.prune_2_of_4(model)
+        elif step.startswith("prune"):
+            level, _, scope = step.removeprefix("prune").partition("-")
+            model = pruning.prune(model, int(level) / 100, scope or "kernels")
+        elif ":" in step:
+            model = own_step(step)(model)
+        elif step.startswith("cluster"):
+            clusters = int(step.removeprefix("cluster"))
+            if steps[number : number + 1] != ["finetune"]:
+                model = cluster(model, clusters)
+        elif step == "finetune" and clusters:
+            model = cluster(model, clusters, train_here)
+        elif step == "finetune":
+            model = fine_tune(model, train_here)
+        elif step == "qat":
+            model = quantization_aware(model, clusters, train_here)
+    return convert(model, mode, representative, sparse)
+
+
+def own_step(step: str) -> Callable[[keras.Model], keras.Model]:
+    """The function that a step such as `my_module:function` names.
+
+    Raises:
+      InputError: it cannot be imported.
+    """
+    return import_function("--compressions", step, "function(model)")
+
+
+def fine_tune(model: keras.Model, train: Train) -> keras.Model:
+    """A copy that is trained on with the zeros of its kernels kept."""
+    with limits_of(TFMOT):
+        wrapped = pruning.prunable(model)
+    masks = tfmot.sparsity.keras.UpdatePruningStep()
+    masks.set_model(wrapped)
+    masks.on_train_begin()
+    train(wrapped)
+    masks.on_epoch_end(0)
+    return pruning.strip(wrapped)
+
+
+def cluster(
+    model: keras.Model, clusters: int, train: Train | None = None
+) -> keras.Model:
+    """A copy whose kernels have no more than so many distinct values each.
+
+    Centroids start by k-means++ with a fixed seed of tfmot's; depthwise kernels are not
+    clustered, tfmot leaves them out.
+
+    Args:
+      model: functional model.
+      clusters: how many; zero is one of them where a kernel has zeros, which it keeps.
+      train: moves the centroids; None leaves them.
+    """
+    with limits_of(TFMOT):
+        wrapped = tfmot_clustering.cluster_weights(
+            pruning.clone(model),
+            number_of_clusters=clusters,
+            preserve_sparsity=_is_pruned(model),
+        )
+    if train:
+        train(wrapped)
+    with limits_of(TFMOT):
+        clustered = tfmot.clustering.keras.strip_clustering(wrapped)
+    _zero_depthwise(clustered, model)
+    return clustered
+
+
+def quantization_aware(
+    model: keras.Model, clusters: int | None, train: Train
+) -> keras.Model:
+    """A model that is trained to compute as its full-int8 version will.
+
+    It starts from the model's weights; zeros and clusters of its kernels stay.
+
+    Args:
+      model: functional model; it is left as it is.
+      clusters: distinct values of each kernel, None where they are not clustered.
+      train: trains it.
+    """
+    quantize, preserving = tfmot.quantization.keras, tfmot.experimental.combine
+    if clusters:
+        scheme = preserving.Default8BitClusterPreserveQuantizeScheme(
+            preserve_sparsity=_is_pruned(model)
+        )
+    else:
+        scheme = preserving.Default8BitPrunePreserveQuantizeScheme()
+    with limits_of(TFMOT):
+        annotated = quantize.quantize_annotate_model(pruning.clone(model))
+        aware = quantize.quantize_apply(annotated, scheme)
+    train(aware)
+    _zero_depthwise(aware, model)
+    return aware
+
+
+def _is_pruned(model: keras.Model) -> bool:
+    return any(np.any(kernel.numpy() == 0) for kernel in pruning.kernels(model))
+
+
+def _zero_depthwise(trained: keras.Model, before: keras.Model) -> None:
+    """Sets zeros of depthwise kernels again, which tfmot does not keep here."""
+    kernels, old = (
+        [v for v in model.weights if v.name.endswith("depthwise_kernel:0")]
+        for model in (trained, before)
+    )
+    for kernel, mask in zip(kernels, old, strict=True):
+        kernel.assign(tf.where(mask == 0, 0.0, kernel))

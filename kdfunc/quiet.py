@@ -1,0 +1,33 @@
+"""Quiet while native libraries work; imports nothing of theirs."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Holds back what native libraries print to stderr; shows it after an exception.
+
+    TensorFlow prints start-up notices before its own log level takes effect, and the
+    TFLite interpreter one that no setting silences.
+    """
+    try:
+        stderr = sys.__stderr__.fileno()
+    except (AttributeError, OSError, ValueError):  # no real stderr: nothing to hold
+        yield
+        return
+    kept = os.dup(stderr)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), stderr)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, stderr)
+            os.close(kept)

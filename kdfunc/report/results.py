@@ -1,0 +1,167 @@
+"""What the analysis left in a run directory, read back for the report page."""
+
+import dataclasses
+import json
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from kdfunc import plan
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.records import RunDirectory
+from kdfunc.report import published, tables
+from kdfunc.similarity.evidence import MEASURE
+
+#: Columns of words; all others that the page asks for hold numbers.
+_WORDS = {
+    *("model", "family", "method", "setting", "measure", "panel", "rung"),
+    *("claim", "outcome", "sentence", "statistic"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """The tables and figures of a run directory.
+
+    Attributes:
+      directory: where it lies.
+      id: begins the ids of its elements.
+      name: tells it from the others on the page.
+    """
+
+    directory: RunDirectory
+    id: str
+    name: str
+
+    @cached_property
+    def config(self) -> ExperimentConfig:
+        """The experiment."""
+        return self.directory.config
+
+    @property
+    def title(self) -> str:
+        """Architecture and data set for people to read."""
+        architecture = self.config.architecture
+        architecture = tables.ARCHITECTURE_NAMES.get(architecture, architecture)
+        dataset = tables.DATASET_NAMES.get(self.config.dataset, self.config.dataset)
+        return f"{architecture} on {dataset}"
+
+    @cached_property
+    def sessions(self) -> list[dict[str, Any]]:
+        """How it was made: commands, times, machines, versions."""
+        path = self.directory.path / "provenance.json"
+        try:
+            sessions = json.loads(path.read_text()) if path.exists() else []
+            return [dict(session) for session in sessions]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path} cannot be read ({error}).") from error
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What models are called on the page; seeds of a training share a name."""
+        return {task.name: _name(task) for task in plan.make(self.config)}
+
+    def table(self, name: str, *columns: str) -> pd.DataFrame | None:
+        """A table of the analysis, or None where it was not written.
+
+        Models get their `name` in a column.
+
+        Raises:
+          InputError: it cannot be read or lacks one of the columns.
+        """
+        path = self.directory.path / "tables" / f"{name}.csv"
+        if not path.exists():
+            return None
+        remedy = "remove it and make the report again from the run's records"
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} cannot be read ({reason}); {remedy}.") from error
+        if missing := [column for column in columns if column not in table]:
+            raise InputError(f"{path} has no column {missing[0]!r}; {remedy}.")
+        for column in set(columns) - _WORDS:
+            if not pd.api.types.is_numeric_dtype(table[column]):
+                raise InputError(
+                    f"{path}: column {column!r} holds no numbers; {remedy}."
+                )
+        if "model" in table:
+            named = table["model"].map(lambda model: self.names.get(model, model))
+            table = table.assign(name=named)
+        return table
+
+    def figure(self, name: str) -> bytes | None:
+        """A PNG of the analysis."""
+        path = self.directory.path / "figures" / f"{name}.png"
+        return path.read_bytes() if path.exists() else None
+
+    @cached_property
+    def accuracy(self) -> pd.DataFrame | None:
+        """The deviations of accuracy, with the paper's beside them where it has any."""
+        table = self.table("accuracy", "method", "setting", "deviation", "std")
+        if table is None:
+            return None
+        beside = published.compare(table, self.config.dataset, self.config.architecture)
+        return table if beside is None else beside
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame | None:
+        """Accuracy and log-loss of every model and epoch, with their families."""
+        table = self.table("metrics", "model", "epoch", "accuracy", "log_loss")
+        if table is None:
+            return None
+        families = {task.name: task.family for task in plan.make(self.config)}
+        return table.assign(family=table["model"].map(families)).dropna(
+            subset=["family"]
+        )
+
+    @cached_property
+    def base_accuracy(self) -> float | None:
+        """Of the base model after its last epoch."""
+        if self.metrics is None:
+            return None
+        rows = self.metrics[self.metrics["model"] == "base"]
+        return None if rows.empty else float(rows["accuracy"].iloc[-1])
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame | None:
+        """The claims and what became of them."""
+        columns = ("claim", "outcome", "sentence", "statistic", "effect", "low", "high")
+        table = self.table("verdicts", *columns)
+        return None if table is None or table.empty else table
+
+    @cached_property
+    def preserved(self) -> pd.DataFrame | None:
+        """Function preserved by every model but the base, in the page's measure."""
+        columns = ("model", "family", "measure", "preserved", "low", "high")
+        table = self.table("function_preserved", *columns)
+        if table is None:
+            return None
+        return table[table["measure"] == MEASURE].reset_index(drop=True)
+
+    @cached_property
+    def ladder(self) -> pd.DataFrame | None:
+        """The ladder, if it has two rungs or more."""
+        table = self.table("ladder", "rung", "side", "preserved", "step", "distance")
+        return None if table is None or len(table) < 2 else table
+
+
+def _name(task: plan.Task) -> str:
+    match task.family:
+        case "student":
+            return f"Distilled, {tables.setting(task)}"
+        case "quantized":
+            return f"Quantized, {tables.setting(task)}"
+        case "pruned":
+            return f"Pruned by {tables.setting(task)}".replace(" %", "\u00a0%")
+        case "control":
+            return f"Control: {task.settings['control']}"
+        case "variant":
+            return f"Variant: {task.label}"
+        case "independent":
+            return "Independent"
+        case "base":
+            return "Base model"
+    return task.label

@@ -1,0 +1,126 @@
+"""Makes a small run directory with every table, of made-up numbers."""
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.config import ExperimentConfig
+from kdfunc.plan import make
+from kdfunc.records import RunDirectory
+
+CONFIG = ExperimentConfig(
+    epochs=3,
+    alphas=(0.1, 0.9),
+    distillation_seeds=(2, 24),
+    quantization=("int8",),
+    pruning_levels=(0.5, 0.9),
+    controls=("same-start",),
+)
+CLAIMS = {
+    "Different alpha values do not impact similarity.": "undecided",
+    "Students are strangers <to> the teacher.": "contradicted",
+    "Quantization is best.": "supported",
+}
+
+
+def write_run(path, config=CONFIG, outcomes=None):
+    """Writes what the page reads, but no figures and no records."""
+    run = RunDirectory(path)
+    with run.claimed(config):
+        pass
+    (path / "tables").mkdir()
+    rng = np.random.default_rng(0)
+    models = [task for task in make(config) if task.family]
+    rows = [
+        (task.name, task.family, epoch)
+        for task in models
+        for epoch in (range(config.epochs + 1) if task.kind == "train" else [3])
+    ]
+    epochs = pd.DataFrame(rows, columns=["model", "family", "epoch"])
+    others = [task for task in models if task.name != "base"]
+    final = pd.DataFrame(
+        {"model": [t.name for t in others], "family": [t.family for t in others]}
+    )
+
+    def number(table, low=0.0, high=1.0):
+        return rng.uniform(low, high, len(table))
+
+    def write(name, table):
+        table.to_csv(path / "tables" / f"{name}.csv", index=False)
+
+    write(
+        "accuracy",
+        pd.DataFrame(
+            [
+                ("Self-distillation", "alpha 0.1", 2, 0.98, -1.25, 0.5),
+                ("Self-distillation", "alpha 0.9", 2, 0.97, -2.5, 0.25),
+                ("Quantization", "8-bit", 1, 0.99, 0.0, np.nan),
+                ("L1 pruning", "50 %", 1, 0.96, -3.75, np.nan),
+                ("L1 pruning", "90 %", 1, 0.5, -50.0, np.nan),
+            ],
+            columns=["method", "setting", "models", "accuracy", "deviation", "std"],
+        ),
+    )
+    write(
+        "metrics",
+        epochs.drop(columns="family").assign(
+            accuracy=number(epochs), log_loss=number(epochs)
+        ),
+    )
+    write("trajectories", epochs.assign(jensen_shannon=number(epochs)))
+    write(
+        "function_preserved",
+        final.assign(
+            measure="jensen_shannon", preserved=number(final, -150, 100)
+        ).assign(
+            low=lambda table: table["preserved"] - 5,
+            high=lambda table: table["preserved"] + 5,
+        ),
+    )
+    write(
+        "similarity",
+        final.assign(
+            disagreement=number(final),
+            negative_flips=number(final),
+            positive_flips=0.0,
+        ),
+    )
+    ladder = pd.DataFrame(
+        {
+            "rung": ["Independent", "+ initial weights", "+ teacher's probabilities"],
+            "group": ["independent", "same-start", "alpha 0.1"],
+            "side": False,
+            "models": 2,
+            "over": [None, "independent", "same-start"],
+            "distance": [0.2, 0.15, 0.1],
+            "preserved": [0.0, 25.0, 50.0],
+            "step": [np.nan, 25.0, 25.0],
+        }
+    )
+    for name in ("preserved", "step"):
+        ladder[f"{name}_low"] = ladder[name] - 2
+        ladder[f"{name}_high"] = ladder[name] + 2
+    write("ladder", ladder)
+    write(
+        "verdicts",
+        pd.DataFrame(
+            {
+                "claim": list(CLAIMS),
+                "outcome": outcomes or list(CLAIMS.values()),
+                "sentence": [f"The sentence number {i}." for i in range(3)],
+                "statistic": "function preserved (points)",
+                "effect": [12.34, -7.0, 3.3],
+                "low": [1.0, -8.0, 2.4],
+                "high": [20.0, -6.0, 4.7],
+            }
+        ),
+    )
+    for panel, families in {
+        "distillation": ["student"],
+        "quantization": ["quantized"],
+        "all": ["student", "quantized", "pruned"],
+    }.items():
+        shown = epochs[epochs["family"].isin(["base", "independent", *families])]
+        columns = {name: number(shown) for name in ("x", "y", "mds_x", "mds_y")}
+        write(f"landscape-{panel}", shown.assign(**columns))
+    write("landscape-stress", pd.DataFrame({"panel": ["all"], "stress": [0.125]}))
+    return run

@@ -1,0 +1,205 @@
+"""The report page must say what the tables say, in one file, for every reader."""
+
+import base64
+import dataclasses
+import io
+import pathlib
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from made_run import CLAIMS, CONFIG, write_run
+
+from kdfunc.main import main
+from kdfunc.records import RunDirectory
+from kdfunc.report import page, published
+
+MNIST = pathlib.Path(__file__).parents[2] / "results" / "mnist-lenet-published"
+
+
+class Reader(HTMLParser):
+    """Elements, and the text that a person reads, of a page."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.words, self.silent = [], [], 0
+        self.feed(source)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.silent += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.silent -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self.silent:
+            self.words.append(data)
+
+    def all(self, *tags):
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+
+def read(*runs):
+    return Reader(page.render(runs))
+
+
+@pytest.fixture
+def mnist():
+    return RunDirectory(MNIST)
+
+
+@pytest.fixture(params=["results", "full", "both"])
+def any_page(request, mnist, full_run):
+    runs = {"results": [mnist], "full": [full_run], "both": [mnist, full_run]}
+    return read(*runs[request.param])
+
+
+def test_it_needs_no_other_file(any_page):
+    for tag, attributes in any_page.elements:
+        for name in ("src", "href", "srcset", "action"):
+            if name in attributes:
+                assert attributes[name].startswith(("data:", "#")), (tag, attributes)
+    policy = any_page.all("meta")[3]["content"]
+    assert "default-src 'none'" in policy and "http" not in policy
+
+
+def test_it_can_be_read_without_seeing_it(any_page):
+    ids = [a["id"] for _, a in any_page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    levels = [
+        int(tag[1]) for tag, _ in any_page.elements if re.fullmatch("h[1-6]", tag)
+    ]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(image["alt"] for image in any_page.all("img"))
+    assert all("scope" in heading for heading in any_page.all("th"))
+    assert len(any_page.all("caption")) == len(any_page.all("table"))
+    for landmark in ("header", "nav", "main", "footer"):
+        assert len(any_page.all(landmark)) == 1
+    for _, attributes in any_page.elements:
+        for name in ("aria-labelledby", "data-chart"):
+            if name in attributes:
+                assert attributes[name] in ids
+    links = [a["href"][1:] for a in any_page.all("a") if a["href"].startswith("#")]
+    assert set(links) <= set(ids)
+
+
+def test_the_papers_numbers_stand_beside_the_runs(mnist):
+    text = read(mnist).text
+    assert "The paper, LeNet on MNIST -0.18 (±0.06) -0.12 (±0.04)" in text
+    assert "Here, published -0.14 (±0.05) -0.10 (±0.03)" in text
+    assert "-0.53 -29.55 ≠" in text and text.count("≠") == 2  # the cell and the rule
+    assert published.RULE in text
+    assert "answers 99.18 % of the test images correctly (the paper's: 99.15 %)" in text
+    assert "python run_experiments.py --dataset=mnist --controls=" in text
+    assert "AMD EPYC, 2 cores" in text and "tensorflow 2.21.0" in text
+
+
+def test_what_is_missing_is_named(mnist):
+    text = read(mnist).text
+    for table in ("verdicts", "function_preserved", "similarity", "compression"):
+        assert f"tables/{table}.csv is not in this directory" in text
+    assert "no columns mds_x and mds_y" in text
+
+
+def test_verdicts_come_first_with_their_numbers(full_run):
+    reader = read(full_run)
+    at = [reader.text.index(claim) for claim in CLAIMS]
+    assert at == sorted(at) and at[-1] < reader.text.index("Accuracy", at[-1])
+    text = reader.text
+    assert "The sentence number 0. ? Undecided 12.3 [1.0, 20.0] function" in text
+    assert "The sentence number 1. ✗ Contradicted -7.0 [-8.0, -6.0]" in text
+    assert "The sentence number 2. ✓ Supported 3.3 [2.4, 4.7]" in text
+    assert "left out" not in text.replace("Sizes and latencies are left out", "")
+
+
+def test_tables_and_downloads_are_the_analysis(full_run):
+    reader = read(full_run)
+    folder = full_run.path / "tables"
+    downloads = {a["download"]: a["href"] for a in reader.all("a") if "download" in a}
+    for file in folder.glob("*.csv"):
+        kind, _, content = downloads[file.name].partition(",")
+        assert kind == "data:text/csv;base64"
+        if file.stem != "accuracy":
+            assert base64.b64decode(content) == file.read_bytes()
+    shown = pd.read_csv(
+        io.BytesIO(base64.b64decode(downloads["accuracy.csv"].partition(",")[2]))
+    )
+    own = pd.read_csv(folder / "accuracy.csv")
+    pd.testing.assert_frame_equal(shown[own.columns], own)
+    preserved = pd.read_csv(folder / "function_preserved.csv")
+    for row in preserved.itertuples():
+        assert f"{row.model} {row.preserved:.1f} {row.low:.1f}" in reader.text
+    flips = pd.read_csv(folder / "similarity.csv").set_index("model")["disagreement"]
+    mean = flips[["student-alpha0.1-seed2", "student-alpha0.1-seed24"]].mean()
+    assert f"Distilled, alpha 0.1 {mean:.2%}".replace("%", " %") in reader.text
+
+
+def test_tables_of_other_parts_appear_when_they_are_there(full_run):
+    pd.DataFrame({"model": ["int8"], "bytes": [230_400], "gzip": [190_000]}).to_csv(
+        full_run.path / "tables" / "compression.csv", index=False
+    )
+    assert "Quantized, 8-bit" in read(full_run).text
+    assert "230,400" in read(full_run).text
+
+
+def test_several_runs_answer_the_third_question(full_run, tmp_path):
+    other = write_run(
+        tmp_path / "other",
+        dataclasses.replace(CONFIG, architecture="mobilenet"),
+        ["supported", "supported", "supported"],
+    )
+    text = read(full_run, other).text
+    names = "digits-lenet-published", "other"
+    assert (
+        f"Holds where it is decided: supported in 1 of 2 ({names[1]}); "
+        f"undecided in 1 of 2 ({names[0]})." in text
+    )
+    assert f"Depends on the run: supported in 1 of 2 ({names[1]}); contradicted" in text
+    assert f"Holds in all: supported in 2 of 2 ({', '.join(names)})." in text
+    assert text.index("Holds in all") < text.index("The sentence number 0.")
+
+
+def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):
+    assert main(["report", str(full_run.path)]) == 0
+    written = full_run.path / "report.html"
+    assert capsys.readouterr().out.split() == [str(written)]
+    assert written.read_text() == page.render([full_run])
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", str(full_run.path), str(MNIST)]) == 0
+    assert "2 runs side by side" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: shutil.rmtree(path), "holds no readable run"),
+        (lambda path: (path / "config.json").write_text("{"), "holds no readable run"),
+        (lambda path: shutil.rmtree(path / "tables"), "has no tables and no records"),
+        (lambda path: (path / "provenance.json").write_text("["), "cannot be read"),
+        (
+            lambda path: (path / "tables" / "verdicts.csv").write_bytes(b"\xff\x00,"),
+            "verdicts.csv",
+        ),
+        (
+            lambda path: (path / "tables" / "ladder.csv").write_text("rung\nA\n"),
+            "ladder.csv has no column 'side'",
+        ),
+        (
+            lambda path: (path / "tables" / "metrics.csv").write_text(
+                "model,epoch,accuracy,log_loss\nbase,0,much,1\nbase,1,more,1\n"
+            ),
+            "metrics.csv: column 'accuracy' holds no numbers",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(full_run, damage, said, capsys):
+    damage(full_run.path)
+    assert main(["report", str(full_run.path)]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+    assert not (full_run.path / "report.html").exists()

@@ -1,0 +1,182 @@
+"""The page in headless Chromium: no errors, and the landscape does what it is told."""
+
+import re
+import shutil
+
+import pytest
+
+from kdfunc.report import page
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
+)
+CHART = "run1-all-chart"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-dev-shm-usage",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser, full_run):
+    """A function of the theme the reader prefers and the width: opens the page."""
+    path = page.write([full_run], full_run.path / "report.html")
+
+    def open_page(theme="light", width=1280):
+        prefers = {"name": "prefers-color-scheme", "value": theme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [prefers]})
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+        )
+        browser.get(path.as_uri())
+        wait(browser, "return document.querySelectorAll('.main-svg').length > 0")
+        return browser
+
+    return open_page
+
+
+def wait(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 60).until(lambda driver: driver.execute_script(condition))
+
+
+def click(browser, selector):
+    script = "document.querySelector(arguments[0]).click()"
+    browser.execute_script(script, selector)
+
+
+def control(call, kind=""):
+    return f"[data-chart='{CHART}'][data-call='{call}']{kind}"
+
+
+def state(browser, expression):
+    return browser.execute_script(
+        f"const chart = document.getElementById('{CHART}'); return {expression}"
+    )
+
+
+PLACES = "chart.data.filter(t => t.mode === 'markers+text').map(t => [...t.x])"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_loads_without_errors_in_the_readers_theme(opened, theme):
+    browser = opened(theme)
+    assert browser.get_log("browser") == []
+    drawn = "return [...document.querySelectorAll('.js-plotly-plot')].every("
+    assert browser.execute_script(drawn + "c => c.querySelector('.trace'))")
+    colors = "const s = getComputedStyle(document.body); return [s.color, s."
+    text, ground = browser.execute_script(colors + "backgroundColor]")
+    bright = [int(color[4:].split(",")[0]) > 128 for color in (text, ground)]
+    assert bright == [theme == "dark", theme == "light"]
+    label = "return getComputedStyle(document.querySelector('.xtick text')).fill"
+    assert browser.execute_script(label) == text
+    click(browser, "#theme")
+    assert browser.execute_script(colors + "backgroundColor]")[1] != ground
+
+
+def test_the_landscape_plays_the_training(opened):
+    browser = opened()
+    end = state(browser, PLACES)
+    slider = "document.querySelector('.play input[data-chart=\"run1-all-chart\"]')"
+    assert browser.execute_script(f"return {slider}.value") == "3"
+    browser.execute_script(
+        f"{slider}.value = 1; {slider}.dispatchEvent(new Event('input'))"
+    )
+    wait(browser, f"return {slider}.closest('.play').innerText.trim().endsWith('1')")
+    assert state(browser, PLACES) != end
+    click(browser, control("animate", ":is(button)"))
+    wait(browser, f"return {slider}.value === '3'")
+    assert state(browser, PLACES) == end
+    assert browser.get_log("browser") == []
+
+
+def test_the_landscape_hides_families_and_changes_maps(opened):
+    browser = opened()
+    shown = f"document.querySelectorAll('#{CHART} .scatterlayer .trace').length"
+    before = browser.execute_script(f"return {shown}")
+    click(browser, control("restyle"))
+    wait(browser, f"return {shown} < {before}")
+    view = "chart.layout.xaxis.range.slice()"
+    tsne = state(browser, view)
+    click(browser, control("relayout", "[value=MDS]"))
+    wait(
+        browser,
+        f"return document.getElementById('{CHART}').layout.xaxis.range[0] > {tsne[1]}",
+    )
+    assert browser.execute_script(f"return {shown}") < before  # still hidden
+    click(browser, control("restyle"))
+    wait(browser, f"return {shown} === {before}")
+    assert state(browser, view) != tsne
+    assert browser.get_log("browser") == []
+
+
+def test_marks_name_model_and_epoch(opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    browser = opened()
+    selector = f"#{CHART} .scatterlayer .trace:last-of-type .points path"
+    mark = browser.find_elements("css selector", selector)[0]
+    at_once = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
+    browser.execute_script(at_once, mark)
+    ActionChains(browser).move_to_element(mark).perform()
+    wait(browser, f"return document.querySelector('#{CHART} .hoverlayer text')")
+    texts = browser.execute_script(
+        f"return document.querySelector('#{CHART} .hoverlayer').textContent"
+    )
+    assert re.search(
+        r"(base|independent|student-alpha|int8|pruned-)[\d.a-z-]*.*, epoch \d",
+        texts,
+    )
+
+
+def test_controls_are_reached_by_the_keyboard(opened):
+    from selenium.webdriver.common.keys import Keys
+
+    browser = opened()
+    box = browser.find_element("css selector", control("restyle"))
+    browser.execute_script("arguments[0].focus()", box)
+    box.send_keys(Keys.SPACE)
+    wait(
+        browser,
+        f"return document.getElementById('{CHART}').data.some(t => !(t.visible ?? 1))",
+    )
+
+
+def test_a_phone_scrolls_tables_not_the_page(opened):
+    browser = opened(width=390)
+    width = "return document.documentElement.scrollWidth"
+    assert browser.execute_script(width) <= 390
+    assert browser.get_log("browser") == []
+
+
+def test_charts_are_as_wide_as_their_places(opened):
+    wider = """return [...document.querySelectorAll(".js-plotly-plot")].filter(
+        chart => chart.querySelector(".main-svg").clientWidth > chart.clientWidth
+    ).map(chart => chart.id)"""
+    for width in (1280, 390):
+        wait(opened(width=width), f"return (() => {{ {wider} }})().length === 0")
