@@ -1,0 +1,428 @@
+"""Rebuilds the tables of the documentation from `results/` and from the code.
+
+    python docs/rebuild.py
+
+A table stands between `<!-- begin NAME -->` and `<!-- end -->`, where NAME is a key of
+`TABLES`. Whatever is in `results/` is taken up; what is not there yet, the tables say.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+
+import pandas as pd
+
+from kdfunc.config import ARCHITECTURE_NAMES, PRESETS, ExperimentConfig
+from kdfunc.report import published, tables
+from kdfunc.similarity import MEASURES
+from kdfunc.similarity.evidence import MEASURE
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FILES = ("README.md", "docs/measures.md", "docs/REPRODUCTION.md")
+TABLE = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+NOT_RUN = "not run yet"
+
+#: Models of the paper, and what they are held against.
+FAMILIES = ("independent", "control", "student", "quantized", "pruned")
+
+#: The paper's Table 1, and the data set whose image size and classes its counts fit.
+PUBLISHED_MODELS = {
+    "lenet": ("mnist", "225,034", "0.879 MB"),
+    "mobilenet": ("cifar10", "3,736,906", "14.34 MB"),
+    "resnet50": ("cifar100", "24,634,980", "94.18 MB"),
+}
+#: The paper's Table 2 without its numbers of instances.
+PUBLISHED_DATA = {
+    "mnist": ("1 x 28 x 28", 10),
+    "cifar10": ("3 x 32 x 32", 10),
+    "cifar100": ("3 x 32 x 32", 100),
+}
+#: The paper's landscapes: panel and data set, architectures.
+PUBLISHED_FIGURES = {
+    2: ("all", "mnist", ["lenet"]),
+    3: ("all", "cifar10", ["lenet", "resnet50", "mobilenet"]),
+    4: ("all", "cifar100", ["lenet", "resnet50", "mobilenet"]),
+    5: ("distillation", "mnist", ["lenet"]),
+    6: ("distillation", "cifar10", ["lenet"]),
+    7: ("distillation", "cifar100", ["lenet"]),
+    8: ("distillation", "cifar10", ["mobilenet"]),
+    9: ("distillation", "cifar100", ["mobilenet"]),
+    10: ("distillation", "cifar10", ["resnet50"]),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A finished run in `results/`."""
+
+    path: pathlib.Path
+    config: ExperimentConfig
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """One of its tables, or None if it was not made."""
+        path = self.path / "tables" / f"{name}.csv"
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
+    def base_accuracy(self) -> float:
+        """Of the base model after the last epoch, in percent."""
+        metrics = self.table("metrics")
+        return 100 * metrics.loc[metrics["model"] == "base", "accuracy"].iloc[-1]
+
+    @property
+    def wall_time(self) -> str:
+        """Of all sessions together, and the machine."""
+        sessions = json.loads((self.path / "provenance.json").read_text())
+        minutes = sum(session["seconds"] for session in sessions) / 60
+        machine = sessions[0]["machine"]
+        time = f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+        return f"{time} on {machine['cores']} cores of an {machine['processor']}"
+
+    @property
+    def deviations(self) -> str:
+        """The flags by which it differs from its preset, but for parts left out."""
+        config = self.config
+        preset = ExperimentConfig(
+            dataset=config.dataset,
+            architecture=config.architecture,
+            preset=config.preset,
+        )
+        different = config.conflicts(preset)
+        return "".join(f" `--{flag}={mine}`" for flag, (mine, _) in different.items())
+
+    def link(self, root: str, file: str = "", text: str = "") -> str:
+        """A Markdown link to the run's folder or one of its files."""
+        return f"[{text or self.path.name}]({root}results/{self.path.name}/{file})"
+
+
+@cache
+def results() -> list[Result]:
+    """The finished runs: the data sets in the paper's order, `published` first."""
+    found = []
+    for path in sorted((ROOT / "results").glob("*/config.json")):
+        config = ExperimentConfig(**json.loads(path.read_text()))
+        found.append(Result(path.parent, config))
+    presets = list(PRESETS)
+    order = list(tables.DATASET_NAMES)
+    return sorted(
+        found,
+        key=lambda r: (
+            order.index(r.config.dataset) if r.config.dataset in order else len(order),
+            presets.index(r.config.preset),
+        ),
+    )
+
+
+def results_of(dataset: str, architecture: str) -> list[Result]:
+    """The finished runs of a data set and architecture."""
+    return [
+        result
+        for result in results()
+        if (result.config.dataset, result.config.architecture)
+        == (dataset, architecture)
+    ]
+
+
+@cache
+def paper() -> pd.DataFrame:
+    """The paper's Tables 3 to 5."""
+    return published.load()
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def measures(root: str) -> str:
+    """What the registry knows of every measure."""
+
+    def bound(value: float) -> str:
+        named = {2**0.5: "√2", float("inf"): "∞", -float("inf"): "-∞"}
+        return named.get(value, f"{value:.3g}")
+
+    return markdown(
+        [
+            "measure",
+            "key",
+            "range",
+            "same function",
+            "wanted",
+            "symmetric",
+            "labels",
+            "source",
+        ],
+        (
+            [
+                f"[{m.label}](#{m.name})",
+                f"`{m.name}`",
+                f"{bound(m.low)} to {bound(m.high)}",
+                "" if m.identity is None else f"{m.identity:g}",
+                m.better,
+                "yes" if m.symmetric else "",
+                "needed" if m.needs_labels else "",
+                m.source,
+            ]
+            for m in MEASURES.values()
+        ),
+    )
+
+
+def finished(root: str) -> str:
+    """The finished runs."""
+    rows = []
+    for result in results():
+        cells = paper().query(
+            "dataset == @result.config.dataset "
+            "and architecture == @result.config.architecture"
+        )
+        theirs = "" if cells.empty else f"{cells['base_accuracy'].iloc[0]:.2f} %"
+        ours = f"{result.base_accuracy:.2f} %"
+        name = result.link(root) + result.deviations
+        rows.append([name, ours, theirs, result.wall_time])
+    return markdown(
+        ["run", "accuracy of the base model", "the paper's", "wall time"], rows
+    )
+
+
+def runs(root: str) -> str:
+    """The paper's runs: how each is made and what is there."""
+    rows = []
+    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
+    for dataset, architecture in pairs.itertuples(index=False):
+        command = f"python run_experiments.py --dataset={dataset}"
+        if architecture != ExperimentConfig.architecture:
+            command += f" --architecture={architecture}"
+        there = [r.link(root) + r.deviations for r in results_of(dataset, architecture)]
+        rows.append(
+            [
+                tables.DATASET_NAMES[dataset],
+                ARCHITECTURE_NAMES[architecture],
+                f"`{command}`",
+                "<br>".join(there) or NOT_RUN,
+            ]
+        )
+    return markdown(["data set", "architecture", "command", "in results/"], rows)
+
+
+def table_1(root: str) -> str:
+    """Parameters and sizes, from models that are built for it."""
+    from kdfunc import models  # TensorFlow, for this table alone
+
+    rows = []
+    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
+    for dataset, architecture in pairs.itertuples(index=False):
+        shape, classes = described(dataset)
+        model = models.build(architecture, shape, classes, seed=0)
+        trainable = sum(
+            weight.shape.num_elements() for weight in model.trainable_weights
+        )
+        theirs = ("", "")
+        fits, *numbers = PUBLISHED_MODELS[architecture]
+        if fits == dataset:
+            theirs = numbers
+        rows.append(
+            [
+                ARCHITECTURE_NAMES[architecture],
+                tables.DATASET_NAMES[dataset],
+                f"{trainable:,}",
+                theirs[0],
+                f"{model.count_params():,}",
+                f"{4 * model.count_params() / 2**20:.3f} MiB",
+                theirs[1],
+            ]
+        )
+    return markdown(
+        [
+            "model",
+            "data set",
+            "trainable parameters",
+            "the paper's",
+            "all parameters",
+            "float32 size",
+            "the paper's",
+        ],
+        rows,
+    )
+
+
+def table_2(root: str) -> str:
+    """Images and classes, from the definitions of the data sets in TFDS."""
+    rows = []
+    for dataset, (dimensions, classes) in PUBLISHED_DATA.items():
+        (height, width, channels), ours = described(dataset)
+        rows.append(
+            [
+                tables.DATASET_NAMES[dataset],
+                f"{channels} x {height} x {width}",
+                dimensions,
+                ours,
+                classes,
+            ]
+        )
+    return markdown(
+        ["data set", "images", "the paper's", "classes", "the paper's"], rows
+    )
+
+
+@cache
+def described(dataset: str) -> tuple[tuple[int, int, int], int]:
+    """Shape of the images and number of classes of a data set, prepared or not."""
+    import tensorflow_datasets as tfds
+
+    features = tfds.builder(dataset, try_gcs=False).info.features
+    return features["image"].shape, features["label"].num_classes
+
+
+def deviations(number: int, root: str) -> str:
+    """One of the paper's Tables 3 to 5, and ours."""
+    printed = paper().query("table == @number")
+    settings = list(printed["setting"].unique())
+    rows: list[list[str]] = []
+    for (dataset, architecture), cells in printed.groupby(
+        ["dataset", "architecture"], sort=False
+    ):
+        name = ARCHITECTURE_NAMES[architecture]
+        base = f"{cells['base_accuracy'].iloc[0]:g}"
+        theirs = cells.set_index("setting").loc[settings]
+        numbers = (_cell(row, _as_printed) for row in theirs.itertuples())
+        rows.append([f"**{name}**, the paper", base, *numbers])
+        for result in results_of(dataset, architecture):
+            rows += _ours(result, settings, root)
+        if not results_of(dataset, architecture):
+            rows.append([f"{name}, here", NOT_RUN, *[""] * len(settings)])
+    return markdown(["", "accuracy of B", *settings], rows)
+
+
+def _ours(result: Result, settings: list[str], root: str) -> Iterator[list[str]]:
+    """A run's row, and under `published`, which is the paper's, the differences."""
+    config = result.config
+    table = published.compare(
+        result.table("accuracy"), config.dataset, config.architecture
+    )
+    table = table.set_index("setting").reindex(settings)
+    accuracy = f"{result.base_accuracy:.2f}"
+    numbers = (_cell(row, "{:.2f}".format) for row in table.itertuples())
+    yield [result.link(root) + result.deviations, accuracy, *numbers]
+    if config.preset == "published":
+        yield [
+            "difference",
+            "",
+            *(
+                f"**{row.difference:+.2f}**" if row.marked else f"{row.difference:+.2f}"
+                for row in table.itertuples()
+            ),
+        ]
+
+
+def _as_printed(value: float) -> str:
+    """With the third decimal where the paper has one."""
+    return f"{value:.3f}".removesuffix("0")
+
+
+def _cell(row, text: Callable[[float], str]) -> str:
+    """A mean and, where there are several models, its spread."""
+    if pd.isna(row.deviation):
+        return ""
+    return text(row.deviation) + ("" if pd.isna(row.std) else f" (±{text(row.std)})")
+
+
+def figures(root: str) -> str:
+    """The paper's landscapes and ours."""
+    rows = []
+    for number, (panel, dataset, architectures) in PUBLISHED_FIGURES.items():
+        for architecture in architectures:
+            ours = [
+                result.link(root, f"figures/{panel}.png", result.config.preset)
+                for result in results_of(dataset, architecture)
+            ]
+            rows.append(
+                [
+                    number,
+                    ARCHITECTURE_NAMES[architecture],
+                    tables.DATASET_NAMES[dataset],
+                    panel,
+                    ", ".join(ours) or NOT_RUN,
+                ]
+            )
+    return markdown(["figure", "architecture", "data set", "panel", "ours"], rows)
+
+
+def preserved(root: str) -> str:
+    """Function preserved by the models of each run, seeds together."""
+    columns, rows = [], []
+    for result in results():
+        table = result.table("function_preserved")
+        if table is None:
+            rows.append((result.link(root), {"independent": "not measured"}))
+            continue
+        shown = (table["measure"] == MEASURE) & table["family"].isin(FAMILIES)
+        table = table[shown]
+        group = table["model"].str.replace(r"-(seed\d+|\d+)$", "", regex=True)
+        group = group.where(table["family"] != "pruned", table["model"])
+        means = table.groupby(group, sort=False)["preserved"].mean()
+        columns += [name for name in means.index if name not in columns]
+        rows.append((result.link(root), means.map("{:.1f}".format).to_dict()))
+    columns = columns or ["independent"]
+    return markdown(
+        ["run", *columns],
+        ([link, *(cells.get(name, "") for name in columns)] for link, cells in rows),
+    )
+
+
+def verdicts(root: str) -> str:
+    """The outcome of each of the paper's claims in each run."""
+    judged = {r: t for r in results() if (t := r.table("verdicts")) is not None}
+    if not judged:
+        return "No run in `results/` has been judged yet.\n"
+    outcomes = [
+        table.set_index("claim")["outcome"].rename(result.link(root))
+        for result, table in judged.items()
+    ]
+    table = pd.concat(outcomes, axis=1)
+    return markdown(["claim", *table.columns], table.fillna("").itertuples())
+
+
+TABLES: dict[str, Callable[[str], str]] = {
+    "measures": measures,
+    "finished": finished,
+    "runs": runs,
+    "table-1": table_1,
+    "table-2": table_2,
+    "table-3": partial(deviations, 3),
+    "table-4": partial(deviations, 4),
+    "table-5": partial(deviations, 5),
+    "figures": figures,
+    "preserved": preserved,
+    "verdicts": verdicts,
+}
+
+
+def rebuilt(file: str) -> str:
+    """The text of a file with its tables made anew.
+
+    Args:
+      file: one of `FILES`.
+    """
+    path = ROOT / file
+    root = os.path.relpath(ROOT, path.parent).replace(os.sep, "/") + "/"
+    root = "" if root == "./" else root
+    return TABLE.sub(lambda m: m[1] + TABLES[m[2]](root) + m[3], path.read_text())
+
+
+def main() -> None:
+    """Writes the files whose tables are out of date."""
+    for file in FILES:
+        text = rebuilt(file)
+        if text != (ROOT / file).read_text():
+            (ROOT / file).write_text(text)
+            print(f"{file}: rebuilt")
+
+
+if __name__ == "__main__":
+    main()
