@@ -13,7 +13,7 @@ from kdfunc import __version__, analysis, datasets, engine, plan, tensorboard
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.progress import Progress, duration
-from kdfunc.records import RunDirectory, write_atomic, write_json
+from kdfunc.records import RunDirectory, clear_checkpoint, write_atomic, write_json
 
 PACKAGES = (
     "tensorflow",
@@ -123,6 +123,9 @@ def _do(directory, place, stages, crew) -> dict[str, str]:
         print(f"{directory.record(name).path}: {'; '.join(problems)}; made again.")
         directory.discard(name)
     missing = [task for task in tasks if not directory.record(task.name).exists]
+    for task in tasks:
+        if task not in missing:
+            clear_checkpoint(directory.record(task.name).path)
     print(
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
         f"{len(tasks) - len(missing)} of {len(tasks)} tasks are done already,\n"

@@ -111,6 +111,16 @@ def sha256(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
+def checkpoint_folder(record: pathlib.Path) -> pathlib.Path:
+    """Where a task that is under way keeps what it needs to go on."""
+    return record / "checkpoint"
+
+
+def clear_checkpoint(record: pathlib.Path) -> None:
+    """Removes a checkpoint that is of no use: the record is finished, or it is bad."""
+    shutil.rmtree(checkpoint_folder(record), ignore_errors=True)
+
+
 class SoftmaxFile:
     """An `.npy` file that grows by one snapshot at a time and is never half trusted.
 

@@ -81,7 +81,7 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
                 "machine": platform.node(),
             }
             records.seal(record.path, files, made=made)
-            training.clear_checkpoint(record.path)
+        records.clear_checkpoint(record.path)
     if record.not_possible:
         return {"not_possible": record.not_possible}
     return record.metrics.iloc[-1].to_dict() if task.family else {}

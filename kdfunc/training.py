@@ -1,7 +1,6 @@
 """Training: deterministic epochs, a softmax record after each, checkpoints between."""
 
 import pathlib
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -174,11 +173,6 @@ def write_metrics(folder: pathlib.Path, history: list[dict[str, float]]) -> None
     pd.DataFrame(history).to_csv(folder / "metrics.csv", index=False)
 
 
-def clear_checkpoint(folder: pathlib.Path) -> None:
-    """Removes the checkpoint of a record."""
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-
-
 def _scaled(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) / 255.0
 
@@ -216,7 +210,7 @@ class _Checkpoint:
     """All that the next epoch depends on, in a folder sealed by a manifest."""
 
     def __init__(self, folder: pathlib.Path, network, optimizer):
-        self.folder = folder / "checkpoint"
+        self.folder = records.checkpoint_folder(folder)
         self.state = tf.train.Checkpoint(network=network, optimizer=optimizer)
 
     def save(self, history: list[dict[str, float]], softmax) -> None:
@@ -241,6 +235,6 @@ class _Checkpoint:
             epoch = len(manifest["history"]) - 1
             self.state.read(str(self.folder / f"epoch-{epoch}"))
             return manifest["history"]
-        clear_checkpoint(self.folder.parent)
+        records.clear_checkpoint(self.folder.parent)
         softmax.start()
         return []
