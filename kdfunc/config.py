@@ -213,15 +213,7 @@ class ExperimentConfig:
                 _choice(field, value)
         self._check_variants()
         object.__setattr__(self, "compressions", pipelines.expand(self.compressions))
-        for field in (
-            "alphas",
-            "distillation_seeds",
-            "quantization",
-            "pruning_levels",
-            "compressions",
-            "controls",
-            "variants",
-        ):
+        for field in ("alphas", *EXTENDABLE):
             values = getattr(self, field)
             if len(set(values)) != len(values):
                 given = ", ".join(map(str, values))

@@ -1,4 +1,8 @@
-"""The errors that a user is meant to read."""
+"""The errors that a user is meant to read, and how a command tells them."""
+
+import os
+import sys
+from collections.abc import Callable
 
 
 class InputError(ValueError):
@@ -15,3 +19,24 @@ class TrainingError(RuntimeError):
 
 class NotPossible(RuntimeError):
     """A library cannot compress this model in this way: which library, and why."""
+
+
+def exit_code(command: str, run: Callable[[], int]) -> int:
+    """Runs a command to its exit code; bad input and Ctrl-C are told in one line.
+
+    Returns:
+      What `run` returns; 2 for bad input, 130 after Ctrl-C.
+    """
+    try:
+        code = run()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except (InputError, OSError) as error:
+        print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{command}: stopped.", file=sys.stderr)
+        return 130

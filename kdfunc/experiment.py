@@ -119,13 +119,18 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
 def _do(directory, place, stages, crew) -> dict[str, str]:
     config = place.config
     tasks = plan.select(plan.make(config), stages)
+    if not tasks:
+        return {}
     for name, problems in directory.damaged(task.name for task in tasks).items():
         print(f"{directory.record(name).path}: {'; '.join(problems)}; made again.")
         directory.discard(name)
-    missing = [task for task in tasks if not directory.record(task.name).exists]
+    missing = []
     for task in tasks:
-        if task not in missing:
-            clear_checkpoint(directory.record(task.name).path)
+        record = directory.record(task.name)
+        if record.exists:
+            clear_checkpoint(record.path)  # a kill may have come before that
+        else:
+            missing.append(task)
     print(
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
         f"{len(tasks) - len(missing)} of {len(tasks)} tasks are done already,\n"

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kdfunc.errors import InputError
+from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
@@ -27,15 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       Exit code: 0, 2 for bad input, 130 after Ctrl-C.
     """
     asked = _parser().parse_args(arguments)
-    try:
-        asked.run(asked)
-    except (InputError, OSError) as error:
-        print(f"kdfunc: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("kdfunc: stopped.", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code("kdfunc", lambda: asked.run(asked))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _report(asked: argparse.Namespace) -> None:
+def _report(asked: argparse.Namespace) -> int:
     from kdfunc import analysis
     from kdfunc.records import RunDirectory
     from kdfunc.report import page
@@ -65,6 +57,7 @@ def _report(asked: argparse.Namespace) -> None:
             analysis.analyse(run)
     default = runs[0].path / "report.html" if len(runs) == 1 else "report.html"
     print(page.write(runs, asked.output or default))
+    return 0
 
 
 if __name__ == "__main__":

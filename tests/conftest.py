@@ -1,6 +1,3 @@
-import hashlib
-import pathlib
-
 import hypothesis
 import numpy as np
 import pytest
@@ -23,20 +20,6 @@ def digits():
     from kdfunc import datasets
 
     return datasets.load("digits")
-
-
-@pytest.fixture(scope="session")
-def checksums():
-    """A function: SHA-256 of every file below a folder, by relative path."""
-
-    def of(folder: pathlib.Path) -> dict[str, str]:
-        return {
-            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(pathlib.Path(folder).rglob("*"))
-            if path.is_file() and path.suffix != ".lock"
-        }
-
-    return of
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def kill(process: subprocess.Popen, how: str, rng: random.Random) -> None:
 
 
 def checksums(folder: pathlib.Path) -> dict[str, str]:
-    """SHA-256 of all results below a folder."""
+    """SHA-256 of all results below a folder that must not depend on how they came."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -3,12 +3,11 @@
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kdfunc.errors import InputError
+from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
 What is in a .tflite file, how fast it is, and whether it still computes the function
@@ -59,19 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       Exit code: 0, 1 where a limit is missed, 2 for bad input, 130 after Ctrl-C.
     """
     asked = _parser().parse_args(arguments)
-    try:
-        code = asked.run(asked)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # whoever read the output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
-    except (InputError, OSError) as error:
-        print(f"kdfunc-edge: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("kdfunc-edge: stopped.", file=sys.stderr)
-        return 130
+    return exit_code("kdfunc-edge", lambda: asked.run(asked))
 
 
 def _parser() -> argparse.ArgumentParser:
