@@ -1,21 +1,19 @@
 """Interactive charts of the report page, as plotly figures.
 
-They take the analysis's tables and the families' colours and marks of `figures`. Text,
-grid and background are left to the page's style sheet, which knows light from dark.
+They take the analysis's tables and the families' colours and marks of the figures.
+Text, grid and background are left to the page's style sheet, which knows light from
+dark.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.colors import to_hex
+from plotly.io import to_html
 
-from kdfunc.report.style import style
-
-#: The maps of a landscape: columns of the table that hold a point's place.
-MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
+from kdfunc.report.style import FLOOR, style
 
 # By matplotlib's letter: plotly's symbol, and a character for text.
 _SYMBOLS = {
@@ -28,15 +26,8 @@ _SYMBOLS = {
     "X": ("x", "✖"),
     "p": ("pentagon", "⬟"),
 }
-#: Of the function preserved (%); a broken model can be at -7000 %.
-FLOOR = -100
-_NEUTRAL = "#808080"  # reads on white and on black
+NEUTRAL = "#808080"  # reads on white and on black
 _DASHES = ("0", "7px,4px", "2px,3px", "8px,3px,2px,3px", "14px,4px")
-# Where labels stand: a family's, or one of those in turn.
-_SIDE = {"base": "top center", "quantized": "middle left", "pruned": "bottom right"}
-_SIDES = ("middle right", "top center", "bottom center", "middle left")
-_CLOSE = 0.16  # marks that stand still and are closer share a label
-_APART = 10  # between the maps of a landscape, of which the axes show one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,87 +44,6 @@ def family(name: str) -> Family:
     """The look of a family, as in the other figures."""
     look = style(name)
     return Family(look.name, to_hex(look.color), *_SYMBOLS[look.marker])
-
-
-@dataclasses.dataclass(frozen=True)
-class Landscape:
-    """A landscape to play with.
-
-    Attributes:
-      figure: shows the last epoch; has a frame an epoch.
-      epochs: names of the frames, in order.
-      views: for each map, what to change in the layout to see it.
-      traces: for each family, the indices of its traces.
-    """
-
-    figure: go.Figure
-    epochs: list[int]
-    views: dict[str, dict[str, object]]
-    traces: dict[str, list[int]]
-
-
-def landscape(points: pd.DataFrame) -> Landscape:
-    """Draws a panel: faint paths, and marks that move along them epoch by epoch.
-
-    All maps lie beside each other in one figure, so that epoch and hidden families stay
-    what they are when another map is looked at.
-
-    Args:
-      points: a row a point: `model`, `family`, a short `label`, `epoch`, and the
-        columns of one or more of `MAPS`. A model with one row stays where it is.
-    """
-    placed, views = _side_by_side(points)
-    epochs = sorted(int(epoch) for epoch in placed["epoch"].unique())
-    traces = [
-        _marks(placed[placed["epoch"] == 0]).update(
-            marker={"color": _NEUTRAL, "size": 8}
-        )
-    ]
-    heads, indices = {}, {}
-    for name, members in placed.groupby("family", sort=False):
-        look, first = family(name), len(traces)
-        moving = members[members["snapshots"] > 1]
-        if len(moving):
-            traces.append(
-                _path(moving).update(
-                    line={"color": look.color, "width": 1},
-                    marker={"color": look.color, "size": 4},
-                    opacity=0.55,
-                )
-            )
-        # Post hoc models mostly lie on the base: rings that leave it visible.
-        ring = moving.empty
-        heads[len(traces)] = members
-        traces.append(
-            _heads(members, epochs[-1]).update(
-                textfont={"size": 11},
-                marker={
-                    "symbol": look.symbol + ("-open" if ring else ""),
-                    "color": look.color,
-                    "size": 15 if ring or name == "base" else 11,
-                    "line": {"width": 2 if ring else 0},
-                },
-            )
-        )
-        indices[name] = list(range(first, len(traces)))
-    frames = [
-        go.Frame(
-            name=str(epoch),
-            traces=list(heads),
-            data=[_heads(members, epoch) for members in heads.values()],
-        )
-        for epoch in epochs
-    ]
-    figure = go.Figure(traces, frames=frames)
-    _plain(figure)
-    view = next(iter(views.values()))
-    hidden = {"visible": False, "constrain": "domain"}
-    figure.update_xaxes(**hidden, range=view["xaxis.range"])
-    figure.update_yaxes(**hidden, range=view["yaxis.range"], scaleanchor="x")
-    figure.update_layout(
-        hovermode="closest", showlegend=False, margin=dict.fromkeys("lrtb", 4)
-    )
-    return Landscape(figure, epochs, views, indices)
 
 
 def preserved(models: pd.DataFrame) -> go.Figure:
@@ -178,7 +88,7 @@ def preserved(models: pd.DataFrame) -> go.Figure:
             xshift=10,
             showarrow=False,
         )
-    _plain(figure)
+    plain(figure)
     _percent_axis(figure, shown["low"].min())
     _rows(figure, list(dict.fromkeys(models["name"])))
     return figure
@@ -214,7 +124,7 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
                 x=rungs["preserved"],
                 y=rungs["rung"],
                 mode="markers",
-                marker={"color": _NEUTRAL, "size": 8},
+                marker={"color": NEUTRAL, "size": 8},
                 error_x={
                     "array": rungs["preserved_high"] - rungs["preserved"],
                     "arrayminus": rungs["preserved"] - rungs["preserved_low"],
@@ -226,7 +136,7 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
             ),
         ]
     )
-    _plain(figure)
+    plain(figure)
     _percent_axis(figure, rungs["preserved_low"].min())
     _rows(figure, list(rungs["rung"]))
     return figure
@@ -275,7 +185,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
                 hoverinfo="text",
             )
         )
-    _plain(figure)
+    plain(figure)
     epochs = models["epoch"].max()
     figure.update_xaxes(title="Epoch", dtick=1 if epochs <= 12 else 5, tick0=0)
     figure.update_yaxes(tickformat=".1%" if percent else None, automargin=True)
@@ -293,86 +203,6 @@ def lines(models: pd.DataFrame) -> list[tuple[str, str, str]]:
             names["family"], names["name"], places, strict=True
         )
     ]
-
-
-def _side_by_side(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """A row a point and map, `x` and `y` at one scale; and the view of each map."""
-    points = points.sort_values("epoch", kind="stable")
-    points["snapshots"] = points.groupby("model")["epoch"].transform("size")
-    points["text"] = [
-        f"{row.model}<br>{family(row.family).name}, epoch {row.epoch}"
-        for row in points.itertuples()
-    ]
-    order = {label: place for place, label in enumerate(points["label"].unique())}
-    points["side"] = [
-        _SIDE.get(row.family, _SIDES[order[row.label] % len(_SIDES)])
-        for row in points.itertuples()
-    ]
-    maps, views = [], {}
-    for name, columns in MAPS.items():
-        if set(columns) <= set(points.columns):
-            at = points[list(columns)].to_numpy(float)
-            low, high = at.min(axis=0), at.max(axis=0)
-            half = (high - low).max() / 2 or 1
-            x, y = ((at - (low + high) / 2) / half).round(4).T
-            middle = len(maps) * _APART
-            placed = points.assign(map=name, x=x + middle, y=y)
-            maps.append(placed.assign(label=_shared_labels(placed)))
-            width, height = (1.06 * (high - low) / 2 / half + 0.03).tolist()
-            views[name] = {
-                "xaxis.range": [middle - width, middle + width],
-                "yaxis.range": [-height, height],
-            }
-    return pd.concat(maps, ignore_index=True), views
-
-
-def _shared_labels(points: pd.DataFrame) -> list[str]:
-    """Labels of the points; one for marks of a family that lie on each other."""
-    labels = points["label"].tolist()
-    leaders: list[tuple[int, str, float, float]] = []
-    for place, row in enumerate(points.itertuples()):
-        if row.snapshots > 1:
-            continue
-        for leader, family, x, y in leaders:
-            if family == row.family and math.hypot(row.x - x, row.y - y) < _CLOSE:
-                labels[leader] += f", {row.label}"
-                labels[place] = ""
-                break
-        else:
-            leaders.append((place, row.family, row.x, row.y))
-    return labels
-
-
-def _heads(points: pd.DataFrame, epoch: int) -> go.Scatter:
-    """Where the models stand at an epoch, with those that have no other; labelled."""
-    now = points[(points["epoch"] == epoch) | (points["snapshots"] == 1)]
-    return _marks(now).update(
-        mode="markers+text",
-        cliponaxis=False,
-        text=now["label"].tolist(),
-        textposition=now["side"].tolist(),
-    )
-
-
-def _marks(points: pd.DataFrame) -> go.Scatter:
-    return go.Scatter(
-        x=points["x"].tolist(),
-        y=points["y"].tolist(),
-        hovertext=points["text"].tolist(),
-        hoverinfo="text",
-        mode="markers",
-    )
-
-
-def _path(points: pd.DataFrame) -> go.Scatter:
-    """The paths of all models on all maps, with gaps between them."""
-    gap = pd.DataFrame({"x": [None], "y": [None], "text": [None]})
-    paths = [
-        part
-        for _, path in points.groupby(["map", "model"], sort=False)
-        for part in (path[["x", "y", "text"]].astype(object), gap)
-    ]
-    return _marks(pd.concat(paths)).update(mode="lines+markers")
 
 
 def _hover(rows: pd.DataFrame, column: str, unit: str) -> list[str]:
@@ -395,7 +225,7 @@ def _percent_axis(figure: go.Figure, low: float) -> None:
         title="Function preserved (%)", range=[min(-8.0, low) - 5, 106], tickangle=0
     )
     for value, meaning in ((0, "independent<br>models"), (100, "base<br>model")):
-        figure.add_vline(x=value, line={"color": _NEUTRAL, "width": 1, "dash": "dash"})
+        figure.add_vline(x=value, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
         figure.add_annotation(
             x=value,
             y=1,
@@ -431,7 +261,7 @@ def _rows(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
-def _plain(figure: go.Figure) -> None:
+def plain(figure: go.Figure) -> None:
     """No colours but the data's: the page's style sheet gives the others."""
     figure.update_layout(
         template="none",
@@ -443,3 +273,15 @@ def _plain(figure: go.Figure) -> None:
     )
     figure.update_xaxes(zeroline=False, fixedrange=True)
     figure.update_yaxes(zeroline=False, fixedrange=True)
+
+
+def to_page(figure: go.Figure, id: str) -> str:
+    """A chart as HTML; the page has plotly.js itself."""
+    return to_html(
+        figure,
+        config={"displayModeBar": False, "responsive": True, "doubleClick": False},
+        include_plotlyjs=False,
+        auto_play=False,
+        full_html=False,
+        div_id=id,
+    )

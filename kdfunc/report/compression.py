@@ -8,7 +8,7 @@ import pandas as pd
 from kdfunc import edge, plan
 from kdfunc.plan import Task
 from kdfunc.records import RunDirectory, write_atomic
-from kdfunc.report import figures, similarity_figures, tables
+from kdfunc.report import figures, preserved_figures, tables
 from kdfunc.similarity.evidence import MEASURE
 
 
@@ -27,7 +27,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     if len(shown) and "compressed" in set(shown["family"]):
         name = tables.ARCHITECTURE_NAMES.get(run.config.architecture, "The network")
         title = f"{name} on {run.config.dataset}, {run.config.preset}"
-        figure = similarity_figures.compression(shown, title)
+        figure = preserved_figures.compression(shown, title)
         figures.save(figure, run.path / "figures" / "compression")
 
 

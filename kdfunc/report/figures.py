@@ -13,7 +13,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from kdfunc.config import PANELS
 from kdfunc.records import write_atomic
 from kdfunc.report.labels import place_labels
-from kdfunc.report.style import TEXT_SIZE, shade, style
+from kdfunc.report.style import TEXT_SIZE, blank_figure, shade, style
 
 _START = {"color": "black", "marker": "o", "markersize": 6, "linestyle": "none"}
 _PATH = {"linewidth": 0.7, "marker": "o", "markersize": 2, "markeredgewidth": 0}
@@ -55,8 +54,7 @@ def landscape(
     if points.empty:
         raise ValueError("there are no points to draw")
     styles = _styles(points)
-    figure = Figure(figsize=(10.8, 4.8), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = blank_figure(10.8, 4.8)
     figure.suptitle(title, fontsize=10)
     embedded, mapped = figure.subplots(1, 2)
     embedded.set_title(f"t-SNE, perplexity {perplexity:.3g}", size=9)
@@ -72,7 +70,7 @@ def landscape(
         axes: _draw(axes, placed, panel, styles) for axes, placed in by_axes.items()
     }
     _add_legend(figure, points, styles, with_paths=panel != "all")
-    canvas.draw()
+    figure.canvas.draw()
     figure.set_layout_engine("none")
     for axes, marks in drawn.items():
         place_labels(axes, *marks)

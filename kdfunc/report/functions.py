@@ -10,7 +10,13 @@ import pandas as pd
 from kdfunc import similarity
 from kdfunc.plan import Task
 from kdfunc.records import RunDirectory, write_atomic
-from kdfunc.report import figures, similarity_figures, tables, variants
+from kdfunc.report import (
+    figures,
+    preserved_figures,
+    similarity_figures,
+    tables,
+    variants,
+)
 from kdfunc.similarity.evidence import MEASURE, Evidence, ladder
 from kdfunc.similarity.verdicts import Verdict, verdicts
 
@@ -35,7 +41,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     evidence = evidence_of(run, tasks, final)
     _write_csv(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
-        _save(run, "ladder", similarity_figures.ladder(rungs, title))
+        _save(run, "ladder", preserved_figures.ladder(rungs, title))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
     rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
@@ -132,7 +138,7 @@ def _write_measures(run, tasks, final, title) -> None:
         compared = variants.table(run, others, final, preserved[MEASURE])
         if len(compared):
             _write_csv(run, "variants", compared)
-            _save(run, "variants", similarity_figures.variants(compared, title))
+            _save(run, "variants", preserved_figures.variants(compared, title))
     apart = similarity.pairwise(list(final.values()), [MEASURE])[MEASURE]
     names = list(final)
     pairs = pd.DataFrame(apart, columns=names, index=pd.Index(names, name="model"))
@@ -168,12 +174,12 @@ def _save_preserved(run, others, preserved, title) -> None:
             "high": means.high,
         }
     )
-    figure = similarity_figures.preserved_by_size(points, title)
+    figure = preserved_figures.preserved_by_size(points, title)
     _save(run, "preserved_by_size", figure)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
         pruned["sparsity"] = pruned["sparsity"].astype(float)
-        figure = similarity_figures.preserved_by_sparsity(pruned, title)
+        figure = preserved_figures.preserved_by_sparsity(pruned, title)
         _save(run, "preserved_by_sparsity", figure)
 
 

@@ -1,11 +1,22 @@
-"""What all figures share: the families' names, colours and markers, the text size."""
+"""What all figures share: the families' names, colours and markers, sizes, a start.
 
-from collections.abc import Mapping
+Figures are made without pyplot, so that they look the same, and cost no display, in a
+script, a worker or a notebook.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 TEXT_SIZE = 8  # points
+COLUMN, PAGE = 3.5, 7.2  # widths in inches
+GREY = "0.45"
+FLOOR = -100  # of the function preserved (%); a broken model can be at -7000 %
 _COLORS = sns.color_palette("colorblind")
 
 
@@ -46,3 +57,50 @@ def shade(family: str, step: float = 0.5) -> tuple[float, ...]:
     """The family's colour, lighter below a step of 0.5 and darker above."""
     color = style(family).color
     return sns.blend_palette(["white", color, "black"], as_cmap=True)(step)
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches that needs no display."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """A figure of so many inches with one plot in it."""
+    figure = blank_figure(width, height)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=TEXT_SIZE + 1)
+    shrink_text(axes)
+    return figure, axes
+
+
+def shrink_text(axes: Axes) -> None:
+    """Makes the numbers and names of the axes as small as the rest."""
+    axes.tick_params(labelsize=TEXT_SIZE)
+    axes.xaxis.label.set_size(TEXT_SIZE)
+    axes.yaxis.label.set_size(TEXT_SIZE)
+
+
+def marker(family: str) -> dict[str, object]:
+    """How to draw single points of a family, for `Axes.plot` and its like."""
+    return {
+        "color": shade(family),
+        "marker": style(family).marker,
+        "markersize": style(family).size - 2,
+        "linestyle": "none",
+    }
+
+
+def family_legend(figure: Figure, families: Iterable[str]) -> None:
+    """Names the families below the plots."""
+    figure.legend(
+        handles=[
+            Line2D([], [], **marker(family), label=style(family).name)
+            for family in families
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=TEXT_SIZE,
+    )

@@ -7,8 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Annotation, Text
 
-from kdfunc.report import figures
-from kdfunc.report import similarity_figures as draw
+from kdfunc.report import figures, preserved_figures, similarity_figures, style
 
 RNG = np.random.default_rng(0)
 MODELS = pd.DataFrame(
@@ -126,15 +125,21 @@ def changed():
 IMAGES = RNG.integers(256, size=(30, 8, 8, 1), dtype=np.uint8)
 CHANGED = RNG.uniform(size=(5, 30)) < 0.4
 MADE = {
-    "heatmap": lambda: draw.distance_heatmap(distances(), MODELS, "JS (bits)", "T"),
-    "size": lambda: draw.preserved_by_size(preserved(), "T"),
-    "compression": lambda: draw.compression(pipelines(), "T"),
-    "sparsity": lambda: draw.preserved_by_sparsity(preserved(), "T"),
-    "ladder": lambda: draw.ladder(rungs(), "T"),
-    "variants": lambda: draw.variants(changed(), "T"),
-    "epochs": lambda: draw.distance_over_epochs(records(), "JS (bits)", "T"),
-    "classes": lambda: draw.agreement_by_class(agreement(), ["pruned"] * 4, "T"),
-    "images": lambda: draw.lost_images(
+    "heatmap": lambda: similarity_figures.distance_heatmap(
+        distances(), MODELS, "JS (bits)", "T"
+    ),
+    "size": lambda: preserved_figures.preserved_by_size(preserved(), "T"),
+    "compression": lambda: preserved_figures.compression(pipelines(), "T"),
+    "sparsity": lambda: preserved_figures.preserved_by_sparsity(preserved(), "T"),
+    "ladder": lambda: preserved_figures.ladder(rungs(), "T"),
+    "variants": lambda: preserved_figures.variants(changed(), "T"),
+    "epochs": lambda: similarity_figures.distance_over_epochs(
+        records(), "JS (bits)", "T"
+    ),
+    "classes": lambda: similarity_figures.agreement_by_class(
+        agreement(), ["pruned"] * 4, "T"
+    ),
+    "images": lambda: similarity_figures.lost_images(
         IMAGES, list("0123456789"), np.arange(30) % 10, CHANGED, "T"
     ),
 }
@@ -154,7 +159,7 @@ def test_figures_fit_the_page_and_keep_to_themselves(name, tmp_path):
     before = plt.get_fignums()
     figure = MADE[name]()
     assert plt.get_fignums() == before
-    assert figure.get_figwidth() <= draw.PAGE
+    assert figure.get_figwidth() <= style.PAGE
     png, pdf = figures.save(figure, tmp_path / name)
     assert png.stat().st_size > 1000 and pdf.stat().st_size > 1000
     for legend in figure.legends:
@@ -180,7 +185,7 @@ def test_figures_are_the_same_every_time(name, monkeypatch):
 
 def test_heatmap_is_ordered_by_family():
     values = distances()
-    figure = draw.distance_heatmap(values, MODELS, "JS (bits)", "T")
+    figure = similarity_figures.distance_heatmap(values, MODELS, "JS (bits)", "T")
     axes, bar = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ORDERED
     assert [label.get_text() for label in axes.get_xticklabels()] == ORDERED
@@ -194,17 +199,25 @@ def test_heatmap_is_ordered_by_family():
 
 def test_heatmap_keeps_its_colours_for_models_that_work():
     broken = distances(broken=50)
-    mesh = draw.distance_heatmap(broken, MODELS, "JS", "T").axes[0].collections[0]
+    mesh = (
+        similarity_figures.distance_heatmap(broken, MODELS, "JS", "T")
+        .axes[0]
+        .collections[0]
+    )
     apart = broken[np.ix_([1, 4, 7], [1, 4, 7])]
     assert mesh.norm.vmax == pytest.approx(2 * apart.sum() / 6)
     assert mesh.colorbar.extend == "max"
     alone = MODELS.assign(family="pruned")  # nothing to go by
-    mesh = draw.distance_heatmap(broken, alone, "JS", "T").axes[0].collections[0]
+    mesh = (
+        similarity_figures.distance_heatmap(broken, alone, "JS", "T")
+        .axes[0]
+        .collections[0]
+    )
     assert mesh.norm.vmax == broken.max()
 
 
 def test_size_shows_every_model_with_its_label():
-    figure = draw.preserved_by_size(preserved(), "T")
+    figure = preserved_figures.preserved_by_size(preserved(), "T")
     (axes,) = figure.axes
     labels = [a for a in axes.texts if isinstance(a, Annotation)]
     assert [a.get_text() for a in labels] == ["Q8", "P10", "P50", "D 0.1", "D 0.9"]
@@ -220,7 +233,7 @@ def test_size_shows_every_model_with_its_label():
 
 def test_large_models_have_larger_units():
     table = preserved(bytes=np.arange(1, 6) * 2**22)
-    (axes,) = draw.preserved_by_size(table, "T").axes
+    (axes,) = preserved_figures.preserved_by_size(table, "T").axes
     assert axes.get_xlabel() == "Size (MiB)"
     assert axes.get_xlim()[0] == 0 and 20 < axes.get_xlim()[1] < 26
 
@@ -229,8 +242,8 @@ def test_a_broken_model_stands_at_the_floor_with_its_value():
     broken = preserved(sparsity=[0.9, 0.1, 0.3, 0.5, 0.7])
     broken.loc[0, ["preserved", "low", "high"]] = [-7393.0, -9000.0, -6000.0]
     for figure in (
-        draw.preserved_by_size(broken, "T"),
-        draw.preserved_by_sparsity(broken, "T"),
+        preserved_figures.preserved_by_size(broken, "T"),
+        preserved_figures.preserved_by_sparsity(broken, "T"),
     ):
         (axes,) = figure.axes
         assert axes.get_ylim()[0] > -140
@@ -239,9 +252,9 @@ def test_a_broken_model_stands_at_the_floor_with_its_value():
 
 def test_compression_joins_what_no_other_model_beats():
     models = pipelines()
-    front = draw.pareto_front(models["bytes"], models["preserved"])
+    front = preserved_figures.pareto_front(models["bytes"], models["preserved"])
     assert list(models["model"][front]) == ["float16", "int8", "int4"]
-    figure = draw.compression(models, "T")
+    figure = preserved_figures.compression(models, "T")
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     (line,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
@@ -257,13 +270,15 @@ def test_compression_joins_what_no_other_model_beats():
 
 
 def test_of_equal_models_both_are_on_the_front():
-    front = draw.pareto_front(pd.Series([1, 1, 2, 2]), pd.Series([5, 5, 5, 6]))
+    front = preserved_figures.pareto_front(
+        pd.Series([1, 1, 2, 2]), pd.Series([5, 5, 5, 6])
+    )
     assert list(front) == [True, True, False, True]
 
 
 def test_sparsity_draws_points_in_order_with_intervals():
     table = preserved(sparsity=[0.9, 0.1, 0.3, 0.5, 0.7])
-    (axes,) = draw.preserved_by_sparsity(table, "T").axes
+    (axes,) = preserved_figures.preserved_by_sparsity(table, "T").axes
     x, y = axes.lines[0].get_data()
     np.testing.assert_allclose(x, [10, 30, 50, 70, 90])
     np.testing.assert_allclose(y, table["preserved"].iloc[[1, 2, 3, 4, 0]])
@@ -273,7 +288,7 @@ def test_sparsity_draws_points_in_order_with_intervals():
 
 
 def test_ladder_steps_from_rung_to_rung():
-    (axes,) = draw.ladder(rungs(), "T").axes
+    (axes,) = preserved_figures.ladder(rungs(), "T").axes
     spans = [sorted([p.get_x(), p.get_x() + p.get_width()]) for p in axes.patches]
     assert spans == [[0, 20], [20, 60], [12, 20]]
     control, student, side = axes.patches
@@ -291,7 +306,7 @@ def test_ladder_steps_from_rung_to_rung():
 
 
 def test_variants_stand_above_their_controls():
-    preserved, accuracy = draw.variants(changed(), "T").axes
+    preserved, accuracy = preserved_figures.variants(changed(), "T").axes
     names = [label.get_text() for label in preserved.get_yticklabels()]
     assert names == ["Students", "LeNet", "T 10"]
     for axes, column in ((preserved, "preserved"), (accuracy, "accuracy_difference")):
@@ -305,7 +320,7 @@ def test_variants_stand_above_their_controls():
 
 def test_epochs_have_a_mean_and_a_band_for_each_label():
     table = records()
-    figure = draw.distance_over_epochs(table, "JS (bits)", "T")
+    figure = similarity_figures.distance_over_epochs(table, "JS (bits)", "T")
     (axes,) = figure.axes
     assert [line.get_label() for line in axes.lines] == ["B", "I", "D 0.1", "D 0.9"]
     rows = table[table["label"] == "D 0.9"].groupby("epoch")["distance"]
@@ -323,7 +338,7 @@ def test_epochs_have_a_mean_and_a_band_for_each_label():
 
 def test_classes_are_annotated():
     table = agreement()
-    axes = draw.agreement_by_class(table, ["pruned"] * 4, "T").axes[0]
+    axes = similarity_figures.agreement_by_class(table, ["pruned"] * 4, "T").axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == list(table.index)
     assert axes.texts[0].get_text() == f"{100 * table.iloc[0, 0]:.1f}"
 
@@ -331,7 +346,7 @@ def test_classes_are_annotated():
 def test_of_many_classes_those_that_agree_least_are_shown():
     table = agreement(classes=100)
     table["class 71"] = 0.1
-    axes = draw.agreement_by_class(table, ["pruned"] * 4, "T").axes[0]
+    axes = similarity_figures.agreement_by_class(table, ["pruned"] * 4, "T").axes[0]
     assert axes.get_xticklabels()[0].get_text() == "class 71"
     assert len(axes.get_xticklabels()) == 20
     assert axes.get_title() == "T: the 20 of 100 classes that agree least"
@@ -340,7 +355,7 @@ def test_of_many_classes_those_that_agree_least_are_shown():
 def test_images_most_often_lost_come_first():
     changed = np.zeros((5, 30), bool)
     changed[:4, 7] = changed[:2, 21] = changed[0, 3] = True
-    figure = draw.lost_images(
+    figure = similarity_figures.lost_images(
         IMAGES, list("abcdefghij"), np.arange(30) % 10, changed, "T"
     )
     titled = [axes for axes in figure.axes if axes.get_title()]
@@ -350,7 +365,7 @@ def test_images_most_often_lost_come_first():
         "d\n1 of 5",
     ]
     np.testing.assert_array_equal(titled[0].images[0].get_array(), IMAGES[7, ..., 0])
-    many = draw.lost_images(
+    many = similarity_figures.lost_images(
         np.repeat(IMAGES, 3, axis=-1),
         list("abcdefghij"),
         np.arange(30) % 10,
@@ -362,4 +377,6 @@ def test_images_most_often_lost_come_first():
 
 def test_no_answer_lost_is_refused():
     with pytest.raises(ValueError, match="no compressed model changes an answer"):
-        draw.lost_images(IMAGES, [], np.zeros(30, int), np.zeros((5, 30), bool), "T")
+        similarity_figures.lost_images(
+            IMAGES, [], np.zeros(30, int), np.zeros((5, 30), bool), "T"
+        )

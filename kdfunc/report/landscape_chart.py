@@ -1,0 +1,179 @@
+"""The interactive landscape of the report page: a training to play, map by map."""
+
+import dataclasses
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from kdfunc.report.charts import NEUTRAL, plain
+from kdfunc.report.charts import family as look_of
+
+#: The maps of a landscape: columns of the table that hold a point's place.
+MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
+# Where labels stand: a family's, or one of those in turn.
+_SIDE = {"base": "top center", "quantized": "middle left", "pruned": "bottom right"}
+_SIDES = ("middle right", "top center", "bottom center", "middle left")
+_CLOSE = 0.16  # marks that stand still and are closer share a label
+_APART = 10  # between the maps of a landscape, of which the axes show one
+
+
+@dataclasses.dataclass(frozen=True)
+class Landscape:
+    """A landscape to play with.
+
+    Attributes:
+      figure: shows the last epoch; has a frame an epoch.
+      epochs: names of the frames, in order.
+      views: for each map, what to change in the layout to see it.
+      traces: for each family, the indices of its traces.
+    """
+
+    figure: go.Figure
+    epochs: list[int]
+    views: dict[str, dict[str, object]]
+    traces: dict[str, list[int]]
+
+
+def landscape(points: pd.DataFrame) -> Landscape:
+    """Draws a panel: faint paths, and marks that move along them epoch by epoch.
+
+    All maps lie beside each other in one figure, so that epoch and hidden families stay
+    what they are when another map is looked at.
+
+    Args:
+      points: a row a point: `model`, `family`, a short `label`, `epoch`, and the
+        columns of one or more of `MAPS`. A model with one row stays where it is.
+    """
+    placed, views = _side_by_side(points)
+    epochs = sorted(int(epoch) for epoch in placed["epoch"].unique())
+    traces = [
+        _marks(placed[placed["epoch"] == 0]).update(
+            marker={"color": NEUTRAL, "size": 8}
+        )
+    ]
+    heads, indices = {}, {}
+    for name, members in placed.groupby("family", sort=False):
+        look, first = look_of(name), len(traces)
+        moving = members[members["snapshots"] > 1]
+        if len(moving):
+            traces.append(
+                _path(moving).update(
+                    line={"color": look.color, "width": 1},
+                    marker={"color": look.color, "size": 4},
+                    opacity=0.55,
+                )
+            )
+        # Post hoc models mostly lie on the base: rings that leave it visible.
+        ring = moving.empty
+        heads[len(traces)] = members
+        traces.append(
+            _heads(members, epochs[-1]).update(
+                textfont={"size": 11},
+                marker={
+                    "symbol": look.symbol + ("-open" if ring else ""),
+                    "color": look.color,
+                    "size": 15 if ring or name == "base" else 11,
+                    "line": {"width": 2 if ring else 0},
+                },
+            )
+        )
+        indices[name] = list(range(first, len(traces)))
+    frames = [
+        go.Frame(
+            name=str(epoch),
+            traces=list(heads),
+            data=[_heads(members, epoch) for members in heads.values()],
+        )
+        for epoch in epochs
+    ]
+    figure = go.Figure(traces, frames=frames)
+    plain(figure)
+    view = next(iter(views.values()))
+    hidden = {"visible": False, "constrain": "domain"}
+    figure.update_xaxes(**hidden, range=view["xaxis.range"])
+    figure.update_yaxes(**hidden, range=view["yaxis.range"], scaleanchor="x")
+    figure.update_layout(
+        hovermode="closest", showlegend=False, margin=dict.fromkeys("lrtb", 4)
+    )
+    return Landscape(figure, epochs, views, indices)
+
+
+def _side_by_side(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """A row a point and map, `x` and `y` at one scale; and the view of each map."""
+    points = points.sort_values("epoch", kind="stable")
+    points["snapshots"] = points.groupby("model")["epoch"].transform("size")
+    points["text"] = [
+        f"{row.model}<br>{look_of(row.family).name}, epoch {row.epoch}"
+        for row in points.itertuples()
+    ]
+    order = {label: place for place, label in enumerate(points["label"].unique())}
+    points["side"] = [
+        _SIDE.get(row.family, _SIDES[order[row.label] % len(_SIDES)])
+        for row in points.itertuples()
+    ]
+    maps, views = [], {}
+    for name, columns in MAPS.items():
+        if set(columns) <= set(points.columns):
+            at = points[list(columns)].to_numpy(float)
+            low, high = at.min(axis=0), at.max(axis=0)
+            half = (high - low).max() / 2 or 1
+            x, y = ((at - (low + high) / 2) / half).round(4).T
+            middle = len(maps) * _APART
+            placed = points.assign(map=name, x=x + middle, y=y)
+            maps.append(placed.assign(label=_shared_labels(placed)))
+            width, height = (1.06 * (high - low) / 2 / half + 0.03).tolist()
+            views[name] = {
+                "xaxis.range": [middle - width, middle + width],
+                "yaxis.range": [-height, height],
+            }
+    return pd.concat(maps, ignore_index=True), views
+
+
+def _shared_labels(points: pd.DataFrame) -> list[str]:
+    """Labels of the points; one for marks of a family that lie on each other."""
+    labels = points["label"].tolist()
+    leaders: list[tuple[int, str, float, float]] = []
+    for place, row in enumerate(points.itertuples()):
+        if row.snapshots > 1:
+            continue
+        for leader, family, x, y in leaders:
+            if family == row.family and math.hypot(row.x - x, row.y - y) < _CLOSE:
+                labels[leader] += f", {row.label}"
+                labels[place] = ""
+                break
+        else:
+            leaders.append((place, row.family, row.x, row.y))
+    return labels
+
+
+def _heads(points: pd.DataFrame, epoch: int) -> go.Scatter:
+    """Where the models stand at an epoch, with those that have no other; labelled."""
+    now = points[(points["epoch"] == epoch) | (points["snapshots"] == 1)]
+    return _marks(now).update(
+        mode="markers+text",
+        cliponaxis=False,
+        text=now["label"].tolist(),
+        textposition=now["side"].tolist(),
+    )
+
+
+def _marks(points: pd.DataFrame) -> go.Scatter:
+    return go.Scatter(
+        x=points["x"].tolist(),
+        y=points["y"].tolist(),
+        hovertext=points["text"].tolist(),
+        hoverinfo="text",
+        mode="markers",
+    )
+
+
+def _path(points: pd.DataFrame) -> go.Scatter:
+    """The paths of all models on all maps, with gaps between them."""
+    gap = pd.DataFrame({"x": [None], "y": [None], "text": [None]})
+    paths = [
+        part
+        for _, path in points.groupby(["map", "model"], sort=False)
+        for part in (path[["x", "y", "text"]].astype(object), gap)
+    ]
+    return _marks(pd.concat(paths)).update(mode="lines+markers")

@@ -1,0 +1,176 @@
+"""Tables of the report page as text, each with its numbers to download."""
+
+import base64
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.report import tables
+from kdfunc.report.results import Results
+
+#: Words and formats for the columns of the tables that are shown.
+_COLUMNS = {
+    "name": ("Models", None),
+    "accuracy": ("Accuracy", "{:.2%}"),
+    "log_loss": ("Log-loss", "{:.4f}"),
+    "disagreement": ("Answers that differ", "{:.2%}"),
+    "negative_flips": ("Right before, wrong now", "{:.2%}"),
+    "positive_flips": ("Wrong before, right now", "{:.2%}"),
+    "preserved": ("Function preserved (%)", "{:.1f}"),
+    "distance": ("Distance (bits)", "{:.4f}"),
+    "step": ("Adds (points)", "{:+.1f}"),
+    "bytes": ("Bytes", "{:,.0f}"),
+    "gzip": ("Bytes, gzipped", "{:,.0f}"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table as text, the first cell of a row being its heading.
+
+    Attributes:
+      id: of the element.
+      caption: what it shows.
+      header: of the columns.
+      rows: cells as text.
+      download: the whole numbers as a `data:` URI of a CSV file, and its name.
+    """
+
+    id: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    download: tuple[str, str]
+
+
+def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
+    """Deviations of accuracy in the paper's layout, a row a run and one of the paper.
+
+    Each run's row follows the paper's for its data set and architecture.
+    """
+    runs = [run for run in runs if run.accuracy is not None]
+    settings = list(
+        dict.fromkeys(
+            pair
+            for run in runs
+            for pair in zip(
+                run.accuracy["method"], run.accuracy["setting"], strict=True
+            )
+        )
+    )
+    order = list(tables.METHODS.values())
+    settings.sort(key=lambda p: order.index(p[0]) if p[0] in order else len(order))
+    rows, numbers = [], []
+    told = None
+    for run in sorted(runs, key=lambda r: (r.config.dataset, r.config.architecture)):
+        cells = run.accuracy.set_index(["method", "setting"])
+        if "published" in cells and told != run.title:
+            told = run.title
+            paper = cells[["published", "published_std"]].reindex(settings)
+            rows.append(
+                (
+                    f"The paper, {run.title}",
+                    [(_spread(*cell), False) for cell in paper.itertuples(index=False)],
+                )
+            )
+        marked = cells["marked"] if "marked" in cells else cells["deviation"] * 0 != 0
+        own = cells[["deviation", "std"]].assign(marked=marked).reindex(settings)
+        name = f"Here, {run.config.preset}" if len(runs) == 1 else run.name
+        rows.append(
+            (
+                name,
+                [
+                    (_spread(cell.deviation, cell.std), cell.marked is True)
+                    for cell in own.astype({"marked": object}).itertuples(index=False)
+                ],
+            )
+        )
+        numbers.append(run.accuracy.assign(run=run.name))
+    return {
+        "methods": [
+            (method, sum(other == method for other, _ in settings))
+            for method in dict.fromkeys(method for method, _ in settings)
+        ],
+        "settings": [setting for _, setting in settings],
+        "rows": rows,
+        "compared": any("published" in run.accuracy for run in runs),
+        "id": f"{id}-accuracy-table",
+        "download": download("accuracy", pd.concat(numbers)),
+    }
+
+
+def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
+    """A table as text, beside the file that it comes from."""
+    path = run.directory.path / "tables" / f"{name}.csv"
+    cells = {}
+    for column in shown:
+        stem, _, end = column.rpartition("_")
+        bound = end in ("low", "high") and stem in _COLUMNS
+        title, form = _COLUMNS.get(stem if bound else column, (None, None))
+        title = title or column.replace("_", " ").capitalize()
+        if bound:
+            title += ", from" if end == "low" else ", to"
+        if column in ("low", "high"):
+            title, form = ("From", "{:.1f}") if column == "low" else ("To", "{:.1f}")
+        cells[title] = [_text(value, form) for value in shown[column]]
+    return Table(
+        id=f"{run.id}-{name}-table",
+        caption=caption,
+        header=list(cells),
+        rows=list(zip(*cells.values(), strict=True)),
+        download=(path.name, uri("text/csv", path.read_bytes())),
+    )
+
+
+def side_by_side(id: str, caption: str, means: pd.DataFrame) -> Table | None:
+    """A row a method and a column a run, in one decimal; None without any method.
+
+    Args:
+      id: of the element, and the name of the file to download.
+      caption: what it shows.
+      means: the index names the methods, the columns the runs.
+    """
+    if means.empty:
+        return None
+    return Table(
+        id=id,
+        caption=caption,
+        header=["Method", *means.columns],
+        rows=[
+            [name, *(_text(value, "{:.1f}") for value in row)]
+            for name, row in zip(means.index, means.to_numpy(), strict=True)
+        ],
+        download=download(id, means.rename_axis("method").reset_index()),
+    )
+
+
+def _spread(value: float, std: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{value:.2f}" + ("" if np.isnan(std) else f" (±{std:.2f})")
+
+
+def _text(value: Any, form: str | None) -> str:
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return "–"
+    if form is None:
+        form = "{:,d}" if isinstance(value, (int, np.integer)) else "{:.4g}"
+    text = form.format(value)
+    if not text.strip("-0.%"):  # no minus before a zero
+        text = text.lstrip("-")
+    return text.replace("%", " %")
+
+
+def download(name: str, table: pd.DataFrame) -> tuple[str, str]:
+    """A file name, and a table as a `data:` URI of that file."""
+    return f"{name}.csv", uri("text/csv", table.to_csv(index=False).encode())
+
+
+def uri(kind: str, content: bytes) -> str:
+    """Content as a `data:` URI, so that the page has it in itself."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
