@@ -25,6 +25,7 @@ def compress(
     pipeline: str,
     train: Callable[..., None],
     representative: np.ndarray,
+    done: str = "",
 ) -> bytes:
     """The content of the `.tflite` file that a pipeline makes of a model.
 
@@ -37,25 +38,39 @@ def compress(
       train: trains a model in place; called with the model and with `steps`, those up
         to this one joined by `+`, from which the order of the data may follow.
       representative: `[n, ...]` float32 images for the ranges of the activations.
+      done: the beginning of the pipeline that the model has gone through already.
 
     Raises:
       InputError: it is no pipeline.
       NotPossible: a library cannot do a step with this model.
     """
-    steps, mode, sparse = pipelines.parse(pipeline)
+    _, mode, sparse = pipelines.parse(pipeline)
+    return convert(change(model, pipeline, train, done), mode, representative, sparse)
+
+
+def change(
+    model: keras.Model, pipeline: str, train: Callable[..., None], done: str = ""
+) -> keras.Model:
+    """What a pipeline makes of a model before it is stored; see `compress`."""
+    steps, _, _ = pipelines.parse(pipeline)
+    behind = len(done.split("+")) if done else 0
     clusters = None
     for number, step in enumerate(steps, start=1):
+        own = ":" in step
+        if step.startswith("cluster") and not own:
+            clusters = int(step.removeprefix("cluster"))
+        if number <= behind:
+            continue
         train_here = partial(train, steps="+".join(steps[:number]))
-        if step == "prune2of4":
+        if own:
+            model = own_step(step)(model)
+        elif step == "prune2of4":
             with limits_of(TFMOT):
                 model = pruning.prune_2_of_4(model)
         elif step.startswith("prune"):
             level, _, scope = step.removeprefix("prune").partition("-")
             model = pruning.prune(model, int(level) / 100, scope or "kernels")
-        elif ":" in step:
-            model = own_step(step)(model)
         elif step.startswith("cluster"):
-            clusters = int(step.removeprefix("cluster"))
             if steps[number : number + 1] != ["finetune"]:
                 model = cluster(model, clusters)
         elif step == "finetune" and clusters:
@@ -64,7 +79,7 @@ def compress(
             model = fine_tune(model, train_here)
         elif step == "qat":
             model = quantization_aware(model, clusters, train_here)
-    return convert(model, mode, representative, sparse)
+    return model
 
 
 def own_step(step: str) -> Callable[[keras.Model], keras.Model]:

@@ -124,6 +124,22 @@ def expand(pipelines: Iterable[str]) -> tuple[str, ...]:
     return tuple(expanded)
 
 
+def stems(pipeline: str) -> list[str]:
+    """The beginnings of a pipeline that end with a fine-tuning, each a pipeline itself.
+
+    Pipelines share them, so each is trained once. From a step of one's own on there are
+    none: nobody knows whether its model can be stored.
+    """
+    steps = pipeline.split("+")
+    found = []
+    for number, step in enumerate(steps, start=1):
+        if ":" in step:
+            break
+        if step == "finetune":
+            found.append("+".join(steps[:number]))
+    return found
+
+
 def trainings(pipeline: str) -> int:
     """How many of a pipeline's steps train."""
     return sum(step in ("finetune", "qat") for step in pipeline.split("+"))

@@ -140,19 +140,7 @@ def make(config: ExperimentConfig) -> list[Task]:
             )
             for level in config.pruning_levels
         ),
-        *(
-            Task(
-                pipeline.replace(":", "."),  # a name of a folder on Windows, too
-                "compress",
-                stage="compress",
-                needs=("data", "base"),
-                settings={"pipeline": pipeline},
-                family="compressed",
-                label=pipeline,
-                cost=0.2 + config.finetune_epochs * pipelines.trainings(pipeline),
-            )
-            for pipeline in config.compressions
-        ),
+        *_compressed(config),
     ]
 
 
@@ -305,6 +293,36 @@ def _variants(config: ExperimentConfig) -> Iterable[Task]:
                     label + suffix.replace("-", " "),
                     kind | {"order": f"seed{seed}"},
                 )
+
+
+def _compressed(config: ExperimentConfig) -> Iterable[Task]:
+    """Pipelines, after the fine-tunings that they begin with."""
+    tuned = {"": "base"}  # by pipeline, the tasks whose models others start from
+    for pipeline in config.compressions:
+        done = ""
+        for stem in pipelines.stems(pipeline):
+            if stem not in tuned:
+                tuned[stem] = f"tuned-{stem}"
+                yield Task(
+                    tuned[stem],
+                    "tune",
+                    needs=("data", tuned[done]),
+                    settings={"pipeline": stem, "done": done, "start": tuned[done]},
+                    label=f"weights of {stem}",
+                    cost=config.finetune_epochs,
+                )
+            done = stem
+        trainings = pipelines.trainings(pipeline) - pipelines.trainings(done)
+        yield Task(
+            pipeline.replace(":", "."),  # a name of a folder on Windows, too
+            "compress",
+            stage="compress",
+            needs=("data", tuned[done]),
+            settings={"pipeline": pipeline, "done": done, "start": tuned[done]},
+            family="compressed",
+            label=pipeline,
+            cost=0.2 + config.finetune_epochs * trainings,
+        )
 
 
 def _training(

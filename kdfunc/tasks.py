@@ -1,6 +1,7 @@
 """How each kind of task is done: reads the records it needs, leaves its own."""
 
 import dataclasses
+import functools
 import platform
 import time
 from typing import Any
@@ -205,12 +206,59 @@ def _quantize(task, place, folder, report) -> list[str]:
     return _stored(content, place, folder, _load_data(place).test_images)
 
 
+def _or_why_not(kind):
+    """A kind of task that leaves a library's words where that cannot make the model."""
+
+    @functools.wraps(kind)
+    def attempt(task, place, folder, report) -> list[str]:
+        try:
+            return kind(task, place, folder, report)
+        except NotPossible as error:
+            (folder / "not_possible.txt").write_text(f"{error}\n")
+            return ["not_possible.txt"]
+
+    return attempt
+
+
+@_or_why_not
+def _tune(task, place, folder, report) -> list[str]:
+    """Runs the beginning of a pipeline, for all pipelines that begin so."""
+    model, settings = _start(task, place), task.settings
+    train = _trainer(place, report)
+    tuned = compression.change(model, settings["pipeline"], train, settings["done"])
+    models.save(tuned, folder / "model.keras")
+    return ["model.keras"]
+
+
+@_or_why_not
 def _compress(task, place, folder, report) -> list[str]:
-    """Runs a pipeline; one that a library cannot do leaves its words as the record."""
-    config, data = place.config, _load_data(place)
-    rng = np.random.default_rng(derive_seed(config.seed, "representative"))
+    """Runs what is left of a pipeline and stores the model."""
+    data = _load_data(place)
+    rng = np.random.default_rng(derive_seed(place.config.seed, "representative"))
     count = min(REPRESENTATIVES, len(data.train_images))
     chosen = rng.choice(len(data.train_images), count, replace=False)
+    content = compression.compress(
+        _start(task, place),
+        task.settings["pipeline"],
+        _trainer(place, report),
+        data.train_images[chosen].astype(np.float32) / 255,
+        task.settings["done"],
+    )
+    return _stored(content, place, folder, data.test_images)
+
+
+def _start(task, place) -> keras.Model:
+    """The model that a pipeline goes on from."""
+    start = place.run.record(task.settings["start"])
+    if start.not_possible:
+        raise NotPossible(start.not_possible)
+    tuned = start.path / "model.keras"
+    return models.load(tuned) if tuned.exists() else _trained(place, "base")
+
+
+def _trainer(place, report):
+    """A function that trains a model in a pipeline."""
+    config, data = place.config, _load_data(place)
 
     def train(model, steps):
         model.compile(
@@ -229,17 +277,7 @@ def _compress(task, place, folder, report) -> list[str]:
         ):
             pass
 
-    try:
-        content = compression.compress(
-            _trained(place, "base"),
-            task.settings["pipeline"],
-            train,
-            data.train_images[chosen].astype(np.float32) / 255,
-        )
-        return _stored(content, place, folder, data.test_images)
-    except NotPossible as error:
-        (folder / "not_possible.txt").write_text(f"{error}\n")
-        return ["not_possible.txt"]
+    return train
 
 
 def _stored(content, place, folder, test_images) -> list[str]:
@@ -278,5 +316,6 @@ KINDS = {
     "teacher": _teacher,
     "quantize": _quantize,
     "prune": _prune,
+    "tune": _tune,
     "compress": _compress,
 }

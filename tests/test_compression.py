@@ -230,6 +230,21 @@ def test_the_same_pipeline_gives_the_same_file(small, compress):
     assert first == again
 
 
+def test_a_pipeline_gone_on_with_ends_as_one_that_was_not_stopped(
+    small, compress, digits, tmp_path
+):
+    from kdfunc import compression, models
+
+    def tune(model, steps):
+        train(model, digits)
+
+    pipeline, done = "prune50+finetune+cluster16+finetune+int8", "prune50+finetune"
+    models.save(compression.change(small, done, tune), tmp_path / "model.keras")
+    model = models.load(tmp_path / "model.keras")
+    gone_on = compression.compress(model, pipeline, tune, None, done)
+    assert gone_on == compress(small, pipeline)
+
+
 def test_a_step_of_ones_own_that_is_not_there_is_told():
     from kdfunc import compression
 
