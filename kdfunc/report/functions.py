@@ -57,11 +57,12 @@ def evidence_of(
     for task in tasks:
         match task.family:
             case "student":
-                group, key = groups["student"], task.settings["alpha"]
-                group.setdefault(key, []).append(final[task.name])
+                seeds = groups["student"].setdefault(task.settings["alpha"], {})
+                seeds[task.settings["order"]] = final[task.name]
             case "control":
-                group, key = groups["control"], task.settings["control"]
-                group.setdefault(key, []).append(final[task.name])
+                seeds = groups["control"].setdefault(task.settings["control"], {})
+                seed = task.settings.get("start", task.settings["order"])
+                seeds[seed] = final[task.name]
             case "quantized":
                 groups["quantized"][task.settings["mode"]] = final[task.name]
             case "pruned":
@@ -76,6 +77,8 @@ def evidence_of(
         students=groups["student"],
         quantized=groups["quantized"],
         pruned=groups["pruned"],
+        shared_order=run.config.data_order == "fixed"
+        and {*run.config.distillation_seeds} != {run.config.seed},
     )
 
 

@@ -6,7 +6,7 @@ differences and ratios of estimates have intervals too, through `Estimate.derive
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -169,30 +169,50 @@ def _joined(parts: list[list]):
 
 
 def bootstrap_seeds(
-    estimate: Estimate, groups: Sequence[Sequence[int]], seed: int = 0
+    estimate: Estimate,
+    groups: Sequence[Sequence[int]],
+    names: Sequence[Hashable] | None = None,
+    seed: int = 0,
 ) -> Estimate:
     """Mean over training seeds, with intervals over examples and seeds together.
 
-    The hierarchical bootstrap: every replicate keeps its resample of the examples and
-    draws the seeds of each group anew, with replacement. Few seeds make the interval
-    too narrow: with three, one resample in nine holds a single seed.
+    Every replicate keeps its resample of the examples and draws the seeds of each group
+    anew, with replacement: to the group's mean comes the drawn seeds' deviation from
+    it, widened by `sqrt(n / (n - 1))`, without which the variance of n seeds would be
+    understated by 1 / n (Rao and Wu 1988). A group of one seed has no such part.
+
+    So the variance is not understated, but few seeds know little of it. Where chance in
+    training is all there is, and normal, 95 % intervals cover the truth in 61 % of
+    cases with two seeds, 81 % with three, 87 % with five, 92 % with ten (simulated).
 
     Args:
       estimate: `[candidates]`, from `bootstrap` or `function_preserved`.
       groups: For each method, the indices of the candidates that are its seeds.
+      names: For each method, what its seeds are, such as `(2, 24, 42)`. Methods of the
+        same seeds are drawn together: what a seed brings to all of them, such as its
+        data order, cancels in their differences. By default each is drawn alone.
       seed: Seed of the resampling.
 
     Returns:
       Estimates `[groups]`.
     """
     rng = np.random.default_rng([seed, 1])  # not the stream that drew the examples
-    replicates = []
-    for group in groups:
-        members = estimate.replicates[:, list(group)]
-        drawn = rng.integers(members.shape[1], size=members.shape)
-        replicates.append(np.take_along_axis(members, drawn, axis=1).mean(axis=1))
-    value = np.array([estimate.value[list(group)].mean() for group in groups])
-    return Estimate(value, np.stack(replicates, axis=1), estimate.confidence)
+    names = range(len(groups)) if names is None else names
+    draws = {}
+    values, replicates = [], []
+    for group, name in zip(groups, names, strict=True):
+        members = estimate.value[list(group)]
+        n = len(members)
+        if (name, n) not in draws:
+            draws[name, n] = rng.integers(n, size=(len(estimate.replicates), n))
+        value = members.mean()
+        deviation = members[draws[name, n]].mean(axis=1) - value
+        values.append(value)
+        replicates.append(
+            estimate.replicates[:, list(group)].mean(axis=1)
+            + np.sqrt(n / max(n - 1, 1)) * deviation
+        )
+    return Estimate(np.array(values), np.stack(replicates, axis=1), estimate.confidence)
 
 
 def function_preserved(

@@ -4,11 +4,11 @@ The yardstick is the **function preserved**: 100 % is the base model's own funct
 is as far from it, in mean Jensen-Shannon divergence over the test examples, as the
 independent models are on average. Intervals are bootstrap intervals over test examples
 and training seeds, those of the independent models included; with few seeds they are
-somewhat too narrow (see `bootstrap_seeds`). One bootstrap serves all groups, so the
-differences between them are paired.
+too narrow (see `bootstrap_seeds`). One bootstrap serves all groups, and groups of the
+same seeds are resampled together, so the differences between them are paired.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +21,11 @@ from kdfunc.errors import InputError
 from kdfunc.similarity.bootstrap import Estimate, bootstrap, bootstrap_seeds
 
 MEASURE = "jensen_shannon"
+
+Seeds = Mapping[Hashable, np.ndarray]  # softmax outputs by seed
+
+#: Groups of other initial weights than the base model's.
+STRANGERS = ("independent", "independent-optimizer")
 
 #: The controls and what their models are.
 CONTROLS = {
@@ -42,13 +47,16 @@ class Evidence:
       base: The base model's.
       labels: `[examples]` true classes.
       independents: Of models trained like the base model from other initial weights.
-      controls: By a name in `CONTROLS`, one a seed. The two with soft targets are
+      controls: By a name in `CONTROLS` and by seed. The two with soft targets are
         distilled at the alpha that leans most on the teacher.
-      students: By alpha, one a seed.
+      students: By alpha and by seed. Models of one seed, students or controls, have
+        their data order in common.
       leans_on_teacher: Whether a larger alpha leans on the teacher, not on the labels.
       soft_targets: What the students' teacher gives, "probabilities" or "logits".
       quantized: By mode.
       pruned: By level, the share of weights that are zero.
+      shared_order: Whether the independent models saw the data in the base model's
+        order and students and controls of some seeds did not.
       resamples: Number of bootstrap resamples.
       seed: Seed of the resampling.
 
@@ -62,10 +70,11 @@ class Evidence:
     leans_on_teacher: bool
     soft_targets: Literal["probabilities", "logits"]
     independents: Sequence[np.ndarray] = ()
-    controls: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
-    students: Mapping[float, Sequence[np.ndarray]] = field(default_factory=dict)
+    controls: Mapping[str, Seeds] = field(default_factory=dict)
+    students: Mapping[float, Seeds] = field(default_factory=dict)
     quantized: Mapping[str, np.ndarray] = field(default_factory=dict)
     pruned: Mapping[float, np.ndarray] = field(default_factory=dict)
+    shared_order: bool = False
     resamples: int = 10_000
     seed: int = 0
 
@@ -96,13 +105,17 @@ class Evidence:
     @cached_property
     def groups(self) -> dict[str, list[np.ndarray]]:
         """The models by group: those of one group differ by their training's seed."""
-        groups = {"independent": self.independents, **self.controls}
-        groups |= {
-            f"alpha {alpha:g}": models for alpha, models in self.students.items()
-        }
+        groups = {"independent": self.independents}
+        groups |= {name: [*models.values()] for name, models in self._seeded.items()}
         groups |= {mode: [model] for mode, model in self.quantized.items()}
         groups |= {name: [self.pruned[level]] for name, level in self.levels.items()}
         return {name: list(models) for name, models in groups.items() if len(models)}
+
+    @property
+    def _seeded(self) -> dict[str, Seeds]:
+        """The groups whose seeds mean something to other groups."""
+        students = {f"alpha {alpha:g}": seeds for alpha, seeds in self.students.items()}
+        return {**self.controls, **students}
 
     @cached_property
     def _members(self) -> dict[str, list[int]]:
@@ -127,7 +140,10 @@ class Evidence:
     @cached_property
     def _means(self) -> Estimate:
         """Mean distances to the base model `[groups]`."""
-        return bootstrap_seeds(self._distances, self._members.values(), seed=self.seed)
+        seeds = [tuple(self._seeded.get(name, [name])) for name in self.groups]
+        return bootstrap_seeds(
+            self._distances, self._members.values(), seeds, seed=self.seed
+        )
 
     @property
     def has_scale(self) -> bool:
@@ -173,7 +189,9 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
     From independent models, one ingredient after the other: the students' optimizer,
     the base model's initial weights, the teacher's probabilities, its logits. Beside
     them, `side` rungs: initial weights alone, and a teacher of no knowledge. Rungs
-    whose models are not there are left out; without independent models all are.
+    whose models are not there are left out; without independent models all are. Where
+    the independent models share the base model's data order, the step from them to
+    models of other seeds changes the data order, too, and its rung says so.
 
     Args:
       evidence: The models.
@@ -202,6 +220,8 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
         if group not in evidence.groups or not evidence.has_scale:
             continue
         over = beside or last
+        if evidence.shared_order and over in STRANGERS and group not in STRANGERS:
+            rung += ", other order"
         estimates = {
             "distance": evidence.distance(group),
             "preserved": evidence.preserved(group),

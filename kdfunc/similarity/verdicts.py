@@ -144,9 +144,9 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
     and no teacher ("same-start"); without it the claim stays undecided, with it the
     sentence tells what is there without a teacher, what the teacher adds and, where
     students are closer, whose doing that is: the teacher has a part in it if what it
-    adds lies above `MARGIN`, and none if it lies below. `details`
-    holds the students against every control by the same rule, each with a Mann-Whitney
-    U test on the models.
+    adds lies above `MARGIN`, and none if it lies below. A Mann-Whitney U test on the
+    models is told and does not decide: with three seeds it cannot. `details` holds the
+    students against every control by the same rule and with the same test.
     """
     claim = (
         "Knowledge distillation results in a student model that is as functionally "
@@ -175,6 +175,11 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
         evidence.each_preserved(students),
         {name: evidence.each_preserved(name) for name in controls},
     )
+    fair = tests[controls.index("same-start")]
+    order = (
+        " Here independent models have the base model's data order and students of "
+        "other seeds have not."
+    )
     return Verdict(
         claim,
         statistic,
@@ -190,7 +195,8 @@ def students_are_strangers(evidence: Evidence) -> Verdict:
         "optimizer and initial weights but no teacher it is "
         f"{_text(evidence.preserved('same-start'))} %; the teacher adds "
         f"{_text(gains['same-start'])} points, {readings['same-start']} the margin."
-        f"{doing}{_trained_once(evidence, [students, *controls])}",
+        f"{doing} {fair}{order if evidence.shared_order else ''}"
+        f"{_trained_once(evidence, [students, *controls])}",
         _table(
             "control points low high margin cliffs_delta p adjusted_p significance",
             [

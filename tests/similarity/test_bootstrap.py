@@ -168,9 +168,36 @@ def test_seeds_are_resampled_within_their_method():
     estimate = Estimate(np.array([0.0, 1.0, 5.0]), replicates, 0.95)
     means = bootstrap_seeds(estimate, [[0, 1], [2]])
     assert means.value.tolist() == [0.5, 5]
-    shares = [(means.replicates[:, 0] == v).mean() for v in (0, 0.5, 1)]
-    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-    assert means.low.tolist() == [0, 5] and means.high.tolist() == [1, 5]
+    # Means of two draws are 0, 0.5 and 1; their spread is that of two seeds, ddof 1.
+    drawn, counts = np.unique(means.replicates[:, 0], return_counts=True)
+    assert drawn == pytest.approx([0.5 - 0.5**0.5, 0.5, 0.5 + 0.5**0.5])
+    assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+    assert means.low.tolist() == [drawn[0], 5] and means.high.tolist() == [drawn[2], 5]
+
+
+def test_seeds_spread_as_their_unbiased_variance_says():
+    values = np.array([3.0, 4.0, 8.0])
+    means = bootstrap_seeds(
+        Estimate(values, np.tile(values, (4000, 1)), 0.95), [[*range(3)]]
+    )
+    assert means.replicates.var() == pytest.approx(values.var(ddof=1) / 3, rel=0.05)
+
+
+def test_methods_of_the_same_seeds_are_resampled_together():
+    # What the seeds bring is common to both methods; the second is 2 farther.
+    values = np.array([1.0, 5.0, 6.0, 3.0, 7.0, 8.0])
+    estimate = Estimate(values, np.tile(values, (500, 1)), 0.95)
+    groups = [[0, 1, 2], [3, 4, 5]]
+
+    def gain(names):
+        means = bootstrap_seeds(estimate, groups, names)
+        return means.derive(lambda x: x[..., 1] - x[..., 0])
+
+    together = gain([(2, 24, 42), (2, 24, 42)])
+    assert [together.value, together.low, together.high] == pytest.approx([2] * 3)
+    for names in (None, [(2, 24, 42), (2, 24, 7)]):
+        alone = gain(names)
+        assert alone.low < 0 < 4 < alone.high
 
 
 def test_seeds_and_examples_are_resampled_together():
@@ -180,7 +207,7 @@ def test_seeds_and_examples_are_resampled_together():
         means.replicates, bootstrap_seeds(estimate, [range(4)]).replicates
     )
     examples = estimate.replicates.mean(axis=1).var()
-    seeds = estimate.replicates.var(axis=1).mean() / 4
+    seeds = estimate.value.var(ddof=1) / 4
     assert means.value == pytest.approx([estimate.value.mean()])
     assert means.replicates.var() == pytest.approx(examples + seeds, rel=0.05)
 

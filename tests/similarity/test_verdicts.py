@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,7 +73,12 @@ def evidence(**changes):
         "pruned": PRUNED,
         "resamples": RESAMPLES,
     }
-    return Evidence(**(fields | changes))
+    fields |= changes
+    for name in ("controls", "students"):
+        fields[name] = {
+            key: dict(enumerate(models)) for key, models in fields[name].items()
+        }
+    return Evidence(**fields)
 
 
 def judge(claim, **changes):
@@ -90,7 +96,8 @@ def judge(claim, **changes):
 )
 def test_alpha(shares, outcome):
     students = {
-        alpha: blends(s) for alpha, s in zip((0.1, 0.5, 0.9), shares, strict=True)
+        alpha: blends(s, seeds=5)
+        for alpha, s in zip((0.1, 0.5, 0.9), shares, strict=True)
     }
     verdict = judge(0, students=students)
     assert verdict.outcome == outcome
@@ -124,10 +131,12 @@ def test_a_student_that_is_the_teacher():
     assert (details["margin"] == "beyond").all() and (
         details["cliffs_delta"] == 1
     ).all()
-    assert (
-        details["significance"]
-        == "cannot reach significance with 3 against 3 (smallest p 0.2)"
-    ).all()
+    powerless = "cannot reach significance with 3 against 3 (smallest p 0.2)"
+    assert (details["significance"] == powerless).all()
+    assert verdict.sentence.endswith(
+        "Against same-start: Cliff's delta +1.00, p = 0.1, after Holm's correction "
+        f"0.2: {powerless}."
+    )
     assert judge(0, students=students).outcome == "supported"
 
 
@@ -158,10 +167,10 @@ def test_closeness_that_is_not_the_teachers():
     )
     assert verdict.outcome == "contradicted"
     assert verdict.details["margin"].tolist() == ["beyond", "not beyond"]
-    assert verdict.sentence.endswith(
+    assert (
         "points, not beyond the margin. So the closeness comes from optimizer and "
-        "initial weights, not from the teacher."
-    )
+        "initial weights, not from the teacher. Against same-start: "
+    ) in verdict.sentence
 
 
 def test_closeness_that_may_be_the_teachers():
@@ -183,6 +192,27 @@ def test_the_students_that_lean_most_on_the_teacher_are_judged():
     assert judge(1, students=students).outcome == "supported"
     verdict = judge(1, students=students, leans_on_teacher=False)
     assert verdict.outcome == "contradicted" and "alpha 0.1" in verdict.sentence
+
+
+def test_students_that_share_a_seed_with_their_control_are_paired():
+    # Each seed has a part of its own, up to 20 points, and the teacher adds 15.
+    bases = (0.2, 0.3, 0.4)
+    students = {0.9: [blend(share + 0.15) for share in bases]}
+    controls = {"same-start": [blend(share) for share in bases]}
+    points = judge(1, students=students, controls=controls).details
+    paired = points.set_index("control").loc["same-start"]
+    assert paired["low"] > MARGIN and paired["margin"] == "beyond"
+    shuffled = {"same-start": dict(zip("abc", controls["same-start"], strict=True))}
+    made = evidence(students=students, controls=controls)
+    apart = replace(made, controls=shuffled).gain("alpha 0.9", "same-start")
+    assert apart.value == pytest.approx(paired["points"])
+    assert apart.high - apart.low > 1.5 * (paired["high"] - paired["low"])
+
+
+def test_a_data_order_that_only_independents_share_is_told():
+    told = "independent models have the base model's data order"
+    assert told in judge(1, shared_order=True).sentence
+    assert told not in judge(1).sentence
 
 
 def test_what_was_trained_once_is_named():
@@ -338,7 +368,7 @@ def test_wrong_evidence_is_refused():
 
 def test_evidence_preserves_as_the_headline_does():
     made = evidence()
-    models = [QUANTIZED["int8"], *made.students[0.9]]
+    models = [QUANTIZED["int8"], *made.students[0.9].values()]
     headline = function_preserved(
         ["jensen_shannon"], BASE, models, INDEPENDENTS, resamples=RESAMPLES
     )["jensen_shannon"]
@@ -394,6 +424,18 @@ def test_ladder_with_missing_rungs():
     assert table.index.tolist() == ["independent", "alpha 0.9", "no-knowledge"]
     assert table.loc["alpha 0.9", "over"] == "independent"
     assert np.isnan(table.loc["no-knowledge", "step"])
+
+
+def test_ladder_tells_where_the_data_order_changes_too():
+    made = evidence(controls={name: blends(0) for name in RUNGS}, shared_order=True)
+    assert ladder(made).set_index("group")["rung"].to_dict() == {
+        "independent": "Independent",
+        "independent-optimizer": "+ optimizer",
+        "same-start": "+ initial weights, other order",
+        "alpha 0.9": "+ teacher's logits",
+        "same-start-base-optimizer": "Initial weights alone, other order",
+        "no-knowledge": "Teacher of no knowledge",
+    }
 
 
 def test_all_models_are_resampled_once(monkeypatch):
