@@ -152,6 +152,17 @@ def test_measures_and_verdicts_are_those_of_the_records(finished):
     assert len(verdicts) == 5
     for verdict in verdicts.itertuples():
         assert f"  {verdict.outcome.upper()}: {verdict.claim[:30]}" in done.stdout
+        details = folder / "tables" / f"verdict-{verdict.Index + 1}.csv"
+        assert details.exists() == np.isfinite(verdict.effect)
+    assert verdicts["against"][0] == "alpha 0.9, alpha 0.1"
+    alphas = pd.read_csv(folder / "tables" / "verdict-1.csv")
+    assert alphas["points"].tolist() == [pytest.approx(verdicts["effect"][0])]
+    ladder = pd.read_csv(folder / "tables" / "ladder.csv")
+    assert ladder["rung"].tolist() == [
+        "Independent",
+        "+ teacher's probabilities, other order",
+        "Teacher of no knowledge",
+    ]
 
 
 def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):

@@ -45,7 +45,12 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
     rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
-    _write_csv(run, "verdicts", pd.DataFrame(rows, columns=columns))
+    table = pd.DataFrame(rows, columns=columns)
+    table["against"] = [", ".join(verdict.against) for verdict in judged]
+    _write_csv(run, "verdicts", table)
+    for number, verdict in enumerate(judged, 1):
+        if len(verdict.details):
+            _write_csv(run, f"verdict-{number}", verdict.details)
     print(terminal(judged), end="\n\n")
 
 
