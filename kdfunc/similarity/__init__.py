@@ -12,6 +12,7 @@ from kdfunc.similarity.compare import (
     by_class,
     measure,
     pairwise,
+    rashomon_capacity,
     trajectory,
 )
 from kdfunc.similarity.measures import MEASURES, Measure
@@ -30,5 +31,6 @@ __all__ = [
     "function_preserved",
     "measure",
     "pairwise",
+    "rashomon_capacity",
     "trajectory",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdfunc.errors import InputError
 from kdfunc.similarity.measures import MEASURES
-from kdfunc.similarity.outputs import blocks
+from kdfunc.similarity.outputs import blocks, entropy
 
 Pair = tuple[str, str]
 
@@ -189,3 +189,44 @@ def ambiguity(models: Sequence[np.ndarray]) -> float:
         predicted = np.array([model.predicted for model in outputs.values()])
         changed.extend((predicted != predicted[0]).any(axis=0))
     return float(np.mean(changed))
+
+
+def rashomon_capacity(models: Sequence[np.ndarray], tolerance: float = 1e-4) -> float:
+    """How much the answer to an example tells of which model gave it, in bits.
+
+    The mean over examples of `max_w sum_m w_m KL(p_m || sum_k w_k p_k)`, the capacity
+    of the channel from models to classes: 0 where all models answer alike, at most
+    `log2(min(models, classes))`. With equal weights instead of the best ones it is, for
+    two models, the Jensen-Shannon divergence.
+
+    Args:
+      models: `[examples, classes]` softmax of each.
+      tolerance: Largest error for an example, in bits.
+
+    Source: Hsu and Calmon 2022, arXiv 2206.01295, who give 2 to the power of it for
+    each example; found by the algorithm of Blahut and Arimoto 1972.
+    """
+    capacities = []
+    for _, outputs in blocks({f"models[{i}]": p for i, p in enumerate(models)}):
+        p = np.stack([model.p for model in outputs.values()], axis=1)
+        capacities.extend(_capacity(p, tolerance))
+    return float(np.mean(capacities))
+
+
+def _capacity(p: np.ndarray, tolerance: float) -> np.ndarray:
+    """Capacities `[n]` in bits of channels `[n, inputs, outputs]`."""
+    capacity = np.empty(len(p))
+    rows = np.arange(len(p))
+    weights = np.full(p.shape[:2], 1 / p.shape[1])
+    own = -entropy(p.swapaxes(1, 2))  # [n, inputs]
+    while len(rows):
+        mixture = np.einsum("nm,nmc->nc", weights, p)
+        log = np.log2(np.maximum(mixture, np.finfo(np.float64).tiny))
+        told = own - np.einsum("nmc,nc->nm", p, log)  # KL to the mixture
+        gain = weights * np.exp2(told)
+        low, high = np.log2(gain.sum(axis=1)), told.max(axis=1)
+        weights = gain / gain.sum(axis=1, keepdims=True)
+        done = high - low <= tolerance  # the capacity lies between them
+        capacity[rows[done]] = low[done]
+        rows, p, own, weights = (x[~done] for x in (rows, p, own, weights))
+    return capacity.clip(min=0)

@@ -7,8 +7,9 @@ bootstrap distribution.
 
 Throughout, `p` is the reference (the base model) and `q` the candidate held against it.
 The measures that Klabunde et al. (arXiv 2305.06329) define on predictions are here as
-far as they are distinct for two models. Of their measures of sets, `ambiguity` is a
-function of its own, and discrepancy is the maximum of `pairwise` disagreement.
+far as they are distinct for two models. Of their measures of sets, `ambiguity` and
+`rashomon_capacity` are functions of their own, and discrepancy is the maximum of
+`pairwise` disagreement.
 """
 
 from collections.abc import Callable

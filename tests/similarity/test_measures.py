@@ -21,6 +21,7 @@ from kdfunc.similarity import (
     check_softmax,
     measure,
     pairwise,
+    rashomon_capacity,
     trajectory,
 )
 
@@ -261,6 +262,29 @@ def test_ambiguity_is_the_share_of_examples_any_model_changes():
     assert ambiguity(models) == 0.5
     assert pairwise(models, ["disagreement"])["disagreement"].max() == 0.5
     assert ambiguity([base, base]) == 0
+
+
+@pytest.mark.parametrize(
+    ("models", "capacity"),
+    [
+        ([[0.3, 0.3, 0.4]] * 3, 0),
+        (np.eye(3), math.log2(3)),  # the answer gives the model away
+        ([[1, 0], [0, 1], [0.5, 0.5]], 1),  # the third adds nothing
+        ([[0.9, 0.1], [0.1, 0.9]], 1 + 0.9 * math.log2(0.9) + 0.1 * math.log2(0.1)),
+        ([[1, 0], [0.5, 0.5]], math.log2(5 / 4)),  # Z-channel: weights 3/5 and 2/5
+    ],
+)
+def test_rashomon_capacity_of_known_channels(models, capacity):
+    models = np.array(models, np.float64)[:, None]
+    assert rashomon_capacity(models, 1e-9) == pytest.approx(capacity, abs=1e-9)
+
+
+def test_rashomon_capacity_is_at_least_the_divergence_of_any_pair():
+    p, q, r = (random_softmax(seed) for seed in range(3))
+    pair, three = rashomon_capacity([p, q]), rashomon_capacity([p, q, r])
+    assert measure("jensen_shannon", p, q) <= pair + 1e-4 < three <= math.log2(3)
+    rows = [rashomon_capacity([p[i : i + 1], q[i : i + 1]]) for i in range(50)]
+    assert pair == pytest.approx(np.mean(rows))
 
 
 def test_blocks_of_a_memory_map_give_the_value_of_one_block(monkeypatch, tmp_path):
