@@ -117,6 +117,13 @@ class Evidence:
         students = {f"alpha {alpha:g}": seeds for alpha, seeds in self.students.items()}
         return {**self.controls, **students}
 
+    def seeds(self, group: str) -> tuple[Hashable, ...]:
+        """What a group's seeds are; groups of the same ones share their data orders.
+
+        A group without seeds of its own has its name alone.
+        """
+        return tuple(self._seeded.get(group, [group]))
+
     @cached_property
     def _members(self) -> dict[str, list[int]]:
         """Indices of each group's models."""
@@ -140,9 +147,11 @@ class Evidence:
     @cached_property
     def _means(self) -> Estimate:
         """Mean distances to the base model `[groups]`."""
-        seeds = [tuple(self._seeded.get(name, [name])) for name in self.groups]
         return bootstrap_seeds(
-            self._distances, self._members.values(), seeds, seed=self.seed
+            self._distances,
+            self._members.values(),
+            names=[self.seeds(group) for group in self.groups],
+            seed=self.seed,
         )
 
     @property

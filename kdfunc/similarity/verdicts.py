@@ -112,7 +112,10 @@ def alpha_has_no_effect(evidence: Evidence) -> Verdict:
         "contradicted": "that is beyond",
         "undecided": "it is open whether that is beyond",
     }[outcome]
-    trend = jonckheere_terpstra([evidence.each_preserved(name) for name in students])
+    trend = jonckheere_terpstra(
+        [evidence.each_preserved(name) for name in students],
+        matched=len({evidence.seeds(name) for name in students}) == 1,
+    )
     return Verdict(
         claim,
         statistic,

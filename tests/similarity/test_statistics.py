@@ -1,4 +1,4 @@
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -152,8 +152,45 @@ def test_trend_of_three_alphas_with_three_seeds():
     assert jonckheere_terpstra(values).strength == pytest.approx(d)
 
 
-def test_trend_level_holds_without_a_trend():
-    p = [jonckheere_terpstra(RNG.normal(size=(3, 3))).p for _ in range(150)]
+def test_trend_of_matched_groups_by_hand():
+    # Seeds 1 < 2 < 3, 10 < 20 = 20 and 90 > 80 > 70 in columns: 3 + 2.5 + 0 pairs.
+    trend = jonckheere_terpstra([[1, 10, 90], [2, 20, 80], [3, 20, 70]], matched=True)
+    assert (trend.statistic, trend.strength) == (5.5, pytest.approx((3 + 2 - 3) / 9))
+    assert trend.smallest_p == pytest.approx(2 / 216)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_trend_p_of_matched_groups_is_the_share_of_permutations_within_seeds(ties):
+    values = RNG.integers(3, size=(3, 3)) if ties else RNG.normal(size=(3, 3))
+
+    def pairs(table):
+        return sum(
+            (a < b) + (a == b) / 2
+            for column in np.transpose(table)
+            for a, b in combinations(column, 2)
+        )
+
+    dealt = product(*(permutations(column) for column in values.T))
+    statistics = np.array([pairs(np.transpose(columns)) for columns in dealt])
+    trend = jonckheere_terpstra(values, matched=True)
+    assert len(statistics) == 216 and trend.statistic == pairs(values)
+    above, below = statistics >= trend.statistic, statistics <= trend.statistic
+    assert trend.p == pytest.approx(min(1, 2 * min(above.mean(), below.mean())))
+
+
+def test_a_trend_that_seeds_hide_is_found_when_they_are_matched():
+    seeds = np.array([0.0, 50.0, 90.0])
+    groups = [seeds, seeds + 1, seeds + 2]
+    hidden, found = jonckheere_terpstra(groups), jonckheere_terpstra(groups, True)
+    assert hidden.significance == "not significant"
+    assert (found.strength, found.p) == (1, pytest.approx(2 / 216))
+    many = np.arange(12.0).reshape(12, 1) + 50 * RNG.normal(size=3)  # above 10,000
+    assert jonckheere_terpstra(many, True).p < 1e-9
+
+
+@pytest.mark.parametrize("matched", [False, True])
+def test_trend_level_holds_without_a_trend(matched):
+    p = [jonckheere_terpstra(RNG.normal(size=(3, 3)), matched).p for _ in range(150)]
     assert np.mean(np.array(p) < 0.05) < 0.1
 
 
@@ -200,5 +237,7 @@ def test_bad_input_is_refused():
         jonckheere_terpstra([[1, 2]])
     with pytest.raises(InputError, match="group 1 is"):
         jonckheere_terpstra([[1], []])
+    with pytest.raises(InputError, match="matched groups have 2, 1 numbers"):
+        jonckheere_terpstra([[1, 2], [3]], matched=True)
     with pytest.raises(InputError, match="margin is 0"):
         equivalence(difference([1.0]), 0)
