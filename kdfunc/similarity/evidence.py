@@ -120,9 +120,10 @@ class Evidence:
     def seeds(self, group: str) -> tuple[Hashable, ...]:
         """What a group's seeds are; groups of the same ones share their data orders.
 
-        A group without seeds of its own has its name alone.
+        Models of other groups have seeds that no other group has.
         """
-        return tuple(self._seeded.get(group, [group]))
+        models = self.groups[group]
+        return tuple(self._seeded.get(group, [(group, i) for i in range(len(models))]))
 
     @cached_property
     def _members(self) -> dict[str, list[int]]:
@@ -144,39 +145,37 @@ class Evidence:
             seed=self.seed,
         )[MEASURE]
 
-    @cached_property
-    def _means(self) -> Estimate:
-        """Mean distances to the base model `[groups]`."""
-        return bootstrap_seeds(
-            self._distances,
-            self._members.values(),
-            names=[self.seeds(group) for group in self.groups],
-            seed=self.seed,
-        )
-
     @property
     def has_scale(self) -> bool:
         """Whether there are independent models, at a distance that can be 0 %."""
         return "independent" in self.groups and self.distance("independent").value > 0
 
+    def _means(self, groups: Sequence[str], seeds: Sequence[Hashable]) -> Estimate:
+        """Mean distances to the base model `[groups]`, of these seeds if of any."""
+        members, names = [], []
+        for group in groups:
+            own = dict(zip(self.seeds(group), self._members[group], strict=True))
+            kept = [seed for seed in own if seed in seeds] or list(own)
+            members.append([own[seed] for seed in kept])
+            names.append(tuple(kept))
+        return bootstrap_seeds(self._distances, members, names, seed=self.seed)
+
     def distance(self, group: str) -> Estimate:
         """Mean distance of a group's models to the base model, in bits."""
-        index = list(self.groups).index(group)
-        return self._means.derive(lambda means: means[..., index])
+        return self._means([group], ()).derive(lambda means: means[..., 0])
 
     def preserved(self, group: str) -> Estimate:
         """Mean function preserved by a group's models, in percent."""
         return self.gain(group, "independent")
 
     def gain(self, group: str, other: str) -> Estimate:
-        """How much more function one group preserves than another, in points."""
-        names = list(self.groups)
-        first, second, unit = map(names.index, (group, other, "independent"))
-        return self._means.derive(
-            lambda means: (
-                100 * (means[..., second] - means[..., first]) / means[..., unit]
-            )
-        )
+        """How much more function one group preserves than another, in points.
+
+        Groups with some seeds in common are compared on these alone.
+        """
+        common = set(self.seeds(group)) & set(self.seeds(other))
+        means = self._means([group, other, "independent"], common)
+        return means.derive(lambda m: 100 * (m[..., 1] - m[..., 0]) / m[..., 2])
 
     def each_preserved(self, group: str) -> np.ndarray:
         """Function preserved by each of a group's models, in percent."""

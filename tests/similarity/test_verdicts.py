@@ -212,6 +212,23 @@ def test_students_that_share_a_seed_with_their_control_are_paired():
     assert apart.high - apart.low > 1.5 * (paired["high"] - paired["low"])
 
 
+def test_students_are_held_against_their_control_on_common_seeds():
+    models = {"near": blend(0.5), "far": blend(0.1)}
+    made = replace(
+        evidence(), students={0.9: models}, controls={"same-start": dict(models)}
+    )
+    del made.controls["same-start"]["far"]
+    gain = made.gain("alpha 0.9", "same-start")
+    assert gain.value == gain.low == gain.high == 0  # the same model
+    assert made.preserved("alpha 0.9").value == pytest.approx(30, abs=4)
+    back = made.gain("same-start", "alpha 0.9")
+    assert back.value == 0
+    made.controls["same-start"].clear()
+    made.controls["same-start"]["other"] = models["near"]
+    fresh = replace(made)
+    assert fresh.gain("alpha 0.9", "same-start").value == pytest.approx(-20, abs=4)
+
+
 def test_a_data_order_that_only_independents_share_is_told():
     told = "independent models have the base model's data order"
     assert told in judge(1, shared_order=True).sentence
@@ -260,6 +277,11 @@ def test_quantization_that_is_as_good_as_pruning():
     assert verdict.outcome == "undecided" and verdict.effect == 0
 
 
+def test_quantization_that_is_hardly_better_than_pruning():
+    verdict = judge(2, quantized={"int8": blend(0.98)}, pruned={0.9: blend(0.975)})
+    assert verdict.outcome == "undecided" and verdict.low < 0 < verdict.effect
+
+
 def test_an_unknown_mode_is_held_against_all_pruning():
     verdict = judge(2, quantized={"int4": blend(0.9)})
     assert verdict.details["rival"].all() and verdict.outcome == "contradicted"
@@ -281,6 +303,9 @@ def test_pruning(share, outcome):
 def test_limits_of_pruning():
     kept = judge(3).sentence
     assert "90 % up to pruned 30 % and 50 % up to pruned 50 %." in kept
+    hardly = judge(3, pruned={0.1: blend(0.9), 0.5: blend(0.52)})
+    assert hardly.low < 50 < hardly.effect  # above half, and not for sure
+    assert "90 % at no level and 50 % up to pruned 10 %" in hardly.sentence
     lost = judge(3, pruned={0.5: blend(0.3)}).sentence
     assert "90 % at no level and 50 % at no level" in lost
 
