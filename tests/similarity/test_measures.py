@@ -162,6 +162,18 @@ def test_kl_directions():
     assert measure("kl_reverse", q, p) == pytest.approx(forward)
 
 
+def test_clipping_makes_no_divergence_negative():
+    p, q = np.array([[1 - 1e-8, 1e-8]]), np.array([[1.0, 0.0]])
+    assert measure("kl_forward", p, q) == measure("kl_reverse", q, p) == 0
+
+
+def test_many_ties_rank_by_the_number_of_the_class():
+    tied, falling = np.full((1, 200), 1 / 200), np.arange(200.0, 0, -1)[None]
+    falling = falling / falling.sum()
+    assert measure("rank_disagreement", tied, falling) == 0
+    assert measure("top_k_agreement", tied, falling) == 1
+
+
 def test_ties_go_to_the_lowest_class():
     tied, first = np.array([[0.4, 0.4, 0.2]]), np.array([[0.5, 0.3, 0.2]])
     assert measure("disagreement", tied, first) == 0
@@ -208,6 +220,13 @@ def test_calibration_error_by_hand():
     q = np.array([[0.8, 0.2], [0.2, 0.8], [0.61, 0.39], [0.61, 0.39]])
     value = measure("calibration_difference", np.eye(2)[labels], q, labels)
     assert value == pytest.approx(0.5 * 0.3 + 0.5 * 0.39)
+
+
+def test_a_calibration_bin_includes_its_upper_end():
+    # 0.8 is the upper end of the twelfth bin of fifteen, where 0.75 lies, too.
+    q, labels = np.array([[0.8, 0.2], [0.25, 0.75]]), np.array([0, 0])
+    value = measure("calibration_difference", np.eye(2)[labels], q, labels)
+    assert value == pytest.approx(abs((1 - 0.8) + (0 - 0.75)) / 2)
 
 
 def test_top_k_takes_five_classes():
