@@ -25,11 +25,12 @@ def test_a_result_tells_how_it_was_made(run):
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_table_follows_from_the_metrics(run):
+    config = ExperimentConfig(**json.loads((run / "config.json").read_text()))
     metrics = pd.read_csv(run / "tables" / "metrics.csv")
     accuracy = metrics.groupby("model")["accuracy"].last()
     table = pd.read_csv(run / "tables" / "accuracy.csv").set_index("setting")
-    for alpha in (0.1, 0.5, 0.9):
-        names = [f"student-alpha{alpha}-seed{seed}" for seed in (2, 24, 42)]
+    for alpha in config.alphas:
+        names = [f"student-alpha{alpha}-seed{s}" for s in config.distillation_seeds]
         deviations = tables.deviation(accuracy[names], accuracy["base"])
         row = table.loc[f"alpha {alpha}"]
         assert row["deviation"] == pytest.approx(deviations.mean())
