@@ -167,7 +167,8 @@ def open(
                     memory_limit=None,
                     dashboard_address=":0",
                 )
-            scheduler = stack.enter_context(cluster)
+            stack.callback(_close, cluster)
+            scheduler = cluster
         try:
             client = stack.enter_context(Client(scheduler, timeout=CONNECT_TIMEOUT))
         except (OSError, ValueError) as error:
@@ -176,6 +177,18 @@ def open(
                 "the address that `dask scheduler` printed, such as tcp://host:8786."
             ) from error
         yield OnDask(client)
+
+
+def _close(cluster) -> None:
+    """Stops the workers; work that is done does not fail because they die slowly."""
+    loop = logging.getLogger("tornado.application")  # would print a traceback
+    level = loop.level
+    loop.setLevel(logging.CRITICAL)
+    try:
+        with contextlib.suppress(TimeoutError):
+            cluster.close()
+    finally:
+        loop.setLevel(level)
 
 
 def _failed(future) -> bool:

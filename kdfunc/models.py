@@ -77,7 +77,7 @@ def build(
         reason = str(error).strip().splitlines()[0].rstrip(".")
         size = "x".join(map(str, input_shape))
         raise InputError(
-            f"--architecture: {architecture} cannot be built for images of {size} "
+            f"{architecture} cannot be built for images of {size} "
             f"({reason}); they may be too small: choose another architecture or "
             "data set."
         ) from error

@@ -135,3 +135,17 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     with pytest.raises(InputError, match="--scheduler: nothing answers at tcp://127"):
         with engine.open(scheduler="tcp://127.0.0.1:9"):
             pass
+
+
+def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    close = LocalCluster.close
+
+    def slow(self, timeout=None):
+        close(self, timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(LocalCluster, "close", slow)
+    with engine.open(workers=1) as crew:
+        assert crew.run(TASKS[:1], Work(tmp_path), listener([])) == {}

@@ -6,7 +6,7 @@ dark.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -75,22 +75,13 @@ def preserved(models: pd.DataFrame) -> go.Figure:
                 hoverinfo="text",
             )
         )
+    notes = {}
     for name, broken in models[models["preserved"] < FLOOR].groupby("name"):
-        figure.add_annotation(
-            x=FLOOR,
-            y=name,
-            text=" … ".join(
-                dict.fromkeys(
-                    f"{end:.0f} %" for end in broken["preserved"].agg(["min", "max"])
-                )
-            ),
-            xanchor="left",
-            xshift=10,
-            showarrow=False,
-        )
+        ends = (f"{end:.0f}" for end in broken["preserved"].agg(["min", "max"]))
+        notes[name] = f" ({' … '.join(dict.fromkeys(ends))} %)"
     plain(figure)
     _percent_axis(figure, shown["low"].min())
-    _rows(figure, list(dict.fromkeys(models["name"])))
+    _rows(figure, {name: name + notes.get(name, "") for name in models["name"]})
     return figure
 
 
@@ -108,7 +99,7 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
                 base=steps["preserved"] - steps["step"],
                 y=steps["rung"],
                 orientation="h",
-                width=0.55,
+                width=0.36,
                 marker={
                     "color": [
                         family("control" if side else "student").color
@@ -138,7 +129,7 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
     )
     plain(figure)
     _percent_axis(figure, rungs["preserved_low"].min())
-    _rows(figure, list(rungs["rung"]))
+    _rows(figure, {rung: rung for rung in rungs["rung"]})
     return figure
 
 
@@ -188,7 +179,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
     plain(figure)
     epochs = models["epoch"].max()
     figure.update_xaxes(title="Epoch", dtick=1 if epochs <= 12 else 5, tick0=0)
-    figure.update_yaxes(tickformat=".1%" if percent else None, automargin=True)
+    figure.update_yaxes(tickformat=".1~%" if percent else None, automargin=True)
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
 
@@ -224,10 +215,12 @@ def _percent_axis(figure: go.Figure, low: float) -> None:
     figure.update_xaxes(
         title="Function preserved (%)", range=[min(-8.0, low) - 5, 106], tickangle=0
     )
+    crowded = low < -200  # on a phone, the meanings would run into each other
     for value, meaning in ((0, "independent<br>models"), (100, "base<br>model")):
         figure.add_vline(x=value, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
         figure.add_annotation(
             x=value,
+            xanchor="right" if value == 0 and crowded else "center",
             y=1,
             yref="paper",
             yanchor="bottom",
@@ -236,18 +229,18 @@ def _percent_axis(figure: go.Figure, low: float) -> None:
         )
 
 
-def _rows(figure: go.Figure, names: Sequence[str]) -> None:
-    """A row a name, from above; the names above their rows, as phones are narrow."""
+def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
+    """A row a key, from above; the names above their rows, as phones are narrow."""
     figure.update_yaxes(
         range=[len(names) - 0.5, -0.8],
         categoryorder="array",
-        categoryarray=names,
+        categoryarray=list(names),
         showticklabels=False,
     )
-    for name in names:
+    for row, name in names.items():
         figure.add_annotation(
             x=0,
-            y=name,
+            y=row,
             text=name,
             xref="paper",
             xanchor="left",

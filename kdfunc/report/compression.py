@@ -25,8 +25,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     _write_latency(run, stored)
     shown = table.dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
-        name = tables.ARCHITECTURE_NAMES.get(run.config.architecture, "The network")
-        title = f"{name} on {run.config.dataset}, {run.config.preset}"
+        title = f"{tables.title(run.config)}, {run.config.preset}"
         figure = preserved_figures.compression(shown, title)
         figures.save(figure, run.path / "figures" / "compression")
 

@@ -33,8 +33,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     others = [task for task in tasks if task.name != "base"]
     if not others:
         return
-    name = tables.ARCHITECTURE_NAMES.get(run.config.architecture, "The network")
-    title = f"{name} on {run.config.dataset}, {run.config.preset}"
+    title = f"{tables.title(run.config)}, {run.config.preset}"
     _write_measures(run, tasks, final, title)
     _write_trajectories(run, tasks, final["base"], title)
     _write_classes(run, others, final, title)

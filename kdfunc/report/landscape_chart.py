@@ -15,6 +15,7 @@ MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
 _SIDE = {"base": "top center", "quantized": "middle left", "pruned": "bottom right"}
 _SIDES = ("middle right", "top center", "bottom center", "middle left")
 _CLOSE = 0.16  # marks that stand still and are closer share a label
+_MARGIN = 0.4  # of -1 to 1: shared labels of marks farther right stand left of them
 _APART = 10  # between the maps of a landscape, of which the axes show one
 
 
@@ -121,7 +122,11 @@ def _side_by_side(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict]]:
             x, y = ((at - (low + high) / 2) / half).round(4).T
             middle = len(maps) * _APART
             placed = points.assign(map=name, x=x + middle, y=y)
-            maps.append(placed.assign(label=_shared_labels(placed)))
+            placed["label"] = _shared_labels(placed)
+            # A long label does not run out of a narrow chart.
+            outer = placed["label"].str.contains(",") & (x > _MARGIN)
+            inner = placed["side"].str.replace("right", "left")
+            maps.append(placed.assign(side=placed["side"].mask(outer, inner)))
             width, height = (1.06 * (high - low) / 2 / half + 0.03).tolist()
             views[name] = {
                 "xaxis.range": [middle - width, middle + width],

@@ -94,8 +94,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
         csv = placed[columns].to_csv(index=False)
         write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
         perplexity = landscape.usable_perplexity(perplexities[panel], len(placed))
-        name = tables.ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
-        title = f"{name} on {config.dataset}, {config.preset}: {panel}"
+        title = f"{tables.title(config)}, {config.preset}: {panel}"
         figure = figures.landscape(placed, panel, title, perplexity, stress)
         figures.save(figure, run.path / "figures" / panel)
     stress_table = pd.DataFrame(stresses.items(), columns=["panel", "stress"])

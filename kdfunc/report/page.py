@@ -23,10 +23,19 @@ from kdfunc.report.results import Results
 from kdfunc.report.style import FLOOR
 from kdfunc.similarity.evidence import MEASURE
 
-#: Sections that show one table as it is: table, heading, caption.
-_PLAIN_TABLES = (
-    ("compression", "Sizes", "Size of each model's file and what it keeps"),
-    ("latency", "Latencies", "Latency of each model's file"),
+#: Tables of the model files: table, heading, caption.
+_FILES = (
+    (
+        "compression",
+        "Sizes",
+        "Every .tflite file: its size, and what the model in it keeps; brackets hold "
+        "95 % intervals",
+    ),
+    (
+        "latency",
+        "Latencies",
+        "Time for one image, on one thread of the machine that made these tables",
+    ),
 )
 
 
@@ -93,17 +102,22 @@ def _sections(run: Results) -> dict[str, Any]:
         else page_tables.accuracy([run], run.id),
         "preserved": _preserved(run),
         "ladder": _ladder(run),
+        "variants": _variants(run),
         "landscapes": _landscapes(run),
         "curves": _curves(run),
         "flips": _flips(run),
-        "plain": [
-            (name, heading, page_tables.of_run(run, name, caption, table))
-            for name, heading, caption in _PLAIN_TABLES
-            if (table := run.table(name)) is not None
+        "files": [
+            (name, heading, table)
+            for name, heading, caption in _FILES
+            if (table := _files(run, name, caption)) is not None
         ],
+        "not_possible": _not_possible(run),
         "figures": {
             name: _picture(run, name)
-            for name in ("lost_images", "agreement_by_class", "preserved_by_size")
+            for name in (
+                *("lost_images", "agreement_by_class"),
+                *("variants", "preserved_by_size", "compression"),
+            )
         },
         "command": _command(run.config),
         "settings": _settings(run.config),
@@ -149,6 +163,23 @@ def _ladder(run: Results) -> dict[str, Any] | None:
             run, "ladder", "The rungs of the ladder", run.ladder[columns]
         ),
     }
+
+
+def _variants(run: Results) -> page_tables.Table | None:
+    columns = ["preserved", "accuracy_difference"]
+    table = run.table("variants", "variant", "teacher", "models", *columns)
+    if table is None:
+        return None
+    students = table["variant"].replace("none", "as they were")
+    alone = table["teacher"].eq("none").map({True: ", no teacher", False: ""})
+    ends = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    return page_tables.of_run(
+        run,
+        "variants",
+        "Students with one setting changed; brackets hold 95 % intervals over test "
+        "images and seeds",
+        table[["models", *ends]].assign(students=students + alone),
+    )
 
 
 def _landscapes(run: Results) -> list[dict[str, Any]]:
@@ -240,6 +271,26 @@ def _flips(run: Results) -> page_tables.Table | None:
     return page_tables.of_run(
         run, "similarity", "Share of test images, mean over the models of a row", means
     )
+
+
+def _files(run: Results, name: str, caption: str) -> page_tables.Table | None:
+    table = run.table(name, "model")
+    if table is None:
+        return None
+    if "not_possible" in table:
+        table = table[table["not_possible"].isna()]
+    hidden = ["model", "family", "operators", "not_possible"]
+    shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
+    return page_tables.of_run(run, name, caption, shown)
+
+
+def _not_possible(run: Results) -> list[tuple[str, str]]:
+    """Models that a library cannot make, and why."""
+    table = run.table("compression", "model")
+    if table is None or "not_possible" not in table:
+        return []
+    rows = table.dropna(subset="not_possible")
+    return list(zip(rows["name"], rows["not_possible"], strict=True))
 
 
 def _command(config: ExperimentConfig) -> str:

@@ -23,8 +23,18 @@ _COLUMNS = {
     "distance": ("Distance (bits)", "{:.4f}"),
     "step": ("Adds (points)", "{:+.1f}"),
     "bytes": ("Bytes", "{:,.0f}"),
-    "gzip": ("Bytes, gzipped", "{:,.0f}"),
+    "gzip_bytes": ("Bytes, gzipped", "{:,.0f}"),
+    "weights": ("Weights stored as", None),
+    "sparsity": ("Weights that are zero", "{:.1%}"),
+    "median_ms": ("Median (ms)", "{:.3f}"),
+    "p90_ms": ("90th percentile (ms)", "{:.3f}"),
+    "p99_ms": ("99th percentile (ms)", "{:.3f}"),
+    "accuracy_difference": ("Accuracy, less the base model's (points)", "{:+.1f}"),
 }
+
+
+#: Columns that name the rows.
+_NAMES = ("name", "students")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,19 +113,28 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
 
 
 def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
-    """A table as text, beside the file that it comes from."""
+    """A table as text, beside the file that it comes from.
+
+    A column that names the rows comes first; the ends of intervals, in columns `_low`
+    and `_high` or, of `preserved`, `low` and `high`, stand in brackets behind values.
+    """
     path = run.directory.path / "tables" / f"{name}.csv"
+    shown = shown.rename(columns={"low": "preserved_low", "high": "preserved_high"})
     cells = {}
-    for column in shown:
-        stem, _, end = column.rpartition("_")
-        bound = end in ("low", "high") and stem in _COLUMNS
-        title, form = _COLUMNS.get(stem if bound else column, (None, None))
-        title = title or column.replace("_", " ").capitalize()
-        if bound:
-            title += ", from" if end == "low" else ", to"
-        if column in ("low", "high"):
-            title, form = ("From", "{:.1f}") if column == "low" else ("To", "{:.1f}")
-        cells[title] = [_text(value, form) for value in shown[column]]
+    for column in sorted(shown, key=lambda column: column not in _NAMES):
+        if column.endswith(("_low", "_high")):
+            continue
+        title, form = _COLUMNS.get(column, (None, None))
+        texts = [_text(value, form) for value in shown[column]]
+        if f"{column}_low" in shown:
+            lows, highs = shown[f"{column}_low"], shown[f"{column}_high"]
+            texts = [
+                f"{text} [{_text(low, form)}, {_text(high, form)}]"
+                if low == low
+                else text
+                for text, low, high in zip(texts, lows, highs, strict=True)
+            ]
+        cells[title or column.replace("_", " ").capitalize()] = texts
     return Table(
         id=f"{run.id}-{name}-table",
         caption=caption,

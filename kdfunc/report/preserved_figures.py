@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from kdfunc.report.labels import place_labels
@@ -103,8 +103,9 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
                 linestyle="none",
             )
     axes.set_xlabel("Size of the .tflite file (KiB)")
+    axes.xaxis.set_major_locator(LogLocator(base=2))  # often within one power of ten
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     _preserved_axis(axes)
     axes.margins(0.1)
     shown = [method for method in _METHODS if (methods == method).any()]

@@ -17,7 +17,7 @@ from kdfunc.similarity.evidence import MEASURE
 #: Columns of words; all others that the page asks for hold numbers.
 _WORDS = {
     *("model", "family", "method", "setting", "measure", "panel", "rung"),
-    *("claim", "outcome", "sentence", "statistic"),
+    *("claim", "outcome", "sentence", "statistic", "variant", "teacher"),
 }
 
 
@@ -43,10 +43,7 @@ class Results:
     @property
     def title(self) -> str:
         """Architecture and data set for people to read."""
-        architecture = self.config.architecture
-        architecture = tables.ARCHITECTURE_NAMES.get(architecture, architecture)
-        dataset = tables.DATASET_NAMES.get(self.config.dataset, self.config.dataset)
-        return f"{architecture} on {dataset}"
+        return tables.title(self.config)
 
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
@@ -159,7 +156,8 @@ def _name(task: plan.Task) -> str:
         case "control":
             return f"Control: {task.settings['control']}"
         case "variant":
-            return f"Variant: {task.label}"
+            alone = "" if "teacher" in task.settings else ", no teacher"
+            return f"Variant: {task.settings['variant']}{alone}"
         case "independent":
             return "Independent"
         case "base":

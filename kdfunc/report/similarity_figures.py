@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kdfunc.report.style import (
@@ -115,8 +116,11 @@ def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Fig
             axes.plot(mean, color=color, linestyle=dashes, label=label, lw=1.4)
             axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
     axes.set(xlabel="Epoch", ylabel=f"{measure}\nfrom the trained base model")
-    last = records.loc[records["epoch"] == records["epoch"].max(), "distance"]
-    axes.set_ylim(0, 2 * last.max())  # untrained models would flatten the rest
+    distance = records["distance"]
+    last = distance[records["epoch"] == records["epoch"].max()]
+    # Untrained models would flatten the rest.
+    axes.set_ylim(0, min(2 * last.max(), 1.05 * distance.max()))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.01)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     figure.legend(loc="outside right center", frameon=False, fontsize=TEXT_SIZE)

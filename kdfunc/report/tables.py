@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kdfunc.config import ARCHITECTURE_NAMES
+from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.plan import Task
 from kdfunc.records import RunDirectory, write_atomic
 
@@ -25,7 +25,8 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     deviations = accuracy_deviations(run, tasks)
     layout = paper_layout(deviations, config.architecture)
     caption = (
-        f"Percentage deviation in accuracy from the base model on {config.dataset} "
+        "Percentage deviation in accuracy from the base model on "
+        f"{DATASET_NAMES.get(config.dataset, config.dataset)} "
         f"(preset {config.preset})"
     )
     write_atomic(folder / "accuracy.csv", deviations.to_csv(index=False))
@@ -39,6 +40,12 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     )
     accuracy = run.record("base").metrics["accuracy"].iloc[-1]
     print("\n" + terminal(deviations, accuracy) + "\n")
+
+
+def title(config: ExperimentConfig) -> str:
+    """Architecture and data set for people to read."""
+    architecture = ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
+    return f"{architecture} on {DATASET_NAMES.get(config.dataset, config.dataset)}"
 
 
 def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import json
 import pathlib
 import re
 import shutil
@@ -133,18 +134,74 @@ def test_tables_and_downloads_are_the_analysis(full_run):
     pd.testing.assert_frame_equal(shown[own.columns], own)
     preserved = pd.read_csv(folder / "function_preserved.csv")
     for row in preserved.itertuples():
-        assert f"{row.model} {row.preserved:.1f} {row.low:.1f}" in reader.text
+        interval = f"{row.preserved:.1f} [{row.low:.1f}, {row.high:.1f}]"
+        assert f"{row.model} {interval}" in reader.text
     flips = pd.read_csv(folder / "similarity.csv").set_index("model")["disagreement"]
     mean = flips[["student-alpha0.1-seed2", "student-alpha0.1-seed24"]].mean()
     assert f"Distilled, alpha 0.1 {mean:.2%}".replace("%", " %") in reader.text
 
 
-def test_tables_of_other_parts_appear_when_they_are_there(full_run):
-    pd.DataFrame({"model": ["int8"], "bytes": [230_400], "gzip": [190_000]}).to_csv(
-        full_run.path / "tables" / "compression.csv", index=False
+def test_sizes_and_latencies_of_the_files_are_told(full_run):
+    files = {
+        "model": ["int8", "cluster16+finetune"],
+        "family": ["quantized", "compressed"],
+        "bytes": [230_400, None],
+        "gzip_bytes": [190_000, None],
+        "sparsity": [0.125, None],
+        "preserved": [99.96, None],
+        "low": [99.94, None],
+        "high": [99.98, None],
+        "operators": ['{"CONV_2D": 2}', None],
+        "not_possible": [None, "the library cannot"],
+    }
+    times = {"model": ["int8"], "median_ms": [0.0438512], "p90_ms": [0.05]}
+    for name, table in (("compression", files), ("latency", times)):
+        path = full_run.path / "tables" / f"{name}.csv"
+        pd.DataFrame(table).to_csv(path, index=False)
+    text = read(full_run).text
+    assert "Quantized, 8-bit 230,400 190,000 12.5 % 100.0 [99.9, 100.0] Dow" in text
+    assert "cluster16+finetune : the library cannot" in text
+    assert "CONV_2D" not in text
+    assert "Median (ms) 90th percentile (ms) Quantized, 8-bit 0.044 0.050" in text
+
+
+def test_variants_stand_beside_the_students_as_they_were(full_run):
+    assert "Other students" not in read(full_run).text
+    rows = {
+        "variant": ["none", "none", "epochs=50", "epochs=50"],
+        "teacher": ["base", "none", "base", "none"],
+        "models": 3,
+        "preserved": [13.0, 3.0, 20.0, 5.0],
+        "accuracy_difference": [1.5, 0.5, 2.0, -1.5],
+    }
+    table = pd.DataFrame(rows)
+    for column in ("preserved", "accuracy_difference"):
+        table[f"{column}_low"] = table[column] - 1
+        table[f"{column}_high"] = table[column] + 1
+    table.to_csv(full_run.path / "tables" / "variants.csv", index=False)
+    text = read(full_run).text
+    assert "as they were 3 13.0 [12.0, 14.0] +1.5 [+0.5, +2.5]" in text
+    assert "epochs=50, no teacher 3 5.0 [4.0, 6.0] -1.5 [-2.5, -0.5]" in text
+
+
+def test_a_session_names_machine_and_versions_where_they_are_new(full_run):
+    machine = {"processor": "Abacus", "cores": 2, "system": "Linux"}
+    session = {
+        "command": "run_experiments.py --epochs=3",
+        "ended": "2026-11-24 04:45:36 +0000",
+        "seconds": 60.0,
+        "machine": machine,
+        "threads_a_task": 1,
+        "versions": {"numpy": "2.4.6"},
+    }
+    later = session | {"versions": {"numpy": "2.4.7"}}
+    (full_run.path / "provenance.json").write_text(
+        json.dumps([session, session, later])
     )
-    assert "Quantized, 8-bit" in read(full_run).text
-    assert "230,400" in read(full_run).text
+    text = read(full_run).text
+    assert text.count("Abacus") == 1
+    assert text.count("numpy 2.4.6") == text.count("numpy 2.4.7") == 1
+    assert text.count("run_experiments.py --epochs=3") == 4  # and how to reproduce it
 
 
 def test_several_runs_answer_the_third_question(full_run, tmp_path):
