@@ -84,7 +84,7 @@ class Result:
 
     @property
     def deviations(self) -> str:
-        """The flags by which it differs from its preset, but for parts left out."""
+        """The flags that tell it from its preset, but for parts left out or added."""
         config = self.config
         preset = ExperimentConfig(
             dataset=config.dataset,
@@ -92,7 +92,12 @@ class Result:
             preset=config.preset,
         )
         different = config.conflicts(preset)
-        return "".join(f" `--{flag}={mine}`" for flag, (mine, _) in different.items())
+        texts = {
+            flag: ",".join(map(str, mine)) if isinstance(mine, list) else mine
+            for flag, (mine, default) in different.items()
+            if default != []
+        }
+        return "".join(f" `--{flag}={text}`" for flag, text in texts.items())
 
     def link(self, root: str, file: str = "", text: str = "") -> str:
         """A Markdown link to the run's folder or one of its files."""
@@ -313,11 +318,15 @@ def _ours(result: Result, settings: list[str], root: str) -> Iterator[list[str]]
         yield [
             "difference",
             "",
-            *(
-                f"**{row.difference:+.2f}**" if row.marked else f"{row.difference:+.2f}"
-                for row in table.itertuples()
-            ),
+            *(_difference(row) for row in table.itertuples()),
         ]
+
+
+def _difference(row) -> str:
+    """From the paper; bold where it is marked, empty where the run has no number."""
+    if pd.isna(row.difference):
+        return ""
+    return f"**{row.difference:+.2f}**" if row.marked else f"{row.difference:+.2f}"
 
 
 def _as_printed(value: float) -> str:
@@ -340,6 +349,7 @@ def figures(root: str) -> str:
             ours = [
                 result.link(root, f"figures/{panel}.png", result.config.preset)
                 for result in results_of(dataset, architecture)
+                if (result.path / "figures" / f"{panel}.png").exists()
             ]
             rows.append(
                 [
@@ -388,6 +398,41 @@ def verdicts(root: str) -> str:
     return markdown(["claim", *table.columns], table.fillna("").itertuples())
 
 
+def compression(root: str) -> str:
+    """What every pipeline of each run leaves: bytes, and function preserved."""
+    columns, pictures = {}, []
+    for result in results():
+        table = result.table("compression")
+        if table is None or "compressed" not in set(table["family"]):
+            continue
+        figure = "figures/compression.png"
+        columns[result.link(root)] = {
+            row.model: _kept(row) for row in table.itertuples()
+        }
+        if (result.path / figure).exists():
+            pictures.append(result.link(root, figure))
+    if not columns:
+        return "No run in `results/` has `--compressions` yet.\n"
+    modes = dict.fromkeys(mode for cells in columns.values() for mode in cells)
+    shown = markdown(
+        ["pipeline", *columns],
+        (
+            [f"`{mode}`", *(cells.get(mode, "") for cells in columns.values())]
+            for mode in modes
+        ),
+    )
+    drawn = f"\nAs a picture: {', '.join(pictures)}.\n" if pictures else ""
+    return shown + drawn
+
+
+def _kept(row) -> str:
+    """Bytes and function preserved, or that a library cannot make the model."""
+    if not pd.isna(row.not_possible):
+        return "not possible"
+    size = f"{row.bytes:,.0f}"
+    return size if pd.isna(row.preserved) else f"{size}; {row.preserved:.1f} %"
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "measures": measures,
     "finished": finished,
@@ -400,6 +445,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "figures": figures,
     "preserved": preserved,
     "verdicts": verdicts,
+    "compression": compression,
 }
 
 

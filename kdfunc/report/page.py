@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from kdfunc import plan
+from kdfunc import pipelines, plan
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.progress import duration
@@ -299,7 +299,7 @@ def _command(config: ExperimentConfig) -> str:
     defaults["preset"] = ExperimentConfig().preset
     flags = [
         f"--{name}={','.join(map(_plain, value)) if isinstance(value, list) else value}"
-        for name, value in config.to_dict().items()
+        for name, value in _values(config).items()
         if value != defaults[name]
     ]
     return " ".join(["python run_experiments.py", *flags])
@@ -317,8 +317,16 @@ def _settings(config: ExperimentConfig) -> list[tuple[str, str]]:
             if isinstance(value, list)
             else _plain(value),
         )
-        for name, value in config.to_dict().items()
+        for name, value in _values(config).items()
     ]
+
+
+def _values(config: ExperimentConfig) -> dict[str, Any]:
+    """Of all settings, with `all` for the long list that it stands for."""
+    values = config.to_dict()
+    if values["compressions"] == list(pipelines.ALL):
+        values["compressions"] = ["all"]
+    return values
 
 
 def _picture(run: Results, name: str) -> str | None:

@@ -184,6 +184,13 @@ def test_variants_stand_beside_the_students_as_they_were(full_run):
     assert "epochs=50, no teacher 3 5.0 [4.0, 6.0] -1.5 [-2.5, -0.5]" in text
 
 
+def test_all_ways_of_compressing_are_asked_for_by_one_word(tmp_path):
+    config = dataclasses.replace(CONFIG, compressions=("all",))
+    text = read(write_run(tmp_path / "all", config)).text
+    assert "--compressions=all --controls=same-start" in text
+    assert "Compressions all" in text
+
+
 def test_a_session_names_machine_and_versions_where_they_are_new(full_run):
     machine = {"processor": "Abacus", "cores": 2, "system": "Linux"}
     session = {
