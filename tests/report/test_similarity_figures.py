@@ -269,6 +269,20 @@ def test_compression_joins_what_no_other_model_beats():
     assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
 
 
+def test_sizes_within_a_power_of_ten_have_numbers_on_their_axis():
+    models = pipelines().assign(bytes=lambda table: 119_528 + 40_000 * table.index)
+    figure = preserved_figures.compression(models, "T")
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    shown = [
+        label.get_text()
+        for label in axes.get_xticklabels()
+        if low <= label.get_position()[0] <= high
+    ]
+    assert "128" in shown
+
+
 def test_of_equal_models_both_are_on_the_front():
     front = preserved_figures.pareto_front(
         pd.Series([1, 1, 2, 2]), pd.Series([5, 5, 5, 6])
