@@ -147,6 +147,8 @@ def _check(tensor: Tensor, sparse: bool) -> None:
         fits = stored <= whole and 8 * stored % bits == 0 if sparse else stored == whole
         if not fits:
             raise DamagedError(f"{title} takes {whole} bytes and has {stored}")
+    if sparse and tensor.zero_points.any():
+        raise DamagedError(f"{title} leaves out zeros that are not stored as 0")
     channels = tensor.scales.size
     if not (np.isfinite(tensor.scales) & (tensor.scales >= 0)).all():
         raise DamagedError(f"{title} has a scale that is no positive number")

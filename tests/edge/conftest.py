@@ -34,7 +34,7 @@ def convert(tensorflow):
 @pytest.fixture(scope="session")
 def lenet(tensorflow, digits, convert, tmp_path_factory):
     """LeNet on digits in every form: paths by name, images as floats, and labels."""
-    from kdfunc import models
+    from kdfunc import models, pruning, quantization
     from kdfunc.runtime import keras
 
     folder = tmp_path_factory.mktemp("lenet")
@@ -49,18 +49,22 @@ def lenet(tensorflow, digits, convert, tmp_path_factory):
         model.fit(images, labels, epochs=epochs, verbose=0)
         return model
 
-    def write(name, model, mode):
+    def write(name, content):
         paths[name] = folder / f"{name}.tflite"
-        paths[name].write_bytes(convert(model, mode, images))
+        paths[name].write_bytes(content)
 
     model = trained(0, epochs=3)
     for mode in ("float32", "float16", "dynamic", "full", "full_float", "int16x8"):
-        write(mode, model, mode)
+        write(mode, convert(model, mode, images))
+    write("int4", quantization.convert(model, "int4"))
+    pruned = pruning.prune(model, 0.9, "kernels")
+    write("sparse", quantization.convert(pruned, "int8", sparse=True))
     paths["keras"], paths["saved"] = folder / "base.keras", folder / "saved"
     models.save(model, paths["keras"])
     model.save(paths["saved"], save_format="tf")
-    write("logits", keras.Model(model.inputs, models.logits_of(model)), "float32")
-    write("other", trained(1, epochs=1), "float32")
+    logits = keras.Model(model.inputs, models.logits_of(model))
+    write("logits", convert(logits, "float32"))
+    write("other", convert(trained(1, epochs=1), "float32"))
     paths["data"] = folder / "images.npz"
     np.savez_compressed(
         paths["data"], images=digits.test_images, labels=labels.astype(np.int64)
@@ -74,4 +78,5 @@ def lenet(tensorflow, digits, convert, tmp_path_factory):
 def described(lenet):
     """What `inspect` says of each form."""
     modes = ("float32", "float16", "dynamic", "full", "full_float", "int16x8")
+    modes += ("int4", "sparse")
     return {mode: inspect(getattr(lenet, mode)) for mode in modes}

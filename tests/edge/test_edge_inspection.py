@@ -12,6 +12,7 @@ from kdfunc.edge.schema import BITS, OPERATORS, TYPES
 from kdfunc.errors import InputError
 
 MODES = ["float32", "float16", "dynamic", "full", "full_float", "int16x8"]
+MODES += ["int4", "sparse"]
 TENSOR = re.compile(
     r"  T#\d+\((?P<name>.*)\) shape(?:_signature)?:\[(?P<shape>.*?)\], "
     r"type:(?P<type>\w+)(?: RO (?P<bytes>\d+) bytes)?"
@@ -73,7 +74,7 @@ def test_operators_and_tensors_are_those_of_the_analyzer(
         assert found.name == expected["name"]
         assert found.type == expected["type"].lower()
         assert list(found.signature) == json.loads(f"[{expected['shape']}]")
-        assert found.stored_bytes == int(expected["bytes"] or 0)
+        assert found.data.size == int(expected["bytes"] or 0)  # without indices
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -103,6 +104,8 @@ def test_quantization_is_told(described):
         "full": "full integer",
         "full_float": "full integer",
         "int16x8": "int16x8",
+        "int4": "int4",
+        "sparse": "dynamic range",
     }
     assert described["int16x8"]["quantization"]["types"] == [
         {"weights": "int8", "activations": "int16", "layers": 4}
@@ -194,6 +197,17 @@ def test_sparse_weights(tensorflow, lenet, convert):
     assert len(content) / 2 < stored < len(content) < len(dense) / 2
     images = lenet.images[:20]
     assert predict(content, images) == pytest.approx(predict(dense, images), abs=1e-6)
+
+
+def test_sparse_weights_that_leave_out_what_is_no_zero_are_told(edit):
+    def shift(model):
+        for tensor in model.subgraphs[0].tensors:
+            if tensor.sparsity and tensor.quantization.zeroPoint is not None:
+                tensor.quantization.zeroPoint = tensor.quantization.zeroPoint + 1
+
+    assert inspect(edit("sparse", lambda model: None))
+    with pytest.raises(InputError, match="leaves out zeros that are not stored as 0"):
+        inspect(edit("sparse", shift))
 
 
 def test_buffers_after_the_flatbuffer(edit, described, lenet):
