@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import zipfile
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -58,10 +60,11 @@ class Network:
         check_images(images, self._shape, self._name)
         return np.asarray(self._call(as_floats(images)), np.float32)
 
-    def random_images(self, count: int) -> np.ndarray:
-        """Images for timing, `[count, ...]` uniform float32."""
-        shape = (count, *np.maximum(self._shape, 1))
-        return np.random.default_rng(0).random(shape, np.float32)
+    def random_run(self, batch_size: int) -> Callable[[], np.ndarray]:
+        """What is to be timed: the prediction of random images."""
+        shape = (batch_size, *np.maximum(self._shape, 1))
+        images = np.random.default_rng(0).random(shape, np.float32)
+        return partial(self.predict, images)
 
 
 def _tensorflow(threads: int):

@@ -23,7 +23,8 @@ def benchmark(
     """Times a model with random images, each setting in a process of its own.
 
     A run is what a prediction takes: images are brought to the input's type, the
-    interpreter is invoked, its output is read and dequantized.
+    interpreter is invoked, its output is read and dequantized. Models of several inputs
+    or outputs, or of no images, are invoked with the input sizes of their file.
 
     Args:
       model: path of the model.

@@ -151,7 +151,7 @@ def test_tensorflow_models_give_what_tflite_gives(tensorflow, lenet, kind):
     network = Network(getattr(lenet, kind))
     expected = predict(lenet.float32, lenet.images)
     assert network.predict(lenet.images) == pytest.approx(expected, abs=1e-5)
-    assert network.random_images(3).shape == (3, 28, 28, 1)
+    assert network.random_run(3)().shape == (3, 10)
     with pytest.raises(InputError, match=r"takes \[n, 28, 28, 1\]"):
         network.predict(lenet.images[:, :5])
 
@@ -207,6 +207,22 @@ def test_benchmark(lenet):
         peak = entry["peak_memory_bytes"]
         assert peak is None or 1 << 20 < peak < 1 << 30
     assert max(map(len, times_as_text(found).split("\n"))) < 80
+
+
+def test_benchmark_of_models_that_are_not_from_image_to_classes(tensorflow, tmp_path):
+    def function(tokens, images):
+        return tokens + 1, tensorflow.reduce_sum(images, 1), images * 2
+
+    specs = [tensorflow.TensorSpec([1, 7], tensorflow.int32)]
+    specs += [tensorflow.TensorSpec([1, 4, 4], tensorflow.float32)]
+    concrete = tensorflow.function(function, specs).get_concrete_function()
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete])
+    path = tmp_path / "several.tflite"
+    path.write_bytes(converter.convert())
+    (found,) = benchmark(path, runs=3, warm_up=1)
+    assert 0 < found["median_ms"] < 1000
+    with pytest.raises(InputError, match="2 inputs and 3 outputs .* --batch-sizes=1"):
+        benchmark(path, batch_sizes=[4], runs=3, warm_up=1)
 
 
 def test_limits_are_read():

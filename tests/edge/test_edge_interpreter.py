@@ -1,3 +1,6 @@
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -6,6 +9,7 @@ from kdfunc.edge import interpreter as interpreter_module
 from kdfunc.errors import InputError
 
 MODES = ["float32", "float16", "dynamic", "full", "full_float", "int16x8"]
+MODES += ["int4", "sparse"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,44 @@ def without_xnnpack(monkeypatch):
         return Interpreter(**{"experimental_op_resolver_type": plain, **options})
 
     monkeypatch.setattr(interpreter_module, "interpreter_class", lambda: create)
+
+
+@pytest.fixture
+def uninstalled(monkeypatch):
+    """A function that makes modules impossible to import."""
+
+    def without(*names):
+        for name in names:
+            monkeypatch.setitem(sys.modules, name, None)
+
+    return without
+
+
+LITERT, RUNTIME = "ai_edge_litert.interpreter", "tflite_runtime.interpreter"
+
+
+def test_without_litert_tflite_runtime_runs_the_models(uninstalled, monkeypatch):
+    uninstalled(LITERT)
+    stand_in = types.SimpleNamespace(Interpreter=object())
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("package"))
+    monkeypatch.setitem(sys.modules, RUNTIME, stand_in)
+    assert interpreter_module.interpreter_class() is stand_in.Interpreter
+
+
+@pytest.mark.parametrize("mode", ["full", "sparse"])
+def test_without_both_tensorflow_gives_the_same(tensorflow, lenet, uninstalled, mode):
+    expected = predict(getattr(lenet, mode), lenet.images[:20])
+    uninstalled(LITERT, RUNTIME)
+    kind = interpreter_module.interpreter_class()
+    assert kind is tensorflow.lite.Interpreter
+    found = predict(getattr(lenet, mode), lenet.images[:20])
+    assert found == pytest.approx(expected, abs=1e-6)  # other builds, other digits
+
+
+def test_without_any_that_is_told(lenet, uninstalled):
+    uninstalled(LITERT, RUNTIME, "tensorflow")
+    with pytest.raises(InputError, match="pip install ai-edge-litert"):
+        Model(lenet.full)
 
 
 def check_batches(content, images):
@@ -116,31 +158,34 @@ def test_int8_input_is_what_tflite_quantizes_to(lenet):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_file_that_fixes_its_batch_is_run_singly(tensorflow):
+@pytest.mark.parametrize("fixed", [1, 4])
+def test_a_file_that_fixes_its_batch_is_run_with_that_batch(tensorflow, fixed):
     function = tensorflow.function(
-        lambda x: tensorflow.nn.softmax(tensorflow.reshape(x, [1, 12])),
-        [tensorflow.TensorSpec([1, 3, 4], tensorflow.float32)],
+        lambda x: tensorflow.nn.softmax(tensorflow.reshape(x, [fixed, 12])),
+        [tensorflow.TensorSpec([fixed, 3, 4], tensorflow.float32)],
     )
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()]
     )
-    images = np.random.default_rng(0).random((5, 3, 4), np.float32)
-    expected = np.exp(images).reshape(5, 12)
+    content = converter.convert()
+    images = np.random.default_rng(0).random((10, 3, 4), np.float32)
+    expected = np.exp(images).reshape(10, 12)
     expected /= expected.sum(axis=1, keepdims=True)
-    assert predict(converter.convert(), images) == pytest.approx(expected, abs=1e-6)
+    found = predict(content, images)
+    assert found == pytest.approx(expected, abs=1e-6)
+    for batch_size in (1, 4, 7):
+        np.testing.assert_array_equal(predict(content, images, batch_size), found)
 
 
-def test_what_xnnpack_refuses_is_run_without_it(tensorflow, lenet):
+def test_what_xnnpack_refuses_is_run_without_it(lenet):
     from kdfunc import models, pruning
 
-    model = pruning.prune(models.load(lenet.keras), 0.9, "kernels")
-    converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
-    optimize = tensorflow.lite.Optimize
-    converter.optimizations = [optimize.DEFAULT, optimize.EXPERIMENTAL_SPARSITY]
-    content = converter.convert()
-    expected = model.predict(lenet.images[:50], verbose=0)
-    assert predict(content, lenet.images[:50]) == pytest.approx(expected, abs=0.05)
-    check_batches(content, lenet.images[:10])
+    model = Model(lenet.sparse)
+    found = model.predict(lenet.images[:50])
+    assert not model._has_xnnpack  # or the test shows nothing
+    pruned = pruning.prune(models.load(lenet.keras), 0.9, "kernels")
+    expected = pruned.predict(lenet.images[:50], verbose=0)
+    assert found == pytest.approx(expected, abs=0.05)
 
 
 def test_uint8_input_without_a_scale_takes_bytes(tensorflow):
@@ -174,4 +219,4 @@ def test_several_inputs_are_told(tensorflow):
         [function.get_concrete_function()]
     )
     with pytest.raises(InputError, match="2 inputs and 1 outputs"):
-        Model(converter.convert())
+        Model(converter.convert()).predict(np.zeros((1, 2), np.float32))
