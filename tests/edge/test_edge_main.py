@@ -137,7 +137,7 @@ def test_one_line_and_exit_code_2_for_bad_input(lenet, tmp_path, capsys):
 
 @pytest.fixture(params=["hangs", "takes all memory"])
 def malicious(request, tensorflow, tmp_path):
-    """A valid model that does so, with what is then said."""
+    """A valid model that does so, the limit it runs into, and what is then said."""
 
     def forever(x):
         return tensorflow.while_loop(
@@ -153,17 +153,18 @@ def malicious(request, tensorflow, tmp_path):
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete])
     path = tmp_path / "malicious.tflite"
     path.write_bytes(converter.convert())
-    told = {"hangs": "was stopped", "takes all memory": "more memory"}
-    return path, told[request.param]
+    if request.param == "hangs":
+        return path, "--timeout=1", "was stopped"
+    return path, "--memory=500", "more memory"
 
 
 def test_hanging_and_enormous_models_are_ended(malicious, tmp_path, capsys):
-    path, told = malicious
+    path, limit, told = malicious
     np.save(tmp_path / "images.npy", np.ones((2, 3), np.float32))
     data = [f"--data={tmp_path / 'images.npy'}", f"--output={tmp_path / 'out.npy'}"]
-    assert edge("predict", path, *data, "--timeout=1", "--memory=500") == 2
+    assert edge("predict", path, *data, limit) == 2
     assert told in capsys.readouterr().err
-    assert edge("benchmark", path, "--timeout=1", "--memory=500") == 2
+    assert edge("benchmark", path, limit) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out.npy").exists()
 
