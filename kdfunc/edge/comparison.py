@@ -219,11 +219,11 @@ def _outcome(result: dict[str, Any]) -> str:
             f"accuracy goes from {100 * reference['accuracy']:.2f} to "
             f"{100 * candidate['accuracy']:.2f} %"
         )
-    preserved = result["measures"]["disagreement"].get("preserved")
+    preserved = result["measures"]["jensen_shannon"].get("preserved")
     if preserved and not np.isnan(preserved["value"]):
         parts.append(
-            f"by disagreement {preserved['value']:.1f} % of the function is preserved, "
-            "where independently trained models preserve 0 %"
+            f"{preserved['value']:.1f} % of the function is preserved, by Jensen-"
+            "Shannon divergence, where independently trained models preserve 0 %"
         )
     missed = [limit for limit in result["limits"] if not limit["met"]]
     if missed:

@@ -100,7 +100,7 @@ class Evidence:
     @property
     def levels(self) -> dict[str, float]:
         """Pruning levels by the names of their groups, the lowest first."""
-        return {f"pruned {100 * level:g} %": level for level in sorted(self.pruned)}
+        return {f"pruning by {100 * level:g} %": level for level in sorted(self.pruned)}
 
     @cached_property
     def groups(self) -> dict[str, list[np.ndarray]]:

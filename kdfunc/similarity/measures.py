@@ -230,7 +230,7 @@ def _surrogate_churn(p, q):
     return np.abs(p.relative - q.relative).sum(axis=1) / 2
 
 
-@register("Rank disagreement", "Klabunde et al. 2023", symmetric=True)
+@register("Rank disagreement", "kdfunc", symmetric=True)
 def _rank_disagreement(p, q):
     """Share of classes whose rank by probability differs; ties rank by class index."""
     return (p.ranks != q.ranks).mean(axis=1)

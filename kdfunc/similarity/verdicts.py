@@ -304,8 +304,8 @@ def pruning_preserves(evidence: Evidence) -> Verdict:
         *_numbers(effect),
         ("independent",),
         outcome,
-        f"The model {worthwhile[0]} preserves {_text(effect)} % of the function, "
-        f"{reading.get(outcome, 'about')} half. Pruning keeps {' and '.join(limits)}.",
+        f"{worthwhile[0].capitalize()} preserves {_text(effect)} % of the function, "
+        f"{reading.get(outcome, 'about')} half. It keeps {' and '.join(limits)}.",
         _table(
             "level preserved low high",
             [(levels[name], *_numbers(preserved[name])) for name in levels],
@@ -389,7 +389,10 @@ def _widened(estimate: Estimate, tests: int) -> Estimate:
 
 def _limit(preserved: Mapping[str, Estimate], threshold: float) -> str:
     kept = [*takewhile(lambda item: item[1].low > threshold, preserved.items())]
-    return f"{threshold:g} % {f'up to {kept[-1][0]}' if kept else 'at no level'}"
+    reach = (
+        f"up to {kept[-1][0].removeprefix('pruning by ')}" if kept else "at no level"
+    )
+    return f"{threshold:g} % of it {reach}"
 
 
 def _beside_margin(gain: Estimate) -> str:

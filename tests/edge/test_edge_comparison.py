@@ -92,6 +92,8 @@ def test_limits_and_outcome(compared):
     assert sentence.count(". ") == 0 and sentence.endswith(".")
     assert "it misses preserved.disagreement<=-1000" in sentence
     assert f"{100 * compared['measures']['agreement']['value']:.2f} %" in sentence
+    headline = compared["measures"]["jensen_shannon"]["preserved"]["value"]
+    assert f"{headline:.1f} % of the function is preserved" in sentence
 
 
 def test_text_and_json(compared):

@@ -250,15 +250,16 @@ def test_quantization_that_is_best():
     # float16 stands against half of the weights pruned, int8 against nine tenths.
     assert verdict.effect == pytest.approx(20, abs=4)
     assert (
-        "float16 with" in verdict.sentence and "than pruned 50 %." in verdict.sentence
+        "float16 with" in verdict.sentence
+        and "than pruning by 50 %." in verdict.sentence
     )
     rivals = verdict.details[verdict.details["rival"]]
     assert set(rivals[rivals["quantized"] == "int8"]["other"]) == {
         "alpha 0.1",
         "alpha 0.9",
-        "pruned 90 %",
+        "pruning by 90 %",
     }
-    assert "pruned 10 % preserves more than int8" in verdict.sentence
+    assert "pruning by 10 % preserves more than int8" in verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -302,10 +303,10 @@ def test_pruning(share, outcome):
 
 def test_limits_of_pruning():
     kept = judge(3).sentence
-    assert "90 % up to pruned 30 % and 50 % up to pruned 50 %." in kept
+    assert "90 % of it up to 30 % and 50 % of it up to 50 %." in kept
     hardly = judge(3, pruned={0.1: blend(0.9), 0.5: blend(0.52)})
     assert hardly.low < 50 < hardly.effect  # above half, and not for sure
-    assert "90 % at no level and 50 % up to pruned 10 %" in hardly.sentence
+    assert "90 % of it at no level and 50 % of it up to 10 %" in hardly.sentence
     lost = judge(3, pruned={0.5: blend(0.3)}).sentence
     assert "90 % at no level and 50 % at no level" in lost
 
