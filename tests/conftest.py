@@ -1,3 +1,5 @@
+import signal
+
 import hypothesis
 import numpy as np
 import pytest
@@ -25,3 +27,11 @@ def digits():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def heard_interrupts():
+    """Ctrl-C is heard, to which a shell makes its background jobs deaf."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -111,6 +111,7 @@ class Slow:
             (self.folder / "stopped").touch()
 
 
+@pytest.mark.usefixtures("heard_interrupts")
 def test_an_interrupt_stops_tasks_on_workers_of_a_cluster(tmp_path):
     """On a cluster of somebody else's, the workers live on and must be free again."""
     from distributed import LocalCluster

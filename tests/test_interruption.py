@@ -6,12 +6,14 @@ import sys
 import time
 
 import kill
+import pytest
 
 
 def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path):
     assert kill.crash_test(kills=3, workers=2, seed=1, folder=tmp_path) == []
 
 
+@pytest.mark.usefixtures("heard_interrupts")
 def test_ctrl_c_stops_in_seconds_and_keeps_what_is_done(tmp_path):
     process = subprocess.Popen(
         [*kill.COMMAND, "--epochs=2000", "--workers=2", f"--output_dir={tmp_path}"],

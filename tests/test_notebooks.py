@@ -39,7 +39,7 @@ def test_a_notebook_runs_top_to_bottom(path, tmp_path):
         timeout=600,
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute(env=environment)
+    client.execute(env=environment, cleanup_kc=True)  # ends the kernel, too
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
