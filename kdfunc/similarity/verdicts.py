@@ -305,7 +305,7 @@ def pruning_preserves(evidence: Evidence) -> Verdict:
         ("independent",),
         outcome,
         f"{worthwhile[0].capitalize()} preserves {_text(effect)} % of the function, "
-        f"{reading.get(outcome, 'about')} half. It keeps {' and '.join(limits)}.",
+        f"{reading.get(outcome, 'about')} half. Pruning keeps {' and '.join(limits)}.",
         _table(
             "level preserved low high",
             [(levels[name], *_numbers(preserved[name])) for name in levels],
@@ -389,10 +389,9 @@ def _widened(estimate: Estimate, tests: int) -> Estimate:
 
 def _limit(preserved: Mapping[str, Estimate], threshold: float) -> str:
     kept = [*takewhile(lambda item: item[1].low > threshold, preserved.items())]
-    reach = (
-        f"up to {kept[-1][0].removeprefix('pruning by ')}" if kept else "at no level"
-    )
-    return f"{threshold:g} % of it {reach}"
+    if not kept:
+        return f"{threshold:g} % at no level"
+    return f"{threshold:g} % at levels up to {kept[-1][0].removeprefix('pruning by ')}"
 
 
 def _beside_margin(gain: Estimate) -> str:

@@ -303,10 +303,10 @@ def test_pruning(share, outcome):
 
 def test_limits_of_pruning():
     kept = judge(3).sentence
-    assert "90 % of it up to 30 % and 50 % of it up to 50 %." in kept
+    assert "90 % at levels up to 30 % and 50 % at levels up to 50 %." in kept
     hardly = judge(3, pruned={0.1: blend(0.9), 0.5: blend(0.52)})
     assert hardly.low < 50 < hardly.effect  # above half, and not for sure
-    assert "90 % of it at no level and 50 % of it up to 10 %" in hardly.sentence
+    assert "90 % at no level and 50 % at levels up to 10 %" in hardly.sentence
     lost = judge(3, pruned={0.5: blend(0.3)}).sentence
     assert "90 % at no level and 50 % at no level" in lost
 
