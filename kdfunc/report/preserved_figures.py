@@ -30,6 +30,7 @@ from kdfunc.similarity.evidence import CONTROLS
 
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
 _COLORS = sns.color_palette("colorblind")
+_KEY_LINE = 0.155  # inches
 # Colours and markers of what a pipeline does to the weights.
 _METHODS = {
     "Stored as trained": (_COLORS[4], "D"),
@@ -75,40 +76,52 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
 
     A line joins the models that no other beats in both, the Pareto front. Colours and
     markers tell what was done to the weights; those that were trained afterwards are
-    filled.
+    filled. Points are numbered from the smallest file up; the key below names
+    them, since names of so many pipelines would cover each other.
 
     Args:
       models: A row a model: `model`, a pipeline's steps joined by `+`; `bytes`;
         function `preserved` in percent and its interval, `low` and `high`.
       title: The heading.
     """
-    figure, axes = new_figure(PAGE, 0.75 * PAGE, title)
+    height = 0.75 * PAGE + _KEY_LINE * len(models) / 2
+    figure, axes = new_figure(PAGE, height, title)
     axes.set_xscale("log")
     points = _points(models, models["bytes"].astype(float) / 2**10)
-    points["label"] = points["model"] + points["note"]
+    points = points.sort_values(["x", "y"], ignore_index=True)
+    points["label"] = (points.index + 1).astype(str)
     front = points[pareto_front(points["bytes"], points["preserved"])].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color="black", lw=1.5, zorder=1)
-    methods = points["model"].map(_method)
-    for method, (color, symbol) in _METHODS.items():
-        for tuned in (False, True):
-            trained = points["model"].str.contains("finetune|qat") == tuned
-            rows = points[(methods == method) & trained]
-            _intervals(
-                axes,
-                rows,
-                color=color,
-                marker=symbol,
-                markersize=6,
-                markerfacecolor=color if tuned else "white",
-                linestyle="none",
-            )
+    key = []
+    for point in points.itertuples():
+        color, symbol = _METHODS[_method(point.model)]
+        tuned = "finetune" in point.model or "qat" in point.model
+        look = {
+            "color": color,
+            "marker": symbol,
+            "markersize": 6,
+            "markerfacecolor": color if tuned else "white",
+            "linestyle": "none",
+        }
+        _intervals(axes, points.loc[[point.Index]], **look)
+        name = f"{point.label}  {point.model}{point.note}"
+        key.append(Line2D([], [], **look, label=name))
+    figure.legend(
+        handles=key,
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=TEXT_SIZE,
+        labelspacing=0.3,
+        handletextpad=0.3,
+    )
     axes.set_xlabel("Size of the .tflite file (KiB)")
     axes.xaxis.set_major_locator(LogLocator(base=2))  # often within one power of ten
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     _preserved_axis(axes)
     axes.margins(0.1)
-    shown = [method for method in _METHODS if (methods == method).any()]
+    shown = [m for m in _METHODS if m in set(points["model"].map(_method))]
     handles = [
         Line2D([], [], color=_METHODS[m][0], marker=_METHODS[m][1], ls="none", label=m)
         for m in shown
@@ -118,7 +131,7 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
         handles=handles,
         title="Filled: trained afterwards. Open: not.",
         title_fontsize=TEXT_SIZE,
-        loc="outside lower center",
+        loc="outside upper center",
         ncols=3,
         frameon=False,
         fontsize=TEXT_SIZE,

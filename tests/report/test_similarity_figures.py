@@ -262,9 +262,13 @@ def test_compression_joins_what_no_other_model_beats():
         line.get_xydata(),
         [[118e3 / 1024, 80], [230e3 / 1024, 99.5], [440e3 / 1024, 99.9]],
     )
-    assert "prune90+sparse (-4200 %)" in texts(axes)
+    key, _ = figure.legends
+    named = [text.get_text().split("  ", 1) for text in key.get_texts()]
+    by_size = models.sort_values(["bytes", "preserved"])["model"]
+    assert [name.split()[0] for _, name in named] == list(by_size)
+    assert "prune90+sparse (-4200 %)" in dict(named).values()
     notes = [note for note in axes.texts if isinstance(note, Annotation)]
-    assert {note.get_text().split()[0] for note in notes} == set(models["model"])
+    assert [note.get_text() for note in notes] == [number for number, _ in named]
     places = boxes(figure, notes)
     assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
 
