@@ -92,9 +92,10 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
     points["label"] = (points.index + 1).astype(str)
     front = points[pareto_front(points["bytes"], points["preserved"])].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color="black", lw=1.5, zorder=1)
+    methods = points["model"].map(_method)
     key = []
-    for point in points.itertuples():
-        color, symbol = _METHODS[_method(point.model)]
+    for point, method in zip(points.itertuples(), methods, strict=True):
+        color, symbol = _METHODS[method]
         tuned = "finetune" in point.model or "qat" in point.model
         look = {
             "color": color,
@@ -121,7 +122,7 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     _preserved_axis(axes)
     axes.margins(0.1)
-    shown = [m for m in _METHODS if m in set(points["model"].map(_method))]
+    shown = [method for method in _METHODS if (methods == method).any()]
     handles = [
         Line2D([], [], color=_METHODS[m][0], marker=_METHODS[m][1], ls="none", label=m)
         for m in shown

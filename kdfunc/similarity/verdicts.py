@@ -297,7 +297,10 @@ def pruning_preserves(evidence: Evidence) -> Verdict:
     effect = preserved[worthwhile[0]]
     outcome = _outcome(effect.low > HALFWAY, effect.high < HALFWAY)
     reading = {"supported": "more than", "contradicted": "less than"}
-    limits = [_limit(preserved, threshold) for threshold in (SAME_FUNCTION, HALFWAY)]
+    limits = [
+        _limit({levels[name]: preserved[name] for name in levels}, threshold)
+        for threshold in (SAME_FUNCTION, HALFWAY)
+    ]
     return Verdict(
         claim,
         statistic,
@@ -387,11 +390,11 @@ def _widened(estimate: Estimate, tests: int) -> Estimate:
     return replace(estimate, confidence=1 - LEVEL / tests)
 
 
-def _limit(preserved: Mapping[str, Estimate], threshold: float) -> str:
+def _limit(preserved: Mapping[float, Estimate], threshold: float) -> str:
     kept = [*takewhile(lambda item: item[1].low > threshold, preserved.items())]
     if not kept:
         return f"{threshold:g} % at no level"
-    return f"{threshold:g} % at levels up to {kept[-1][0].removeprefix('pruning by ')}"
+    return f"{threshold:g} % at levels up to {100 * kept[-1][0]:g} %"
 
 
 def _beside_margin(gain: Estimate) -> str:
