@@ -17,7 +17,7 @@ from absl import app, flags, logging
 
 from kdfunc.config import CHOICES, PANELS, ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.plan import STAGES, check_stages, make, select
+from kdfunc.runs.plan import STAGES, check_stages, make, select
 
 DEFAULTS = ExperimentConfig()
 
@@ -175,7 +175,7 @@ def main(argv) -> None:
         if values.dry_run:
             _print_plan(config, values.stages)
             return
-        from kdfunc import experiment
+        from kdfunc.runs import experiment
 
         if values.verify:
             sys.exit(experiment.verify(config, values.output_dir))

@@ -305,8 +305,8 @@ def landscape(way, data_dir, folder, classes=10):
         import direct
 
         return timed(lambda: direct.landscape(records, panels, PERPLEXITIES), False)
-    from kdfunc.report import landscapes
-    from kdfunc.similarity.landscape import squared_distances
+    from kdfunc.analysis import landscapes
+    from kdfunc.similarity.embedding import squared_distances
 
     rows = [np.arange(26 * len(panel)) for panel in panels]
 
@@ -335,7 +335,7 @@ def records_reading(way, data_dir, folder):
     if way == "direct":
         paths = sorted(folder.glob("*.csv"))
         return timed(lambda: np.stack([pd.read_csv(path) for path in paths]).max())
-    from kdfunc.records import Record
+    from kdfunc.runs.records import Record
 
     return timed(lambda: Record(folder).softmax.max())
 
@@ -348,7 +348,7 @@ def _write_record(way, folder):
         for epoch, softmax in enumerate(record):
             pd.DataFrame(softmax).to_csv(folder / f"{epoch:02}.csv", index=False)
         return sum(path.stat().st_size for path in folder.glob("*.csv"))
-    from kdfunc.records import SoftmaxFile
+    from kdfunc.runs.records import SoftmaxFile
 
     file = SoftmaxFile(folder / "softmax.npy", record.shape)
     file.start()

@@ -16,10 +16,11 @@ from functools import cache, partial
 
 import pandas as pd
 
+from kdfunc.analysis import accuracy as accuracy_tables
+from kdfunc.analysis import published
 from kdfunc.config import ARCHITECTURE_NAMES, PRESETS, ExperimentConfig
-from kdfunc.report import published, tables
 from kdfunc.similarity import MEASURES
-from kdfunc.similarity.evidence import MEASURE
+from kdfunc.similarity.groups import MEASURE
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = ("README.md", "docs/measures.md", "docs/REPRODUCTION.md")
@@ -112,7 +113,7 @@ def results() -> list[Result]:
         config = ExperimentConfig(**json.loads(path.read_text()))
         found.append(Result(path.parent, config))
     presets = list(PRESETS)
-    order = list(tables.DATASET_NAMES)
+    order = list(accuracy_tables.DATASET_NAMES)
     return sorted(
         found,
         key=lambda r: (
@@ -206,7 +207,7 @@ def runs(root: str) -> str:
         there = [r.link(root) + r.deviations for r in results_of(dataset, architecture)]
         rows.append(
             [
-                tables.DATASET_NAMES[dataset],
+                accuracy_tables.DATASET_NAMES[dataset],
                 ARCHITECTURE_NAMES[architecture],
                 f"`{command}`",
                 "<br>".join(there) or NOT_RUN,
@@ -234,7 +235,7 @@ def table_1(root: str) -> str:
         rows.append(
             [
                 ARCHITECTURE_NAMES[architecture],
-                tables.DATASET_NAMES[dataset],
+                accuracy_tables.DATASET_NAMES[dataset],
                 f"{trainable:,}",
                 theirs[0],
                 f"{model.count_params():,}",
@@ -263,7 +264,7 @@ def table_2(root: str) -> str:
         (height, width, channels), ours = described(dataset)
         rows.append(
             [
-                tables.DATASET_NAMES[dataset],
+                accuracy_tables.DATASET_NAMES[dataset],
                 f"{channels} x {height} x {width}",
                 dimensions,
                 ours,
@@ -355,7 +356,7 @@ def figures(root: str) -> str:
                 [
                     number,
                     ARCHITECTURE_NAMES[architecture],
-                    tables.DATASET_NAMES[dataset],
+                    accuracy_tables.DATASET_NAMES[dataset],
                     panel,
                     ", ".join(ours) or NOT_RUN,
                 ]

@@ -2,6 +2,6 @@
 
 import sys
 
-from kdfunc.main import main
+from kdfunc.cli import main
 
 sys.exit(main())

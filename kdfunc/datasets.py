@@ -15,8 +15,8 @@ import urllib.request
 import filelock
 import numpy as np
 
-from kdfunc import records
 from kdfunc.errors import InputError
+from kdfunc.runs import records
 
 #: What tells that there is a network: TFDS's own bucket, which holds many data sets.
 NETWORK_PROBE = "https://storage.googleapis.com/tfds-data"

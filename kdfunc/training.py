@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from kdfunc import models, records
+from kdfunc import models
 from kdfunc.errors import TrainingError
+from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
 
 #: Steps of one call into TensorFlow: few enough to be interrupted within seconds.

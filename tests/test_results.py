@@ -6,8 +6,8 @@ import pathlib
 import pandas as pd
 import pytest
 
+from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.config import PANELS, ExperimentConfig
-from kdfunc.report import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/config.json"))
@@ -31,7 +31,7 @@ def test_the_table_follows_from_the_metrics(run):
     table = pd.read_csv(run / "tables" / "accuracy.csv").set_index("setting")
     for alpha in config.alphas:
         names = [f"student-alpha{alpha}-seed{s}" for s in config.distillation_seeds]
-        deviations = tables.deviation(accuracy[names], accuracy["base"])
+        deviations = accuracy_tables.deviation(accuracy[names], accuracy["base"])
         row = table.loc[f"alpha {alpha}"]
         assert row["deviation"] == pytest.approx(deviations.mean())
         assert row["std"] == pytest.approx(deviations.std())

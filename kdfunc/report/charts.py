@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from matplotlib.colors import to_hex
 from plotly.io import to_html
 
-from kdfunc.report.style import FLOOR, style
+from kdfunc.analysis.figures.style import FLOOR, style
 
 # By matplotlib's letter: plotly's symbol, and a character for text.
 _SYMBOLS = {
@@ -89,7 +89,7 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
     """What each ingredient of distillation adds: bars from rung to rung.
 
     Args:
-      rungs: as `kdfunc.similarity.evidence.ladder` returns them.
+      rungs: as `kdfunc.similarity.groups.ladder` returns them.
     """
     steps = rungs[rungs["step"].notna()]
     figure = go.Figure(

@@ -13,15 +13,17 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from kdfunc import pipelines, plan
+from kdfunc import pipelines
+from kdfunc.analysis import published
+from kdfunc.analysis.figures.style import FLOOR
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.progress import duration
-from kdfunc.records import RunDirectory, write_atomic
-from kdfunc.report import charts, comparison, landscape_chart, page_tables, published
+from kdfunc.report import charts, landscape_chart, side_by_side, tables
 from kdfunc.report.results import Results
-from kdfunc.report.style import FLOOR
-from kdfunc.similarity.evidence import MEASURE
+from kdfunc.runs import plan
+from kdfunc.runs.progress import duration
+from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.similarity.groups import MEASURE
 
 #: Tables of the model files: table, heading, caption.
 _FILES = (
@@ -84,9 +86,9 @@ def render(directories: Sequence[RunDirectory]) -> str:
     environment.filters["duration"] = duration
     return environment.get_template("page.html.jinja").render(
         runs=[_sections(run) for run in runs],
-        comparison=comparison.compare(runs) if len(runs) > 1 else None,
+        comparison=side_by_side.compare(runs) if len(runs) > 1 else None,
         plotly=get_plotlyjs(),
-        icons=comparison.ICONS,
+        icons=side_by_side.ICONS,
         rule=published.RULE,
         floor=FLOOR,
     )
@@ -97,9 +99,7 @@ def _sections(run: Results) -> dict[str, Any]:
     return {
         "run": run,
         "paper_accuracy": _paper_accuracy(run),
-        "accuracy": None
-        if run.accuracy is None
-        else page_tables.accuracy([run], run.id),
+        "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),
         "preserved": _preserved(run),
         "ladder": _ladder(run),
         "variants": _variants(run),
@@ -122,7 +122,7 @@ def _sections(run: Results) -> dict[str, Any]:
         "command": _command(run.config),
         "settings": _settings(run.config),
         "downloads": [
-            (path.name, page_tables.uri("text/csv", path.read_bytes()))
+            (path.name, tables.uri("text/csv", path.read_bytes()))
             for path in sorted((run.directory.path / "tables").glob("*.csv"))
         ],
     }
@@ -142,7 +142,7 @@ def _preserved(run: Results) -> dict[str, Any] | None:
         "chart": charts.to_page(
             charts.preserved(run.preserved), f"{run.id}-preserved-chart"
         ),
-        "table": page_tables.of_run(
+        "table": tables.of_run(
             run,
             "function_preserved",
             "Function preserved by every model, with its 95 % interval over the test "
@@ -159,13 +159,13 @@ def _ladder(run: Results) -> dict[str, Any] | None:
     columns += ["step_low", "step_high"]
     return {
         "chart": charts.to_page(charts.ladder(run.ladder), f"{run.id}-ladder-chart"),
-        "table": page_tables.of_run(
+        "table": tables.of_run(
             run, "ladder", "The rungs of the ladder", run.ladder[columns]
         ),
     }
 
 
-def _variants(run: Results) -> page_tables.Table | None:
+def _variants(run: Results) -> tables.Table | None:
     columns = ["preserved", "accuracy_difference"]
     table = run.table("variants", "variant", "teacher", "models", *columns)
     if table is None:
@@ -173,7 +173,7 @@ def _variants(run: Results) -> page_tables.Table | None:
     students = table["variant"].replace("none", "as they were")
     alone = table["teacher"].eq("none").map({True: ", no teacher", False: ""})
     ends = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
-    return page_tables.of_run(
+    return tables.of_run(
         run,
         "variants",
         "Students with one setting changed; brackets hold 95 % intervals over test "
@@ -211,7 +211,7 @@ def _landscapes(run: Results) -> list[dict[str, Any]]:
                 "families": {name: charts.family(name) for name in drawn.traces},
                 "stress": stress.get(panel),
                 "static": _picture(run, panel),
-                "table": page_tables.of_run(
+                "table": tables.of_run(
                     run,
                     f"landscape-{panel}",
                     "Where each model lies after its last epoch (the download has all "
@@ -253,7 +253,7 @@ def _curves(run: Results) -> dict[str, Any] | None:
             (name, charts.family(family).color, dash)
             for family, name, dash in charts.lines(trained)
         ],
-        "table": page_tables.of_run(
+        "table": tables.of_run(
             run,
             "metrics",
             "Every model after its last epoch (the download has all epochs)",
@@ -262,18 +262,18 @@ def _curves(run: Results) -> dict[str, Any] | None:
     }
 
 
-def _flips(run: Results) -> page_tables.Table | None:
+def _flips(run: Results) -> tables.Table | None:
     columns = ["disagreement", "negative_flips", "positive_flips"]
     table = run.table("similarity", "model", *columns)
     if table is None:
         return None
     means = table.groupby("name", sort=False)[columns].mean().reset_index()
-    return page_tables.of_run(
+    return tables.of_run(
         run, "similarity", "Share of test images, mean over the models of a row", means
     )
 
 
-def _files(run: Results, name: str, caption: str) -> page_tables.Table | None:
+def _files(run: Results, name: str, caption: str) -> tables.Table | None:
     table = run.table(name, "model")
     if table is None:
         return None
@@ -281,7 +281,7 @@ def _files(run: Results, name: str, caption: str) -> page_tables.Table | None:
         table = table[table["not_possible"].isna()]
     hidden = ["model", "family", "operators", "not_possible"]
     shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
-    return page_tables.of_run(run, name, caption, shown)
+    return tables.of_run(run, name, caption, shown)
 
 
 def _not_possible(run: Results) -> list[tuple[str, str]]:
@@ -331,4 +331,4 @@ def _values(config: ExperimentConfig) -> dict[str, Any]:
 
 def _picture(run: Results, name: str) -> str | None:
     content = run.figure(name)
-    return None if content is None else page_tables.uri("image/png", content)
+    return None if content is None else tables.uri("image/png", content)

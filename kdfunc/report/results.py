@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from kdfunc import plan
+from kdfunc.analysis import accuracy, published
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.records import RunDirectory
-from kdfunc.report import published, tables
-from kdfunc.similarity.evidence import MEASURE
+from kdfunc.runs import plan
+from kdfunc.runs.records import RunDirectory
+from kdfunc.similarity.groups import MEASURE
 
 #: Columns of words; all others that the page asks for hold numbers.
 _WORDS = {
@@ -43,7 +43,7 @@ class Results:
     @property
     def title(self) -> str:
         """Architecture and data set for people to read."""
-        return tables.title(self.config)
+        return accuracy.title(self.config)
 
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
@@ -148,11 +148,11 @@ class Results:
 def _name(task: plan.Task) -> str:
     match task.family:
         case "student":
-            return f"Distilled, {tables.setting(task)}"
+            return f"Distilled, {accuracy.setting(task)}"
         case "quantized":
-            return f"Quantized, {tables.setting(task)}"
+            return f"Quantized, {accuracy.setting(task)}"
         case "pruned":
-            return f"Pruned by {tables.setting(task)}".replace(" %", "\u00a0%")
+            return f"Pruned by {accuracy.setting(task)}".replace(" %", "\u00a0%")
         case "control":
             return f"Control: {task.settings['control']}"
         case "variant":

@@ -1,146 +1,195 @@
-"""The paper's tables from records."""
+"""Tables of the report page as text, each with its numbers to download."""
+
+import base64
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
-from kdfunc.plan import Task
-from kdfunc.records import RunDirectory, write_atomic
+from kdfunc.analysis import accuracy as accuracy_tables
+from kdfunc.report.results import Results
 
-DATASET_NAMES = {
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
+#: Words and formats for the columns of the tables that are shown.
+_COLUMNS = {
+    "name": ("Models", None),
+    "accuracy": ("Accuracy", "{:.2%}"),
+    "log_loss": ("Log-loss", "{:.4f}"),
+    "disagreement": ("Answers that differ", "{:.2%}"),
+    "negative_flips": ("Right before, wrong now", "{:.2%}"),
+    "positive_flips": ("Wrong before, right now", "{:.2%}"),
+    "preserved": ("Function preserved (%)", "{:.1f}"),
+    "distance": ("Distance (bits)", "{:.4f}"),
+    "step": ("Adds (points)", "{:+.1f}"),
+    "bytes": ("Bytes", "{:,.0f}"),
+    "gzip_bytes": ("Bytes, gzipped", "{:,.0f}"),
+    "weights": ("Weights stored as", None),
+    "sparsity": ("Weights that are zero", "{:.1%}"),
+    "median_ms": ("Median (ms)", "{:.3f}"),
+    "p90_ms": ("90th percentile (ms)", "{:.3f}"),
+    "p99_ms": ("99th percentile (ms)", "{:.3f}"),
+    "accuracy_difference": ("Accuracy, less the base model's (points)", "{:+.1f}"),
 }
-METHODS = {
-    "student": "Self-distillation",
-    "quantized": "Quantization",
-    "pruned": "L1 pruning",
-}
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> None:
-    """Writes the accuracies of a run's models in the paper's layout; prints them."""
-    config, folder = run.config, run.path / "tables"
-    deviations = accuracy_deviations(run, tasks)
-    layout = paper_layout(deviations, config.architecture)
-    caption = (
-        "Percentage deviation in accuracy from the base model on "
-        f"{DATASET_NAMES.get(config.dataset, config.dataset)} "
-        f"(preset {config.preset})"
+#: Columns that name the rows.
+_NAMES = ("name", "students")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table as text, the first cell of a row being its heading.
+
+    Attributes:
+      id: of the element.
+      caption: what it shows.
+      header: of the columns.
+      rows: cells as text.
+      download: the whole numbers as a `data:` URI of a CSV file, and its name.
+    """
+
+    id: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    download: tuple[str, str]
+
+
+def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
+    """Deviations of accuracy in the paper's layout, a row a run and one of the paper.
+
+    Each run's row follows the paper's for its data set and architecture.
+    """
+    runs = [run for run in runs if run.accuracy is not None]
+    settings = list(
+        dict.fromkeys(
+            pair
+            for run in runs
+            for pair in zip(
+                run.accuracy["method"], run.accuracy["setting"], strict=True
+            )
+        )
     )
-    write_atomic(folder / "accuracy.csv", deviations.to_csv(index=False))
-    write_atomic(folder / "accuracy.md", markdown(layout))
-    write_atomic(folder / "accuracy.tex", latex(layout, caption))
-    metrics = pd.concat(
-        {task.name: run.record(task.name).metrics for task in tasks}, names=["model"]
+    order = list(accuracy_tables.METHODS.values())
+    settings.sort(key=lambda p: order.index(p[0]) if p[0] in order else len(order))
+    rows, numbers = [], []
+    told = None
+    for run in sorted(runs, key=lambda r: (r.config.dataset, r.config.architecture)):
+        cells = run.accuracy.set_index(["method", "setting"])
+        if "published" in cells and told != run.title:
+            told = run.title
+            paper = cells[["published", "published_std"]].reindex(settings)
+            rows.append(
+                (
+                    f"The paper, {run.title}",
+                    [(_spread(*cell), False) for cell in paper.itertuples(index=False)],
+                )
+            )
+        marked = cells["marked"] if "marked" in cells else cells["deviation"] * 0 != 0
+        own = cells[["deviation", "std"]].assign(marked=marked).reindex(settings)
+        name = f"Here, {run.config.preset}" if len(runs) == 1 else run.name
+        rows.append(
+            (
+                name,
+                [
+                    (_spread(cell.deviation, cell.std), cell.marked is True)
+                    for cell in own.astype({"marked": object}).itertuples(index=False)
+                ],
+            )
+        )
+        numbers.append(run.accuracy.assign(run=run.name))
+    return {
+        "methods": [
+            (method, sum(other == method for other, _ in settings))
+            for method in dict.fromkeys(method for method, _ in settings)
+        ],
+        "settings": [setting for _, setting in settings],
+        "rows": rows,
+        "compared": any("published" in run.accuracy for run in runs),
+        "id": f"{id}-accuracy-table",
+        "download": download("accuracy", pd.concat(numbers)),
+    }
+
+
+def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
+    """A table as text, beside the file that it comes from.
+
+    A column that names the rows comes first; the ends of intervals, in columns `_low`
+    and `_high` or, of `preserved`, `low` and `high`, stand in brackets behind values.
+    """
+    path = run.directory.path / "tables" / f"{name}.csv"
+    shown = shown.rename(columns={"low": "preserved_low", "high": "preserved_high"})
+    cells = {}
+    for column in sorted(shown, key=lambda column: column not in _NAMES):
+        if column.endswith(("_low", "_high")):
+            continue
+        title, form = _COLUMNS.get(column, (None, None))
+        texts = [_text(value, form) for value in shown[column]]
+        if f"{column}_low" in shown:
+            lows, highs = shown[f"{column}_low"], shown[f"{column}_high"]
+            texts = [
+                f"{text} [{_text(low, form)}, {_text(high, form)}]"
+                if low == low
+                else text
+                for text, low, high in zip(texts, lows, highs, strict=True)
+            ]
+        cells[title or column.replace("_", " ").capitalize()] = texts
+    return Table(
+        id=f"{run.id}-{name}-table",
+        caption=caption,
+        header=list(cells),
+        rows=list(zip(*cells.values(), strict=True)),
+        download=(path.name, uri("text/csv", path.read_bytes())),
     )
-    write_atomic(
-        folder / "metrics.csv", metrics.reset_index("model").to_csv(index=False)
-    )
-    accuracy = run.record("base").metrics["accuracy"].iloc[-1]
-    print("\n" + terminal(deviations, accuracy) + "\n")
 
 
-def title(config: ExperimentConfig) -> str:
-    """Architecture and data set for people to read."""
-    architecture = ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
-    return f"{architecture} on {DATASET_NAMES.get(config.dataset, config.dataset)}"
-
-
-def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:
-    """Relative deviation of accuracy from the base model's, in percent."""
-    return 100 * (np.asarray(accuracy) - base) / base
-
-
-def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
-    """The numbers of the paper's Tables 3 to 5.
+def side_by_side(id: str, caption: str, means: pd.DataFrame) -> Table | None:
+    """A row a method and a column a run, in one decimal; None without any method.
 
     Args:
-      run: a run directory.
-      tasks: those whose records are there, the base model among them.
-
-    Returns:
-      A row a method and setting, with columns `method`, `setting`, `models` (how many),
-      `accuracy` (their mean), `deviation` (mean relative deviation from the base model
-      in %) and `std` (population standard deviation of it, ddof 0; NaN for one model).
+      id: of the element, and the name of the file to download.
+      caption: what it shows.
+      means: the index names the methods, the columns the runs.
     """
-    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
-    groups: dict[tuple[str, str], list[float]] = {}
-    for task in tasks:
-        if task.family in METHODS:
-            key = (METHODS[task.family], setting(task))
-            groups.setdefault(key, []).append(final[task.name])
-    rows = []
-    for (method, name), accuracies in groups.items():
-        deviations = deviation(accuracies, final["base"])
-        rows.append(
-            {
-                "method": method,
-                "setting": name,
-                "models": len(accuracies),
-                "accuracy": np.mean(accuracies),
-                "deviation": deviations.mean(),
-                "std": deviations.std() if len(accuracies) > 1 else np.nan,
-            }
-        )
-    columns = ["method", "setting", "models", "accuracy", "deviation", "std"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def setting(task: Task) -> str:
-    """What tells a compressed model from others of its method, as the paper has it."""
-    match task.family:
-        case "student":
-            return f"alpha {task.settings['alpha']:g}"
-        case "quantized":
-            return {"float16": "16-bit", "int8": "8-bit"}[task.settings["mode"]]
-        case "pruned":
-            return f"{100 * task.settings['level']:g} %"
-    raise ValueError(f"{task.name} is no compressed model")
-
-
-def paper_layout(deviations: pd.DataFrame, architecture: str) -> pd.DataFrame:
-    """One row for the architecture, a column a method and setting, as in the paper."""
-    cells = [
-        f"{row.deviation:.2f}" + ("" if np.isnan(row.std) else f" (±{row.std:.2f})")
-        for row in deviations.itertuples()
-    ]
-    columns = pd.MultiIndex.from_arrays([deviations["method"], deviations["setting"]])
-    columns.names = [None, None]
-    name = ARCHITECTURE_NAMES.get(architecture, architecture)
-    index = pd.Index([name], name="Architecture")
-    return pd.DataFrame([cells], columns=columns, index=index)
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table of `paper_layout` in Markdown, its two heading rows joined."""
-    flat = table.set_axis([" ".join(column) for column in table.columns], axis=1)
-    return flat.to_markdown(disable_numparse=True) + "\n"
-
-
-def latex(table: pd.DataFrame, caption: str) -> str:
-    """A table of `paper_layout` in LaTeX (packages booktabs and multirow)."""
-    text = table.to_latex(
-        multicolumn_format="c",
-        column_format="l" + "r" * table.shape[1],
+    if means.empty:
+        return None
+    return Table(
+        id=id,
         caption=caption,
-        escape=False,
+        header=["Method", *means.columns],
+        rows=[
+            [name, *(_text(value, "{:.1f}") for value in row)]
+            for name, row in zip(means.index, means.to_numpy(), strict=True)
+        ],
+        download=download(id, means.rename_axis("method").reset_index()),
     )
-    for plain, command in {"±": r"$\pm$", "%": r"\%", "alpha": r"$\alpha$"}.items():
-        text = text.replace(plain, command)
-    return text
 
 
-def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
-    """The same numbers for people at a terminal, within 80 columns."""
-    lines = [
-        f"Base model: accuracy {100 * base_accuracy:.2f} %. Deviation from it, in %:",
-        "",
-    ]
-    method = None
-    for row in deviations.itertuples():
-        first, method = row.method if row.method != method else "", row.method
-        spread = "" if np.isnan(row.std) else f" (±{row.std:.2f})"
-        lines.append(f"  {first:<18} {row.setting:<10} {row.deviation:8.2f}{spread}")
-    return "\n".join(lines)
+def _spread(value: float, std: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{value:.2f}" + ("" if np.isnan(std) else f" (±{std:.2f})")
+
+
+def _text(value: Any, form: str | None) -> str:
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return "–"
+    if form is None:
+        form = "{:,d}" if isinstance(value, (int, np.integer)) else "{:.4g}"
+    text = form.format(value)
+    if not text.strip("-0.%"):  # no minus before a zero
+        text = text.lstrip("-")
+    return text.replace("%", " %")
+
+
+def download(name: str, table: pd.DataFrame) -> tuple[str, str]:
+    """A file name, and a table as a `data:` URI of that file."""
+    return f"{name}.csv", uri("text/csv", table.to_csv(index=False).encode())
+
+
+def uri(kind: str, content: bytes) -> str:
+    """Content as a `data:` URI, so that the page has it in itself."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -6,7 +6,7 @@ from kdfunc.similarity.bootstrap import (
     bootstrap_seeds,
     function_preserved,
 )
-from kdfunc.similarity.compare import (
+from kdfunc.similarity.evaluate import (
     all_measures,
     ambiguity,
     by_class,
@@ -16,7 +16,7 @@ from kdfunc.similarity.compare import (
     trajectory,
 )
 from kdfunc.similarity.measures import MEASURES, Measure
-from kdfunc.similarity.outputs import check_softmax
+from kdfunc.similarity.softmax import check_softmax
 
 __all__ = [
     "MEASURES",

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from kdfunc.errors import InputError
-from kdfunc.similarity.compare import components, select
+from kdfunc.similarity.evaluate import components, select
 from kdfunc.similarity.measures import MEASURES
 
 BLOCK_SIZE = 1 << 21  # counts in a block: 16 MB

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from kdfunc.similarity.outputs import CLIP, Outputs, entropy
+from kdfunc.similarity.softmax import CLIP, Outputs, entropy
 
 TOP_K = 5
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from made_run import CLAIMS, CONFIG, write_run
 
-from kdfunc.main import main
-from kdfunc.records import RunDirectory
-from kdfunc.report import page, published
+from kdfunc.analysis import published
+from kdfunc.cli import main
+from kdfunc.report import page
+from kdfunc.runs.records import RunDirectory
 
 MNIST = pathlib.Path(__file__).parents[2] / "results" / "mnist-lenet-published"
 

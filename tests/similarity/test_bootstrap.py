@@ -48,7 +48,7 @@ def test_replicates_are_the_measure_on_the_resampled_examples(name):
 
 def test_sparse_components_change_nothing(monkeypatch):
     """Cohen's kappa of 100 classes, for which sums are of whole numbers: exact."""
-    monkeypatch.setattr("kdfunc.similarity.outputs.BLOCK_SIZE", 1000)  # 10 rows
+    monkeypatch.setattr("kdfunc.similarity.softmax.BLOCK_SIZE", 1000)  # 10 rows
     rng = np.random.default_rng(0)
     reference, *models = rng.dirichlet(np.full(100, 0.01), size=(4, 95))
     estimates = []

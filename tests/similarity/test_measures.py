@@ -312,7 +312,7 @@ def test_blocks_of_a_memory_map_give_the_value_of_one_block(monkeypatch, tmp_pat
     whole = all_measures(p, q, labels), by_class(p, q, labels), ambiguity([p, q])
     np.save(tmp_path / "p.npy", p)
     mapped = np.load(tmp_path / "p.npy", mmap_mode="r")
-    monkeypatch.setattr("kdfunc.similarity.outputs.BLOCK_SIZE", 28)  # seven rows
+    monkeypatch.setattr("kdfunc.similarity.softmax.BLOCK_SIZE", 28)  # seven rows
     assert all_measures(mapped, q, labels) == pytest.approx(whole[0], abs=1e-12)
     for name, values in by_class(mapped, q, labels).items():
         np.testing.assert_allclose(values, whole[1][name], atol=1e-12)
@@ -367,7 +367,7 @@ def bad(value, row=30, column=1):
     ],
 )
 def test_refused_outputs_name_the_array_and_the_row(monkeypatch, q, message):
-    monkeypatch.setattr("kdfunc.similarity.outputs.BLOCK_SIZE", 28)
+    monkeypatch.setattr("kdfunc.similarity.softmax.BLOCK_SIZE", 28)
     with pytest.raises(InputError, match=message):
         all_measures(random_softmax(13), q)
 

@@ -1,0 +1,146 @@
+"""The paper's tables from records."""
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory, write_atomic
+
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+}
+METHODS = {
+    "student": "Self-distillation",
+    "quantized": "Quantization",
+    "pruned": "L1 pruning",
+}
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes the accuracies of a run's models in the paper's layout; prints them."""
+    config, folder = run.config, run.path / "tables"
+    deviations = accuracy_deviations(run, tasks)
+    layout = paper_layout(deviations, config.architecture)
+    caption = (
+        "Percentage deviation in accuracy from the base model on "
+        f"{DATASET_NAMES.get(config.dataset, config.dataset)} "
+        f"(preset {config.preset})"
+    )
+    write_atomic(folder / "accuracy.csv", deviations.to_csv(index=False))
+    write_atomic(folder / "accuracy.md", markdown(layout))
+    write_atomic(folder / "accuracy.tex", latex(layout, caption))
+    metrics = pd.concat(
+        {task.name: run.record(task.name).metrics for task in tasks}, names=["model"]
+    )
+    write_atomic(
+        folder / "metrics.csv", metrics.reset_index("model").to_csv(index=False)
+    )
+    accuracy = run.record("base").metrics["accuracy"].iloc[-1]
+    print("\n" + terminal(deviations, accuracy) + "\n")
+
+
+def title(config: ExperimentConfig) -> str:
+    """Architecture and data set for people to read."""
+    architecture = ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
+    return f"{architecture} on {DATASET_NAMES.get(config.dataset, config.dataset)}"
+
+
+def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:
+    """Relative deviation of accuracy from the base model's, in percent."""
+    return 100 * (np.asarray(accuracy) - base) / base
+
+
+def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
+    """The numbers of the paper's Tables 3 to 5.
+
+    Args:
+      run: a run directory.
+      tasks: those whose records are there, the base model among them.
+
+    Returns:
+      A row a method and setting, with columns `method`, `setting`, `models` (how many),
+      `accuracy` (their mean), `deviation` (mean relative deviation from the base model
+      in %) and `std` (population standard deviation of it, ddof 0; NaN for one model).
+    """
+    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+    groups: dict[tuple[str, str], list[float]] = {}
+    for task in tasks:
+        if task.family in METHODS:
+            key = (METHODS[task.family], setting(task))
+            groups.setdefault(key, []).append(final[task.name])
+    rows = []
+    for (method, name), accuracies in groups.items():
+        deviations = deviation(accuracies, final["base"])
+        rows.append(
+            {
+                "method": method,
+                "setting": name,
+                "models": len(accuracies),
+                "accuracy": np.mean(accuracies),
+                "deviation": deviations.mean(),
+                "std": deviations.std() if len(accuracies) > 1 else np.nan,
+            }
+        )
+    columns = ["method", "setting", "models", "accuracy", "deviation", "std"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def setting(task: Task) -> str:
+    """What tells a compressed model from others of its method, as the paper has it."""
+    match task.family:
+        case "student":
+            return f"alpha {task.settings['alpha']:g}"
+        case "quantized":
+            return {"float16": "16-bit", "int8": "8-bit"}[task.settings["mode"]]
+        case "pruned":
+            return f"{100 * task.settings['level']:g} %"
+    raise ValueError(f"{task.name} is no compressed model")
+
+
+def paper_layout(deviations: pd.DataFrame, architecture: str) -> pd.DataFrame:
+    """One row for the architecture, a column a method and setting, as in the paper."""
+    cells = [
+        f"{row.deviation:.2f}" + ("" if np.isnan(row.std) else f" (±{row.std:.2f})")
+        for row in deviations.itertuples()
+    ]
+    columns = pd.MultiIndex.from_arrays([deviations["method"], deviations["setting"]])
+    columns.names = [None, None]
+    name = ARCHITECTURE_NAMES.get(architecture, architecture)
+    index = pd.Index([name], name="Architecture")
+    return pd.DataFrame([cells], columns=columns, index=index)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of `paper_layout` in Markdown, its two heading rows joined."""
+    flat = table.set_axis([" ".join(column) for column in table.columns], axis=1)
+    return flat.to_markdown(disable_numparse=True) + "\n"
+
+
+def latex(table: pd.DataFrame, caption: str) -> str:
+    """A table of `paper_layout` in LaTeX (packages booktabs and multirow)."""
+    text = table.to_latex(
+        multicolumn_format="c",
+        column_format="l" + "r" * table.shape[1],
+        caption=caption,
+        escape=False,
+    )
+    for plain, command in {"±": r"$\pm$", "%": r"\%", "alpha": r"$\alpha$"}.items():
+        text = text.replace(plain, command)
+    return text
+
+
+def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
+    """The same numbers for people at a terminal, within 80 columns."""
+    lines = [
+        f"Base model: accuracy {100 * base_accuracy:.2f} %. Deviation from it, in %:",
+        "",
+    ]
+    method = None
+    for row in deviations.itertuples():
+        first, method = row.method if row.method != method else "", row.method
+        spread = "" if np.isnan(row.std) else f" (±{row.std:.2f})"
+        lines.append(f"  {first:<18} {row.setting:<10} {row.deviation:8.2f}{spread}")
+    return "\n".join(lines)

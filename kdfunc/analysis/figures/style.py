@@ -1,0 +1,141 @@
+"""What all figures share: the families' names, colours and markers, sizes, a start.
+
+Figures are made without pyplot, so that they look the same, and cost no display, in a
+script, a worker or a notebook.
+"""
+
+import io
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from kdfunc.runs.records import write_atomic
+
+TEXT_SIZE = 8  # points
+COLUMN, PAGE = 3.5, 7.2  # widths in inches
+GREY = "0.45"
+FLOOR = -100  # of the function preserved (%); a broken model can be at -7000 %
+_COLORS = sns.color_palette("colorblind")
+
+
+class Style(NamedTuple):
+    """How a family of models is shown.
+
+    Attributes:
+      name: For legends.
+      color: Red, green and blue in [0, 1].
+      marker: As matplotlib has it.
+      size: Of the marker, in points.
+    """
+
+    name: str
+    color: tuple[float, float, float]
+    marker: str
+    size: float = 8
+
+
+FAMILIES: Mapping[str, Style] = {
+    "base": Style("Base", _COLORS[0], "*", 11),
+    "independent": Style("Independent", _COLORS[7], "s"),
+    "control": Style("Control", _COLORS[1], "P"),
+    "student": Style("Distilled", _COLORS[2], "^"),
+    "variant": Style("Variant", _COLORS[9], "X"),
+    "quantized": Style("Quantized", _COLORS[4], "D", 6.5),
+    "pruned": Style("Pruned", _COLORS[3], "v"),
+    "compressed": Style("Compressed", _COLORS[5], "p"),
+}
+
+
+def style(family: str) -> Style:
+    """A family's style; one that is not in `FAMILIES` goes by its own name."""
+    return FAMILIES.get(family, Style(family.capitalize(), _COLORS[5], "p"))
+
+
+def shade(family: str, step: float = 0.5) -> tuple[float, ...]:
+    """The family's colour, lighter below a step of 0.5 and darker above."""
+    color = style(family).color
+    return sns.blend_palette(["white", color, "black"], as_cmap=True)(step)
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches that needs no display."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """A figure of so many inches with one plot in it."""
+    figure = blank_figure(width, height)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=TEXT_SIZE + 1)
+    shrink_text(axes)
+    return figure, axes
+
+
+def shrink_text(axes: Axes) -> None:
+    """Makes the numbers and names of the axes as small as the rest."""
+    axes.tick_params(labelsize=TEXT_SIZE)
+    axes.xaxis.label.set_size(TEXT_SIZE)
+    axes.yaxis.label.set_size(TEXT_SIZE)
+
+
+def marker(family: str) -> dict[str, object]:
+    """How to draw single points of a family, for `Axes.plot` and its like."""
+    return {
+        "color": shade(family),
+        "marker": style(family).marker,
+        "markersize": style(family).size - 2,
+        "linestyle": "none",
+    }
+
+
+def family_legend(figure: Figure, families: Iterable[str]) -> None:
+    """Names the families below the plots."""
+    figure.legend(
+        handles=[
+            Line2D([], [], **marker(family), label=style(family).name)
+            for family in families
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=TEXT_SIZE,
+    )
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """Writes a figure as PNG and PDF: whole or not at all, the same bytes every time.
+
+    Args:
+        figure: The figure.
+        path: Where to, without a suffix.
+
+    Returns:
+        The two files.
+    """
+    # Type 42 keeps letters as letters; dates and versions would change the bytes.
+    formats = {
+        "png": {
+            "dpi": 160,
+            "metadata": {"Software": None},
+            "pil_kwargs": {"optimize": True},
+        },
+        "pdf": {"metadata": {"CreationDate": None, "Producer": None}},
+    }
+    files = []
+    for suffix, options in formats.items():
+        content = io.BytesIO()
+        with mpl.rc_context({"pdf.fonttype": 42}):
+            figure.savefig(content, format=suffix, **options)
+        files.append(pathlib.Path(f"{os.fspath(path)}.{suffix}"))
+        write_atomic(files[-1], content.getvalue())
+    return files

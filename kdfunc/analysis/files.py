@@ -1,0 +1,110 @@
+"""What compression gives and takes: bytes, accuracy, function, latency of `.tflite`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from kdfunc import edge
+from kdfunc.analysis import accuracy, figures
+from kdfunc.runs import plan
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.similarity.groups import MEASURE
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes `compression.csv`, `latency.csv` and the figure of a run's stored models.
+
+    To be called once `functions.write` has written the measures.
+    """
+    stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]
+    if not stored:
+        return
+    table = compression(run, stored)
+    _write_csv(run, "compression", table)
+    _write_latency(run, stored)
+    shown = table.dropna(subset="preserved")
+    if len(shown) and "compressed" in set(shown["family"]):
+        title = f"{accuracy.title(run.config)}, {run.config.preset}"
+        figure = figures.preserved.compression(shown, title)
+        figures.style.save(figure, run.path / "figures" / "compression")
+
+
+def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
+    """The models that are stored as `.tflite`, and those that cannot be.
+
+    Args:
+      run: a run directory with the tables `similarity` and `function_preserved`.
+      stored: tasks whose records have a `model.tflite`.
+
+    Returns:
+      A row a model with columns `model`; `family`; `bytes` of the file and
+      `gzip_bytes`; `weights`, how they are stored; `sparsity`, the share of them that
+      is zero; `accuracy`; function `preserved` in percent with the ends of its
+      interval, `low` and `high` (NaN without independent models); `disagreement` with
+      the base model; `operators` as JSON; `not_possible`, which library cannot make it
+      and why.
+    """
+    rows = []
+    for task in stored:
+        record = run.record(task.name)
+        found = edge.inspect(record.path / "model.tflite")
+        sizes = [np.prod(layer["shape"]) for layer in found["layers"]]
+        zeros = [layer["zero_share"] for layer in found["layers"]]
+        rows.append(
+            {
+                "model": task.name,
+                "family": task.family,
+                "bytes": found["bytes"],
+                "gzip_bytes": found["gzip_bytes"],
+                "weights": found["quantization"]["name"],
+                "sparsity": np.average(zeros, weights=sizes) if sizes else np.nan,
+                "accuracy": record.metrics["accuracy"].iloc[-1],
+                "operators": json.dumps(found["operators"]),
+            }
+        )
+    for task in plan.make(run.config):
+        if reason := run.record(task.name).not_possible:
+            rows.append(
+                {"model": task.name, "family": task.family, "not_possible": reason}
+            )
+    columns = ["model", "family", "bytes", "gzip_bytes", "weights", "sparsity"]
+    columns += ["accuracy", "preserved", "low", "high", "disagreement", "operators"]
+    table = pd.DataFrame(rows).astype({"bytes": "Int64", "gzip_bytes": "Int64"})
+    table = table.merge(_measures(run), on="model", how="left")
+    return table.reindex(columns=[*columns, "not_possible"])
+
+
+def _measures(run: RunDirectory) -> pd.DataFrame:
+    """Function preserved and disagreement of each model, from the tables."""
+    folder = run.path / "tables"
+    measures = pd.read_csv(folder / "similarity.csv")[["model", "disagreement"]]
+    if run.config.independents:
+        preserved = pd.read_csv(folder / "function_preserved.csv")
+        preserved = preserved[preserved["measure"] == MEASURE]
+        columns = ["model", "preserved", "low", "high"]
+        measures = measures.merge(preserved[columns], on="model")
+    return measures
+
+
+def _write_latency(run: RunDirectory, stored: list[Task]) -> None:
+    """Times one image on one thread; a model that was timed before keeps its times.
+
+    Times are the machine's, not the experiment's: this is the one table that differs
+    between two runs of one config.
+    """
+    columns = ["model", "median_ms", "p90_ms", "p99_ms"]
+    path = run.path / "tables" / "latency.csv"
+    known = pd.read_csv(path).to_dict("records") if path.exists() else []
+    rows = {row["model"]: row for row in known}
+    for task in stored:
+        if task.name not in rows:
+            (found,) = edge.benchmark(run.record(task.name).path / "model.tflite")
+            rows[task.name] = {"model": task.name, **found}
+    table = pd.DataFrame([rows[task.name] for task in stored], columns=columns)
+    _write_csv(run, "latency", table)
+
+
+def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
+    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))

@@ -1,0 +1,65 @@
+"""The numbers that the paper prints, and how a run's differ from them.
+
+Source: `published.csv`, Tables 3 to 5 of *Neural Network Compression: The Functional
+Perspective* (Mason-Williams, 2024) as printed; accuracies of the base models from its
+Sections 4.1 to 4.3.
+"""
+
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.similarity.claims import ALIKE_ACCURACY
+
+#: When `compare` marks a cell, for readers of the table.
+RULE = (
+    "Marked where a number differs from the paper's by more than the two spreads (±) "
+    f"together or, for a single model, which has no spread, by more than "
+    f"{ALIKE_ACCURACY:g} point."
+)
+
+
+def load(dataset: str | None = None, architecture: str | None = None) -> pd.DataFrame:
+    """The paper's Tables 3 to 5, or what they hold of a data set and architecture.
+
+    Returns:
+      A row a cell: number of the `table`; `dataset` and `architecture` as in
+      `ExperimentConfig`; `base_accuracy` of the base model in %; `method` and `setting`
+      as `tables.accuracy_deviations` names them; `deviation` of accuracy from the base
+      model in %, and its `std` over three seeds (NaN where there is one model).
+    """
+    with resources.files(__package__).joinpath("published.csv").open() as file:
+        cells = pd.read_csv(file)
+    if dataset is not None:
+        cells = cells[cells["dataset"] == dataset]
+    if architecture is not None:
+        cells = cells[cells["architecture"] == architecture]
+    return cells.reset_index(drop=True)
+
+
+def compare(
+    deviations: pd.DataFrame, dataset: str, architecture: str
+) -> pd.DataFrame | None:
+    """A run's deviations of accuracy beside the paper's.
+
+    Args:
+      deviations: as `tables.accuracy_deviations` returns them.
+      dataset: of the run.
+      architecture: of the run.
+
+    Returns:
+      `deviations` with the columns `published`, `published_std`, `difference` from the
+      paper in points, and whether the cell is `marked` (see `RULE`); NaN and False
+      where the paper has no such setting. None where it has no such table.
+    """
+    cells = load(dataset, architecture)
+    if cells.empty:
+        return None
+    printed = cells[["method", "setting", "deviation", "std"]].rename(
+        columns={"deviation": "published", "std": "published_std"}
+    )
+    table = deviations.merge(printed, how="left", on=["method", "setting"])
+    spread = (table["std"] + table["published_std"]).fillna(ALIKE_ACCURACY)
+    difference = table["deviation"] - table["published"]
+    return table.assign(difference=difference, marked=np.abs(difference) > spread)

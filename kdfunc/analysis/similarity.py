@@ -1,0 +1,257 @@
+"""What a run's records say of functional similarity: tables, verdicts, figures."""
+
+import textwrap
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from kdfunc import similarity
+from kdfunc.analysis import accuracy, figures, variants
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.similarity.claims import Verdict, verdicts
+from kdfunc.similarity.groups import MEASURE, Evidence, ladder
+
+#: Measures that are followed over the epochs.
+FOLLOWED = ("jensen_shannon", "disagreement")
+JENSEN_SHANNON = "Jensen-Shannon divergence (bits)"
+#: The paper's own ways of compression, which its claims are about.
+COMPRESSED = ("student", "quantized", "pruned")
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes everything on functional similarity; prints the verdicts."""
+    final = {task.name: np.array(run.record(task.name).softmax[-1]) for task in tasks}
+    others = [task for task in tasks if task.name != "base"]
+    if not others:
+        return
+    title = f"{accuracy.title(run.config)}, {run.config.preset}"
+    _write_measures(run, tasks, final, title)
+    _write_trajectories(run, tasks, final["base"], title)
+    _write_classes(run, others, final, title)
+    evidence = evidence_of(run, tasks, final)
+    _write_csv(run, "ladder", rungs := ladder(evidence))
+    if len(rungs) > 1:
+        _save(run, "ladder", figures.preserved.ladder(rungs, title))
+    judged = verdicts(evidence)
+    columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
+    rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
+    table = pd.DataFrame(rows, columns=columns)
+    table["against"] = [", ".join(verdict.against) for verdict in judged]
+    _write_csv(run, "verdicts", table)
+    for number, verdict in enumerate(judged, 1):
+        if len(verdict.details):
+            _write_csv(run, f"verdict-{number}", verdict.details)
+    print(terminal(judged), end="\n\n")
+
+
+def evidence_of(
+    run: RunDirectory, tasks: Iterable[Task], final: dict[str, np.ndarray]
+) -> Evidence:
+    """The final outputs of a run's models, by what they are evidence of."""
+    groups: dict[str, dict] = {family: {} for family in (*COMPRESSED, "control")}
+    for task in tasks:
+        match task.family:
+            case "student":
+                seeds = groups["student"].setdefault(task.settings["alpha"], {})
+                seeds[task.settings["order"]] = final[task.name]
+            case "control":
+                seeds = groups["control"].setdefault(task.settings["control"], {})
+                seed = task.settings.get("start", task.settings["order"])
+                seeds[seed] = final[task.name]
+            case "quantized":
+                groups["quantized"][task.settings["mode"]] = final[task.name]
+            case "pruned":
+                groups["pruned"][task.settings["level"]] = final[task.name]
+    return Evidence(
+        base=final["base"],
+        labels=run.labels,
+        leans_on_teacher=run.config.alpha_convention == "teacher",
+        soft_targets=run.config.soft_targets,
+        independents=[final[t.name] for t in tasks if t.family == "independent"],
+        controls=groups["control"],
+        students=groups["student"],
+        quantized=groups["quantized"],
+        pruned=groups["pruned"],
+        shared_order=run.config.data_order == "fixed"
+        and {*run.config.distillation_seeds} != {run.config.seed},
+    )
+
+
+def terminal(judged: list[Verdict]) -> str:
+    """The verdicts for people at a terminal, within 80 columns."""
+    lines = ["The paper's claims on these records:", ""]
+    for verdict in judged:
+        lines += textwrap.wrap(
+            f"{verdict.outcome.upper()}: {verdict.claim}",
+            78,
+            initial_indent="  ",
+            subsequent_indent="  ",
+        )
+        lines += textwrap.wrap(
+            verdict.sentence, 78, initial_indent="    ", subsequent_indent="    "
+        )
+    return "\n".join(lines)
+
+
+def size(run: RunDirectory, task: Task) -> int:
+    """Bytes of a model's file after zlib, which is what saves space in pruned ones."""
+    for name in ("model.tflite", "model.keras", "final.keras"):
+        path = run.record(task.name).path / name
+        if path.exists():
+            return len(zlib.compress(path.read_bytes(), 1))
+    raise FileNotFoundError(f"{task.name} has no model file")
+
+
+def _write_measures(run, tasks, final, title) -> None:
+    """All measures against the base model, function preserved, all pairs."""
+    base, labels = final["base"], run.labels
+    others = [task for task in tasks if task.name != "base"]
+    rows = {
+        task.name: {"family": task.family}
+        | similarity.all_measures(base, final[task.name], labels)
+        for task in others
+    }
+    measures = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    _write_csv(run, "similarity", measures.reset_index())
+    independents = [final[t.name] for t in others if t.family == "independent"]
+    if independents:
+        candidates = [final[task.name] for task in others]
+        preserved = similarity.function_preserved(
+            None, base, candidates, independents, labels
+        )
+        table = pd.DataFrame(
+            {
+                "model": task.name,
+                "family": task.family,
+                "measure": measure,
+                "preserved": estimate.value[place],
+                "low": estimate.low[place],
+                "high": estimate.high[place],
+            }
+            for measure, estimate in preserved.items()
+            for place, task in enumerate(others)
+        )
+        _write_csv(run, "function_preserved", table)
+        _save_preserved(run, others, preserved[MEASURE], title)
+        compared = variants.table(run, others, final, preserved[MEASURE])
+        if len(compared):
+            _write_csv(run, "variants", compared)
+            _save(run, "variants", figures.preserved.variants(compared, title))
+    apart = similarity.pairwise(list(final.values()), [MEASURE])[MEASURE]
+    names = list(final)
+    pairs = pd.DataFrame(apart, columns=names, index=pd.Index(names, name="model"))
+    _write_csv(run, "distances", pairs.reset_index())
+    labelled = pd.DataFrame(
+        {"label": [t.label for t in tasks], "family": [t.family for t in tasks]}
+    )
+    drawn = np.flatnonzero(labelled["family"] != "compressed")  # they would crowd it
+    figure = figures.similarity.distance_heatmap(
+        apart[np.ix_(drawn, drawn)], labelled.iloc[drawn], JENSEN_SHANNON, title
+    )
+    _save(run, "distances", figure)
+
+
+def _save_preserved(run, others, preserved, title) -> None:
+    """Function preserved against size and sparsity; seeds of an alpha are one point."""
+    groups: dict[str, list[int]] = {}
+    for place, task in enumerate(others):
+        if task.family in COMPRESSED:
+            groups.setdefault(task.label, []).append(place)
+    if not groups:
+        return
+    means = similarity.bootstrap_seeds(preserved, list(groups.values()))
+    first = [others[places[0]] for places in groups.values()]
+    points = pd.DataFrame(
+        {
+            "label": list(groups),
+            "family": [task.family for task in first],
+            "bytes": [size(run, task) for task in first],
+            "sparsity": [task.settings.get("level") for task in first],
+            "preserved": means.value,
+            "low": means.low,
+            "high": means.high,
+        }
+    )
+    figure = figures.preserved.preserved_by_size(points, title)
+    _save(run, "preserved_by_size", figure)
+    pruned = points[points["family"] == "pruned"].reset_index(drop=True)
+    if len(pruned):
+        pruned["sparsity"] = pruned["sparsity"].astype(float)
+        figure = figures.preserved.preserved_by_sparsity(pruned, title)
+        _save(run, "preserved_by_sparsity", figure)
+
+
+def _write_trajectories(run, tasks, base, title) -> None:
+    """Distance to the trained base model over the epochs."""
+    trajectories = []
+    for task in tasks:
+        record = run.record(task.name)
+        if len(record.softmax) > 1:
+            followed = similarity.trajectory(base, record.softmax, run.labels, FOLLOWED)
+            trajectories.append(
+                record.metrics[["epoch"]].assign(
+                    model=task.name,
+                    family=task.family,
+                    label="I" if task.family == "independent" else task.label,
+                    **followed,
+                )
+            )
+    table = pd.concat(trajectories, ignore_index=True)
+    columns = ["model", "family", "epoch", *FOLLOWED]
+    _write_csv(run, "trajectories", table[columns])
+    shown = table[table["family"] != "variant"]
+    figure = figures.similarity.distance_over_epochs(
+        shown.rename(columns={"jensen_shannon": "distance"}), JENSEN_SHANNON, title
+    )
+    _save(run, "distance_over_epochs", figure)
+
+
+def _write_classes(run, others, final, title) -> None:
+    """Agreement with the base model by class, and the answers lost most often."""
+    base, labels = final["base"], run.labels
+    left_out = ("control", "variant", "compressed")
+    shown = [task for task in others if task.family not in left_out]
+    if not shown:
+        return
+    agreement = pd.DataFrame(
+        [
+            1
+            - similarity.by_class(base, final[t.name], labels, ["disagreement"])[
+                "disagreement"
+            ]
+            for t in shown
+        ],
+        columns=run.class_names,
+        index=[task.label for task in shown],
+    )
+    _write_csv(
+        run,
+        "agreement_by_class",
+        agreement.set_axis([t.name for t in shown]).rename_axis("model").reset_index(),
+    )
+    families = pd.Series([task.family for task in shown], agreement.index)
+    by_label = agreement.groupby(level=0, sort=False).mean()  # seeds together
+    figure = figures.similarity.agreement_by_class(
+        by_label, [families[[label]].iloc[0] for label in by_label.index], title
+    )
+    _save(run, "agreement_by_class", figure)
+    answers = base.argmax(axis=1)
+    compressed = [task for task in shown if task.family in COMPRESSED]
+    changed = np.array([final[t.name].argmax(axis=1) != answers for t in compressed])
+    if changed.any():
+        images = np.load(run.record("data").path / "images.npy", mmap_mode="r")
+        figure = figures.similarity.lost_images(
+            images, run.class_names, answers, changed, title
+        )
+        _save(run, "lost_images", figure)
+
+
+def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
+    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
+
+
+def _save(run: RunDirectory, name: str, figure) -> None:
+    figures.style.save(figure, run.path / "figures" / name)

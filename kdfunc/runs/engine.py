@@ -1,0 +1,244 @@
+"""Runs a plan's tasks: in this process, on local workers, or on a Dask cluster.
+
+The engine knows nothing of networks. A task has a name, the names of the tasks that it
+needs, a label and a cost; `work(task, report)` does it.
+"""
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from kdfunc.errors import InputError
+from kdfunc.runs.plan import Task
+
+#: Called with (task, report); report takes keyword facts about how far it is. Returns
+#: facts about the outcome.
+Work = Callable[[Task, Callable[..., None]], dict[str, Any]]
+#: Called with (event, task name, facts); the events are start, progress, done, failed
+#: and skipped.
+Listener = Callable[[str, str, dict[str, Any]], None]
+
+#: Bytes that a training may need: ResNet-50 with its data set, optimizer and framework.
+WORKER_MEMORY = 3 * 2**30
+
+CONNECT_TIMEOUT = "10s"
+
+_TOPIC = "kdfunc"
+
+
+class InProcess:
+    """Does everything in this process, one task after the other."""
+
+    workers = 1
+
+    def call(self, function: Callable, *arguments: Any) -> None:
+        """Calls a function where tasks are done."""
+        function(*arguments)
+
+    def run(
+        self, tasks: Sequence[Task], work: Work, listener: Listener
+    ) -> dict[str, str]:
+        """Does the tasks; see `OnDask.run`."""
+        failures: dict[str, str] = {}
+        for task in tasks:
+            lost = [need for need in task.needs if need in failures]
+            if lost:
+                _skip(task.name, lost[0], failures, listener)
+                continue
+            listener("start", task.name, {})
+            begin = time.monotonic()
+
+            def report(name=task.name, **facts):
+                listener("progress", name, facts)
+
+            try:
+                facts = work(task, report)
+            except Exception as error:
+                _fail(task.name, error, failures, listener)
+            else:
+                seconds = time.monotonic() - begin
+                listener("done", task.name, {**facts, "seconds": seconds})
+        return failures
+
+
+class OnDask:
+    """Does tasks on the workers of a Dask cluster."""
+
+    def __init__(self, client):
+        self._client = client
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are now."""
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def call(self, function: Callable, *arguments: Any) -> None:
+        """Calls a function on every worker; raises what it raises."""
+        self._client.run(function, *arguments)
+
+    def run(
+        self, tasks: Sequence[Task], work: Work, listener: Listener
+    ) -> dict[str, str]:
+        """Does every task as soon as the tasks it needs are done.
+
+        A task that fails takes down the tasks that need it and no others. The death
+        of a worker is no failure: another does its task again.
+
+        Args:
+          tasks: each after the ones that it needs; needs that are not among the tasks
+            count as done.
+          work: does a task; it and the tasks must be picklable.
+          listener: told of all that happens.
+
+        Returns:
+          The tasks that failed or were skipped, each with the reason.
+        """
+        from distributed import as_completed
+
+        self._client.subscribe_topic(_TOPIC, lambda event: listener(*event[1]))
+        futures: dict[str, Any] = {}
+        for place, task in enumerate(tasks):
+            needs = [futures[need] for need in task.needs if need in futures]
+            futures[task.name] = self._client.submit(
+                _work_on_worker, work, task, needs, pure=False, priority=-place
+            )
+        names = {future.key: name for name, future in futures.items()}
+        needs_of = {task.name: task.needs for task in tasks}
+        failures: dict[str, str] = {}
+        for future in as_completed(futures.values()):
+            name = names[future.key]
+            lost = [need for need in needs_of[name] if _failed(futures.get(need))]
+            if future.status == "finished":
+                listener("done", name, future.result())
+            elif lost:
+                _skip(name, lost[0], failures, listener)
+            else:
+                _fail(name, future.exception(), failures, listener)
+        self._client.unsubscribe_topic(_TOPIC)
+        return failures
+
+
+def default_workers() -> int:
+    """One worker a core that this process may use, as far as memory goes."""
+    import psutil
+
+    cores = len(psutil.Process().cpu_affinity())
+    return max(1, min(cores, psutil.virtual_memory().available // WORKER_MEMORY))
+
+
+@contextlib.contextmanager
+def open(
+    workers: int = 0, scheduler: str | None = None
+) -> Iterator[InProcess | OnDask]:
+    """The place where tasks are done, closed at the end.
+
+    Args:
+      workers: local worker processes; 0 does everything in this process.
+      scheduler: address of a Dask scheduler, such as `tcp://host:8786`, whose workers
+        are used instead.
+
+    Raises:
+      InputError: no scheduler answers there.
+    """
+    if not (scheduler or workers):
+        yield InProcess()
+        return
+    import dask
+    from distributed import Client, LocalCluster
+
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            # What a task raises is reported by the listener, not by the workers' logs.
+            environment = dask.config.get("distributed.nanny.pre-spawn-environ")
+            quiet = environment | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+            with (
+                dask.config.set({"distributed.nanny.pre-spawn-environ": quiet}),
+                _interrupts_ignored(),
+            ):
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    memory_limit=None,
+                    dashboard_address=":0",
+                )
+            stack.callback(_close, cluster)
+            scheduler = cluster
+        try:
+            client = stack.enter_context(Client(scheduler, timeout=CONNECT_TIMEOUT))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--scheduler: nothing answers at {scheduler} ({_reason(error)}); give "
+                "the address that `dask scheduler` printed, such as tcp://host:8786."
+            ) from error
+        yield OnDask(client)
+
+
+def _close(cluster) -> None:
+    """Stops the workers; work that is done does not fail because they die slowly."""
+    loop = logging.getLogger("tornado.application")  # would print a traceback
+    level = loop.level
+    loop.setLevel(logging.CRITICAL)
+    try:
+        with contextlib.suppress(TimeoutError):
+            cluster.close()
+    finally:
+        loop.setLevel(level)
+
+
+def _failed(future) -> bool:
+    return future is not None and future.status == "error"
+
+
+def _work_on_worker(work: Work, task: Task, needs: list) -> dict[str, Any]:
+    """Runs in a worker; `needs` is there for the order alone."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    begin = time.monotonic()
+    worker.log_event(_TOPIC, ("start", task.name, {}))
+
+    def report(**facts):
+        if worker.state.tasks[key].state == "cancelled":
+            raise RuntimeError(f"{task.name} was stopped")
+        worker.log_event(_TOPIC, ("progress", task.name, facts))
+
+    return {**work(task, report), "seconds": time.monotonic() - begin}
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Makes processes started meanwhile deaf to Ctrl-C, which is this process's alone.
+
+    A terminal sends it to all of them; this one stops the others in an orderly way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _skip(name, need, failures, listener) -> None:
+    failures[name] = f"needs {need}"
+    listener("skipped", name, {"reason": failures[name]})
+
+
+def _fail(name, error, failures, listener) -> None:
+    failures[name] = _reason(error)
+    trace = "".join(traceback.format_exception(error))
+    listener("failed", name, {"reason": failures[name], "trace": trace})
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,203 @@
+"""An experiment from its config to its tables and figures."""
+
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+
+from kdfunc.analysis import everything
+from kdfunc.runs import engine
+from kdfunc.runs import plan
+from kdfunc.runs import tensorboard
+from kdfunc import __version__, datasets
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.report import page
+from kdfunc.runs.progress import Progress, duration
+from kdfunc.runs.records import RunDirectory, clear_checkpoint, write_atomic, write_json
+
+PACKAGES = (
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "tensorflow-datasets",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def run(
+    config: ExperimentConfig,
+    output_dir: str | os.PathLike[str] = "runs",
+    *,
+    data_dir: str | None = None,
+    stages: Sequence[str] = plan.STAGES,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    threads: int = 1,
+    log_tensorboard: bool = False,
+) -> RunDirectory:
+    """Does what is still missing of an experiment and analyses what there is.
+
+    Args:
+      config: the experiment.
+      output_dir: folder in which the run directory, `config.name`, lies.
+      data_dir: where TFDS keeps its data sets; None for its default.
+      stages: the parts to do, of `plan.STAGES`; with what they need.
+      workers: local worker processes; 0 does everything in this process, None takes
+        one a core.
+      scheduler: address of a Dask scheduler to use instead.
+      threads: threads of one operation. Another number changes last digits.
+      log_tensorboard: whether to write the learning curves for TensorBoard, too.
+
+    Returns:
+      The run directory.
+
+    Raises:
+      InputError: something cannot work as asked; nothing was written.
+      RuntimeError: some task failed; what the others made is kept.
+    """
+    plan.check_stages(stages)
+    if log_tensorboard:
+        tensorboard.check()
+    directory = RunDirectory(os.path.join(output_dir, config.name))
+    if workers is None:
+        workers = engine.default_workers()
+    if workers < 0 or threads < 1:
+        raise InputError(
+            f"--workers, --threads: got {workers}, {threads}; allowed: 0, 1, 2, ... "
+            "workers with 1, 2, ... threads."
+        )
+    datasets.describe(config.dataset, data_dir)
+    directory.check(config)
+    begin = time.monotonic()
+    place = plan.Workplace(
+        directory.path.absolute(), config, data_dir, threads, log_tensorboard
+    )
+    with engine.open(workers, scheduler) as crew:
+        crew.call(place.check)
+        with directory.claimed(config):
+            failures = _do(directory, place, stages, crew)
+            _note_provenance(directory, threads, time.monotonic() - begin)
+            if "analyse" in stages and not failures:
+                if everything.write(directory):
+                    page.write([directory], directory.path / "report.html")
+    if failures:
+        raise RuntimeError(
+            f"{len(failures)} tasks were not done, first {next(iter(failures))}: "
+            f"{next(iter(failures.values()))}; what is done is kept, the same command "
+            f"does the rest. Logs: {directory.path / 'logs'}"
+        )
+    print(f"Done in {duration(time.monotonic() - begin)}. All is in {directory.path}/")
+    return directory
+
+
+def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
+    """Checks every record of a run directory and says what is missing or damaged.
+
+    Returns:
+      0 if all is there and whole, else 1.
+
+    Raises:
+      InputError: there is no run directory, or it holds another experiment.
+    """
+    directory = RunDirectory(os.path.join(output_dir, config.name))
+    if directory.config != config:
+        directory.check(config)
+    names = [task.name for task in plan.make(config)]
+    missing = [name for name in names if not directory.record(name).exists]
+    damaged = directory.damaged(names)
+    for name, problems in damaged.items():
+        print(f"{name}: damaged: {'; '.join(problems)}")
+    for name in missing:
+        print(f"{name}: missing")
+    whole = len(names) - len(missing) - len(damaged)
+    print(f"{directory.path}: {whole} of {len(names)} records are whole.")
+    return int(whole < len(names))
+
+
+def _do(directory, place, stages, crew) -> dict[str, str]:
+    config = place.config
+    tasks = plan.select(plan.make(config), stages)
+    if not tasks:
+        return {}
+    for name, problems in directory.damaged(task.name for task in tasks).items():
+        print(f"{directory.record(name).path}: {'; '.join(problems)}; made again.")
+        directory.discard(name)
+    missing = []
+    for task in tasks:
+        record = directory.record(task.name)
+        if record.exists:
+            clear_checkpoint(record.path)  # a kill may have come before that
+        else:
+            missing.append(task)
+    print(
+        f"{config.architecture} on {config.dataset}, preset {config.preset}: "
+        f"{len(tasks) - len(missing)} of {len(tasks)} tasks are done already,\n"
+        f"{len(missing)} to do on {crew.workers} "
+        f"worker{'s' if crew.workers > 1 else ''}. Run directory:\n{directory.path}/",
+        flush=True,
+    )
+    if place.tensorboard:
+        _log_curves(directory, [t for t in tasks if t.kind == "train"])
+    progress = Progress(missing)
+
+    def listen(event, name, facts):
+        progress(event, name, facts)
+        if event == "failed":
+            write_atomic(directory.path / "logs" / f"{name}.log", facts["trace"])
+
+    return crew.run(missing, place.perform, listen)
+
+
+def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None:
+    """Writes for TensorBoard what was trained before it was asked for."""
+    for task in trainings:
+        record = directory.record(task.name)
+        folder = directory.path / tensorboard.FOLDER / task.name
+        if record.exists and not folder.exists():
+            curves = tensorboard.Curves(folder)
+            for row in record.metrics.to_dict("records"):
+                curves.add(row)
+
+
+def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> None:
+    """Adds this session to the account of how the directory was made."""
+    path = directory.path / "provenance.json"
+    sessions = json.loads(path.read_text()) if path.exists() else []
+    versions = {"kdfunc": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    sessions.append(
+        {
+            "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            "seconds": round(seconds, 1),
+            "threads_a_task": threads,
+            "machine": {
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": os.cpu_count(),
+            },
+            "versions": versions,
+        }
+    )
+    write_json(path, sessions)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line for line in file if line.startswith("model name")]
+        return names[0].partition(":")[2].strip()
+    except (OSError, IndexError):
+        return platform.processor()

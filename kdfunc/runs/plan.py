@@ -1,0 +1,373 @@
+"""The plan: what an experiment consists of, as data that can be printed and run."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from kdfunc import pipelines
+from kdfunc.config import (
+    ARCHITECTURE_NAMES,
+    CHOICES,
+    ExperimentConfig,
+    parse_variant,
+)
+from kdfunc.errors import InputError
+from kdfunc.runs.records import RunDirectory
+
+#: Of the base and the independent models.
+BASE_OPTIMIZER = "adam"
+
+CONTROL_LABELS = {
+    "independent-optimizer": "I opt",
+    "same-start": "Start",
+    "same-start-base-optimizer": "Start B",
+    "no-knowledge": "Random",
+    "other-targets": "Other",
+}
+
+#: The tasks that leave a teacher's logits.
+TEACHERS = {"base": "teacher", "ensemble": "teacher-ensemble"}
+
+#: The parts of an experiment that `--stages` chooses from, in their order.
+STAGES = (
+    "train",
+    "distill",
+    "control",
+    "quantize",
+    "prune",
+    "compress",
+    "analyse",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One piece of work that leaves one record.
+
+    Attributes:
+      name: of the task and of its record's folder.
+      kind: what is to be done, a key of `tasks.KINDS`.
+      stage: the stage it belongs to; None for what others need.
+      needs: names of the tasks whose records it reads.
+      settings: what tells it from other tasks of its kind.
+      family: `base`, `independent`, `student`, `control`, `variant`, `quantized`,
+        `pruned` or `compressed` for models.
+      label: short name in tables and figures.
+      cost: expected work, in trainings' epochs.
+    """
+
+    name: str
+    kind: str
+    stage: str | None = None
+    needs: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    family: str | None = None
+    label: str = ""
+    cost: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Workplace:
+    """Where and how tasks are done; has no state and travels between processes.
+
+    Attributes:
+      directory: the run directory.
+      config: the experiment.
+      data_dir: where TFDS keeps its data sets; None for its default.
+      threads: threads of one operation, which the results' last digits depend on.
+      tensorboard: whether trainings write their curves for TensorBoard, too.
+    """
+
+    directory: pathlib.Path
+    config: ExperimentConfig
+    data_dir: str | None = None
+    threads: int = 1
+    tensorboard: bool = False
+
+    @property
+    def run(self) -> RunDirectory:
+        """The run directory."""
+        return RunDirectory(self.directory)
+
+    def check(self) -> None:
+        """Tries whether the architecture suits the data.
+
+        Raises:
+          InputError: it does not.
+        """
+        from kdfunc.runs import tasks
+
+        tasks.check(self)
+
+    def perform(self, task: Task, report: Callable[..., None]) -> dict[str, float]:
+        """Does a task in this process, which loads TensorFlow for it."""
+        from kdfunc.runs import tasks
+
+        return tasks.perform(task, self, report)
+
+
+def make(config: ExperimentConfig) -> list[Task]:
+    """All tasks of an experiment, each after the ones that it needs."""
+    return [
+        Task("data", "data", label="test split"),
+        *_trained(config),
+        *_teachers(config),
+        *_students(config),
+        *_controls(config),
+        *_variants(config),
+        *(
+            Task(
+                mode,
+                "quantize",
+                stage="quantize",
+                needs=("data", "base"),
+                settings={"mode": mode},
+                family="quantized",
+                label={"float16": "Q16", "int8": "Q8"}[mode],
+            )
+            for mode in config.quantization
+        ),
+        *(
+            Task(
+                f"pruned-{100 * level:g}",
+                "prune",
+                stage="prune",
+                needs=("data", "base"),
+                settings={"level": level},
+                family="pruned",
+                label=f"P{100 * level:g}",
+            )
+            for level in config.pruning_levels
+        ),
+        *_compressed(config),
+    ]
+
+
+def _trained(config: ExperimentConfig) -> Iterable[Task]:
+    for number in range(config.independents + 1):
+        name = f"independent-{number}" if number else "base"
+        yield _training(
+            config,
+            name,
+            "train",
+            "independent" if number else "base",
+            f"I{number}" if number else "B",
+            {
+                "optimizer": BASE_OPTIMIZER,
+                "start": name,
+                "order": _order(config, name),
+            },
+        )
+
+
+def _teachers(config: ExperimentConfig) -> Iterable[Task]:
+    independents = [f"independent-{k + 1}" for k in range(config.independents)]
+    members = {"base": ("base",), "ensemble": ("base", *independents)}
+    for teacher, networks in members.items():
+        if teacher == "base" or f"teacher={teacher}" in config.variants:
+            yield Task(
+                TEACHERS[teacher],
+                "teacher",
+                needs=("data", *networks),
+                settings={"members": networks},
+                label="teacher's logits",
+            )
+
+
+def _students(config: ExperimentConfig) -> Iterable[Task]:
+    for alpha in config.alphas:
+        for seed in config.distillation_seeds:
+            yield _training(
+                config,
+                f"student-alpha{alpha:g}-seed{seed}",
+                "distill",
+                "student",
+                f"D {alpha:g}",
+                _student_settings(config, alpha) | {"order": f"seed{seed}"},
+            )
+
+
+def _student_settings(config: ExperimentConfig, alpha: float) -> dict[str, Any]:
+    return {
+        "optimizer": config.student_optimizer,
+        "teacher": "base",
+        "soft_targets": config.soft_targets,
+        "alpha": alpha,
+    }
+
+
+def _without_teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
+    taught = ("teacher", "soft_targets", "alpha")
+    return {key: value for key, value in settings.items() if key not in taught}
+
+
+def leaning_alpha(config: ExperimentConfig) -> float:
+    """The alpha that leans most on the teacher."""
+    leaning = max if config.alpha_convention == "teacher" else min
+    return leaning(config.alphas)
+
+
+def _controls(config: ExperimentConfig) -> Iterable[Task]:
+    """What students are held against; a control that is another model is left out."""
+    same_optimizer = config.student_optimizer == BASE_OPTIMIZER
+    redundant = {"independent-optimizer", "same-start-base-optimizer"}
+    for control in config.controls:
+        settings = {"control": control, "optimizer": config.student_optimizer}
+        if same_optimizer and control in redundant:
+            continue
+        if control == "independent-optimizer":
+            for number in range(1, config.independents + 1):
+                name = f"{control}-{number}"
+                own = {"start": name, "order": _order(config, name)}
+                yield _control(config, name, settings | own)
+            continue
+        if control == "same-start-base-optimizer":
+            settings["optimizer"] = BASE_OPTIMIZER
+        if control in ("no-knowledge", "other-targets"):
+            if not config.alphas:
+                continue
+            settings |= _student_settings(config, leaning_alpha(config))
+        if control == "no-knowledge":
+            settings["teacher"] = "random"
+        if control == "other-targets":
+            (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
+            settings["soft_targets"] = other
+        for seed in config.distillation_seeds:
+            order = f"seed{seed}"
+            if (
+                "teacher" not in settings
+                and settings["optimizer"] == BASE_OPTIMIZER
+                and order == _order(config, "base")
+            ):
+                continue
+            yield _control(config, f"{control}-{order}", settings | {"order": order})
+
+
+def _order(config: ExperimentConfig, name: str) -> str:
+    """What the data order of a model that is no student follows from."""
+    return name if config.data_order == "reshuffled" else f"seed{config.seed}"
+
+
+def _control(config: ExperimentConfig, name: str, settings: Mapping[str, Any]) -> Task:
+    label = CONTROL_LABELS[settings["control"]]
+    return _training(config, name, "control", "control", label, settings)
+
+
+def _variants(config: ExperimentConfig) -> Iterable[Task]:
+    """Students with one setting changed; one that changes nothing is left out.
+
+    Other students are held against the control `same-start`. Where start or length
+    are what changes, a control of their own stands beside them: the same training
+    without a teacher.
+    """
+    for variant in config.variants:
+        setting, value = parse_variant(variant)
+        if value == getattr(config, setting, None):
+            continue
+        settings = _student_settings(config, leaning_alpha(config))
+        settings["variant"] = variant
+        match setting:
+            case "temperature":
+                label = f"T {value:g}"
+                settings["changes"] = {"temperature": value}
+            case "epochs":
+                label = f"{value} ep"
+                settings["changes"] = {"epochs": value}
+            case "student":
+                label = ARCHITECTURE_NAMES.get(value, value)
+                settings |= {"start": variant, "changes": {"architecture": value}}
+            case "teacher":
+                label = "Ensemble"
+                settings["teacher"] = value
+        kinds = {"": settings}
+        if setting in ("student", "epochs"):
+            kinds["-alone"] = _without_teacher(settings)
+        for suffix, kind in kinds.items():
+            for seed in config.distillation_seeds:
+                yield _training(
+                    config,
+                    f"{variant.replace(':', '.')}{suffix}-seed{seed}",
+                    "distill",
+                    "variant",
+                    label + suffix.replace("-", " "),
+                    kind | {"order": f"seed{seed}"},
+                )
+
+
+def _compressed(config: ExperimentConfig) -> Iterable[Task]:
+    """Pipelines, after the fine-tunings that they begin with."""
+    tuned = {"": "base"}  # by pipeline, the tasks whose models others start from
+    for pipeline in config.compressions:
+        done = ""
+        for stem in pipelines.stems(pipeline):
+            if stem not in tuned:
+                tuned[stem] = f"tuned-{stem}"
+                yield Task(
+                    tuned[stem],
+                    "tune",
+                    needs=("data", tuned[done]),
+                    settings={"pipeline": stem, "done": done, "start": tuned[done]},
+                    label=f"weights of {stem}",
+                    cost=config.finetune_epochs,
+                )
+            done = stem
+        trainings = pipelines.trainings(pipeline) - pipelines.trainings(done)
+        yield Task(
+            pipeline.replace(":", "."),  # a name of a folder on Windows, too
+            "compress",
+            stage="compress",
+            needs=("data", tuned[done]),
+            settings={"pipeline": pipeline, "done": done, "start": tuned[done]},
+            family="compressed",
+            label=pipeline,
+            cost=0.2 + config.finetune_epochs * trainings,
+        )
+
+
+def _training(
+    config: ExperimentConfig,
+    name: str,
+    stage: str,
+    family: str,
+    label: str,
+    settings: Mapping[str, Any],
+) -> Task:
+    """A training and what it needs by its settings, see `tasks.KINDS`."""
+    needs = ["data"]
+    if "start" not in settings:
+        needs.append("base")
+    if settings.get("teacher") in TEACHERS:
+        needs.append(TEACHERS[settings["teacher"]])
+    epochs = settings.get("changes", {}).get("epochs", config.epochs)
+    return Task(
+        name, "train", stage, tuple(needs), settings, family, label, cost=epochs
+    )
+
+
+def check_stages(stages: Sequence[str]) -> None:
+    """Refuses what is no stage.
+
+    Raises:
+      InputError: it names the stage.
+    """
+    for stage in stages:
+        if stage not in STAGES:
+            raise InputError(f"--stages: got {stage!r}; allowed: {', '.join(STAGES)}.")
+
+
+def select(tasks: Sequence[Task], stages: Sequence[str]) -> list[Task]:
+    """The tasks of the given stages and all that they need, in the plan's order."""
+    by_name = {task.name: task for task in tasks}
+    chosen: set[str] = set()
+
+    def choose(name: str) -> None:
+        if name not in chosen:
+            chosen.add(name)
+            for need in by_name[name].needs:
+                choose(need)
+
+    for task in tasks:
+        if task.stage in stages:
+            choose(task.name)
+    return [task for task in tasks if task.name in chosen]

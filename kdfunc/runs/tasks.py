@@ -1,0 +1,311 @@
+"""How each kind of task is done: reads the records it needs, leaves its own."""
+
+import dataclasses
+import functools
+import platform
+import time
+from typing import Any
+
+import filelock
+import numpy as np
+
+from kdfunc.runs import records
+from kdfunc.runs import tensorboard
+from kdfunc import compression, datasets, distillation, edge, models, pruning, quantization, runtime, training
+from kdfunc.config import parse_variant
+from kdfunc.errors import NotPossible
+from kdfunc.runs.plan import BASE_OPTIMIZER, TEACHERS, Task, Workplace
+from kdfunc.runtime import derive_seed, keras
+from kdfunc.training import Report
+
+#: The optimizers with fused kernels; learning rate 0.001, as everywhere in the paper.
+OPTIMIZERS = {
+    "adam": keras.optimizers.legacy.Adam,
+    "adamax": keras.optimizers.legacy.Adamax,
+}
+
+
+#: Training images from which integer models learn the ranges of their activations.
+REPRESENTATIVES = 200
+
+
+def check(place: Workplace) -> None:
+    """Builds each model, imports each step: what cannot work is told before the work.
+
+    Raises:
+      InputError: an architecture cannot be built for the data set's images, or a step
+        of one's own cannot be imported.
+    """
+    runtime.set_up(place.threads)
+    about = datasets.describe(place.config.dataset, place.data_dir)
+    variants = map(parse_variant, place.config.variants)
+    students = [value for setting, value in variants if setting == "student"]
+    for architecture in (place.config.architecture, *students):
+        models.build(architecture, about.image_shape, len(about.class_names), seed=0)
+    for pipeline in place.config.compressions:
+        for step in pipeline.split("+"):
+            if ":" in step:
+                compression.own_step(step)
+
+
+def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
+    """Does a task and seals its record, unless that is done already.
+
+    One process at a time works on a record, so a worker that was given up for dead and
+    its replacement cannot disturb each other.
+
+    Returns:
+      The last snapshot's scores, for a task whose record has any, or why it is
+      `not_possible`.
+    """
+    runtime.set_up(place.threads)
+    report = _throttled(report)
+    record = place.run.record(task.name)
+    record.path.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(place.directory / "records" / f".{task.name}.lock"):
+        if not record.exists:
+            begin = time.monotonic()
+            files = KINDS[task.kind](task, place, record.path, report)
+            made = {
+                "seconds": round(time.monotonic() - begin, 2),
+                "threads": place.threads,
+                "machine": platform.node(),
+            }
+            records.seal(record.path, files, made=made)
+        records.clear_checkpoint(record.path)
+    if record.not_possible:
+        return {"not_possible": record.not_possible}
+    return record.metrics.iloc[-1].to_dict() if task.family else {}
+
+
+def _throttled(report: Report, seconds: float = 0.5) -> Report:
+    """Lets through no more than one report in so many seconds."""
+    last = 0.0
+
+    def occasionally(**facts):
+        nonlocal last
+        if time.monotonic() - last > seconds:
+            last = time.monotonic()
+            report(**facts)
+
+    return occasionally
+
+
+def _load_data(place: Workplace) -> datasets.Dataset:
+    return datasets.load(place.config.dataset, place.data_dir)
+
+
+def _trained(place: Workplace, name: str) -> keras.Model:
+    """A model after its last epoch."""
+    return models.load(place.run.record(name).path / "final.keras")
+
+
+def _data(task, place, folder, report) -> list[str]:
+    return datasets.write_test_split(_load_data(place), folder)
+
+
+def _teacher(task, place, folder, report) -> list[str]:
+    """A teacher's logits of the training images, for all students and epochs.
+
+    Settings: `members`, names of the models that the teacher consists of.
+    """
+    images = _load_data(place).train_images
+    logits = []
+    for member in task.settings["members"]:
+        model = _trained(place, member)
+        network = keras.Model(model.inputs, models.logits_of(model))
+        logits.append(training.predictor(network)(images))
+    np.save(folder / "logits.npy", distillation.ensemble_logits(logits))
+    return ["logits.npy"]
+
+
+def _train(task, place, folder, report) -> list[str]:
+    """Trains from new or the base model's initial weights, with or without a teacher.
+
+    Settings: `optimizer`; `order`, what the data order's seed is made of; `start`, the
+    same for the initial weights, which are the base model's without it; `teacher`,
+    `base`, `ensemble` or `random`, with `alpha` and `soft_targets`; `changes`, what is
+    not as the config has it.
+    """
+    settings, data = task.settings, _load_data(place)
+    config = dataclasses.replace(place.config, **settings.get("changes", {}))
+    if "start" not in settings:
+        network = models.load(place.run.record("base").path / "initial.keras")
+    else:
+        network = models.build(
+            config.architecture,
+            data.train_images.shape[1:],
+            len(data.class_names),
+            derive_seed(config.seed, settings["start"], "weights"),
+        )
+    optimizer = OPTIMIZERS[settings["optimizer"]]()
+    targets = {"labels": data.train_labels}
+    if "teacher" in settings:
+        targets["teacher_logits"] = _teacher_logits(settings["teacher"], place, data)
+        model = distillation.Distiller(network)
+        model.compile(
+            optimizer,
+            ["accuracy"],
+            alpha=settings["alpha"],
+            temperature=config.temperature,
+            alpha_convention=config.alpha_convention,
+            soft_targets=settings["soft_targets"],
+        )
+    else:
+        model = network
+        model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+    return training.train(
+        model,
+        network,
+        data.train_images,
+        targets,
+        data.test_images,
+        data.test_labels,
+        folder,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        order_seed=derive_seed(config.seed, settings["order"], "order"),
+        reshuffle=config.data_order == "reshuffled",
+        report=report,
+        log=_log(task, place),
+    )
+
+
+def _log(task, place):
+    if not place.tensorboard:
+        return lambda row: None
+    folder = place.directory / tensorboard.FOLDER / task.name
+    return tensorboard.Curves(folder).add
+
+
+def _teacher_logits(teacher, place, data) -> np.ndarray:
+    """Logits `[n_train, classes]` of a teacher, trained or of no knowledge.
+
+    The latter gives each image probabilities drawn at random, the same in every epoch:
+    uniform numbers, divided by their sum.
+    """
+    if teacher in TEACHERS:
+        return np.load(place.run.record(TEACHERS[teacher]).path / "logits.npy")
+    rng = np.random.default_rng(derive_seed(place.config.seed, "no-knowledge"))
+    drawn = 1 - rng.random((len(data.train_labels), len(data.class_names)))
+    return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _quantize(task, place, folder, report) -> list[str]:
+    content = quantization.convert(_trained(place, "base"), task.settings["mode"])
+    return _stored(content, place, folder, _load_data(place).test_images)
+
+
+def _or_why_not(kind):
+    """A kind of task that leaves a library's words where that cannot make the model."""
+
+    @functools.wraps(kind)
+    def attempt(task, place, folder, report) -> list[str]:
+        try:
+            return kind(task, place, folder, report)
+        except NotPossible as error:
+            (folder / "not_possible.txt").write_text(f"{error}\n")
+            return ["not_possible.txt"]
+
+    return attempt
+
+
+@_or_why_not
+def _tune(task, place, folder, report) -> list[str]:
+    """Runs the beginning of a pipeline, for all pipelines that begin so."""
+    model, settings = _start(task, place), task.settings
+    train = _trainer(place, report)
+    tuned = compression.change(model, settings["pipeline"], train, settings["done"])
+    models.save(tuned, folder / "model.keras")
+    return ["model.keras"]
+
+
+@_or_why_not
+def _compress(task, place, folder, report) -> list[str]:
+    """Runs what is left of a pipeline and stores the model."""
+    data = _load_data(place)
+    rng = np.random.default_rng(derive_seed(place.config.seed, "representative"))
+    count = min(REPRESENTATIVES, len(data.train_images))
+    chosen = rng.choice(len(data.train_images), count, replace=False)
+    content = compression.compress(
+        _start(task, place),
+        task.settings["pipeline"],
+        _trainer(place, report),
+        data.train_images[chosen].astype(np.float32) / 255,
+        task.settings["done"],
+    )
+    return _stored(content, place, folder, data.test_images)
+
+
+def _start(task, place) -> keras.Model:
+    """The model that a pipeline goes on from."""
+    start = place.run.record(task.settings["start"])
+    if start.not_possible:
+        raise NotPossible(start.not_possible)
+    tuned = start.path / "model.keras"
+    return models.load(tuned) if tuned.exists() else _trained(place, "base")
+
+
+def _trainer(place, report):
+    """A function that trains a model in a pipeline."""
+    config, data = place.config, _load_data(place)
+
+    def train(model, steps):
+        model.compile(
+            OPTIMIZERS[BASE_OPTIMIZER](), "categorical_crossentropy", ["accuracy"]
+        )
+        for _ in training.run_epochs(
+            model,
+            model,
+            data.train_images,
+            {"labels": data.train_labels},
+            last=config.finetune_epochs,
+            batch_size=config.batch_size,
+            order_seed=derive_seed(config.seed, steps, "order"),
+            reshuffle=config.data_order == "reshuffled",
+            report=report,
+        ):
+            pass
+
+    return train
+
+
+def _stored(content, place, folder, test_images) -> list[str]:
+    """Writes a `.tflite` file and what the interpreter says of the test split."""
+    with quantization.limits_of("ai-edge-litert"):
+        images = test_images.astype(np.float32) / 255
+        softmax = edge.predict(content, images, threads=place.threads)
+        if not np.isfinite(softmax).all():
+            raise ValueError("some outputs are no numbers")
+    (folder / "model.tflite").write_bytes(content)
+    return ["model.tflite", *_snapshot(place, folder, softmax)]
+
+
+def _prune(task, place, folder, report) -> list[str]:
+    model = pruning.prune(
+        _trained(place, "base"), task.settings["level"], place.config.pruning_scope
+    )
+    models.save(model, folder / "model.keras")
+    softmax = training.predictor(model)(_load_data(place).test_images)
+    return ["model.keras", *_snapshot(place, folder, softmax)]
+
+
+def _snapshot(place, folder, softmax) -> list[str]:
+    """Writes the one snapshot of a model that was compressed after training."""
+    file = records.SoftmaxFile(folder / "softmax.npy", (1, *softmax.shape))
+    file.start()
+    file.append(softmax)
+    scores = training.scores(softmax, place.run.labels)
+    training.write_metrics(folder, [{"epoch": place.config.epochs, **scores}])
+    return ["softmax.npy", "metrics.csv"]
+
+
+KINDS = {
+    "data": _data,
+    "train": _train,
+    "teacher": _teacher,
+    "quantize": _quantize,
+    "prune": _prune,
+    "tune": _tune,
+    "compress": _compress,
+}

@@ -1,0 +1,147 @@
+"""Figures must be readable, headless and the same every time."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.text import Annotation, Text
+
+from kdfunc.analysis import figures
+
+EPOCHS = 25
+
+
+@pytest.fixture(scope="module")
+def points():
+    """The paper's full set of models; quantized ones lie on the base."""
+    rng = np.random.default_rng(0)
+    trained = [("base", "base", "B")]
+    trained += [(f"independent-{k}", "independent", f"I{k}") for k in (1, 2)]
+    trained += [
+        (f"student-alpha{alpha}-seed{seed}", "student", f"D {alpha}")
+        for alpha in (0.1, 0.5, 0.9)
+        for seed in (2, 24, 42)
+    ]
+    rows = []
+    for model in trained:
+        path = np.cumsum(rng.normal(0.5, 1, (EPOCHS + 1, 2)), axis=0)
+        rows += [(*xy, *model, epoch) for epoch, xy in enumerate(path)]
+        if model[0] == "base":
+            end = path[-1]
+    for model in ("float16", "quantized", "Q16"), ("int8", "quantized", "Q8"):
+        rows.append((*end, *model, EPOCHS))
+    for level in (10, 30, 50, 70, 90):
+        xy = end + rng.normal(0, level / 100, 2)
+        rows.append((*xy, f"pruned-{level}", "pruned", f"P{level}", EPOCHS))
+    points = pd.DataFrame(rows, columns=["x", "y", "model", "family", "label", "epoch"])
+    return points.assign(mds_x=points["x"] / 30, mds_y=points["y"] ** 2 / 900)
+
+
+def families(points, *names):
+    return points[points["family"].isin(["base", "independent", *names])]
+
+
+def annotations(axes):
+    return [child for child in axes.get_children() if isinstance(child, Annotation)]
+
+
+def lines(axes, length):
+    return [line for line in axes.lines if len(line.get_xdata()) == length]
+
+
+@pytest.mark.parametrize(
+    ("panel", "names", "paths"),
+    [
+        ("distillation", ["student"], 12),
+        ("quantization", ["quantized"], 3),
+        ("pruning", ["pruned"], 3),
+        ("all", ["student", "quantized", "pruned"], 0),
+    ],
+)
+def test_panels_are_readable(points, panel, names, paths):
+    points = families(points, *names)
+    figure = figures.landscape.landscape(points, panel, "Digits, LeNet", 15, 0.123)
+    assert figure.get_suptitle() == "Digits, LeNet"
+    embedded, mapped = figure.axes
+    assert embedded.get_title() == "t-SNE, perplexity 15"
+    assert len(embedded.get_xticks()) == len(embedded.get_yticks()) == 0
+    assert mapped.get_title() == "Metric MDS, stress 0.12"
+    assert len(mapped.get_xticks()) > 1  # its distances mean something
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    begun = points[points["epoch"] == 0]
+    for axes, columns in ((embedded, ["x", "y"]), (mapped, ["mds_x", "mds_y"])):
+        assert len(lines(axes, EPOCHS + 1)) == paths
+        (starts,) = lines(axes, (points["epoch"] == 0).sum())
+        assert to_rgba(starts.get_color()) == to_rgba("black")
+        assert np.array_equal(starts.get_xydata(), begun[columns])
+        labels = annotations(axes)
+        assert len(labels) == points["model"].nunique()
+        boxes = [Text.get_window_extent(label, renderer) for label in labels]
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        for box in boxes:
+            assert np.array_equal(
+                axes.bbox.intersection(box, axes.bbox).extents, box.extents
+            )
+
+    (legend,) = figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown[0] == "Initialisation"
+    assert set(points["label"]) < set(shown)
+    assert len(set(shown)) == len(shown)
+    frame = legend.get_window_extent(renderer)
+    assert not any(frame.overlaps(axes.bbox) for axes in figure.axes)
+    assert figure.bbox.y0 < frame.y0 < frame.y1 < figure.bbox.y1
+
+
+def test_marks_tell_families_and_shades_tell_models(points):
+    styles = figures.landscape._styles(points)
+    family = points.drop_duplicates("label").set_index("label")["family"]
+    markers = {(family[label], style["marker"]) for label, style in styles.items()}
+    assert len(markers) == len({marker for _, marker in markers}) == 5
+    assert len({style["color"] for style in styles.values()}) == len(styles)
+    hollow = {k for k, style in styles.items() if style["markerfacecolor"] == "none"}
+    assert hollow == {"Q16", "Q8", "P10", "P30", "P50", "P70", "P90"}
+
+
+def test_other_families_have_marks_of_their_own(points):
+    controls = points[points["family"] == "base"].assign(
+        model="control-order", family="control", label="C", x=lambda p: p["x"] + 3
+    )
+    figure = figures.landscape.landscape(
+        pd.concat([points, controls]), "distillation", "", 60, 0.1
+    )
+    (legend,) = figure.legends
+    assert "Control" in [text.get_text() for text in legend.get_texts()]
+    styles = figures.landscape._styles(pd.concat([points, controls]))
+    markers = {style["marker"] for label, style in styles.items() if label != "C"}
+    assert styles["C"]["marker"] not in markers
+
+
+def test_files_are_whole_small_and_the_same_every_time(points, tmp_path):
+    contents = []
+    for folder in ("one", "two"):
+        figure = figures.landscape.landscape(
+            points, "distillation", "Digits, LeNet", 60, 0.1
+        )
+        files = figures.style.save(figure, tmp_path / folder / "alpha0.5")
+        assert sorted(file.name for file in (tmp_path / folder).iterdir()) == [
+            "alpha0.5.pdf",
+            "alpha0.5.png",
+        ]
+        contents.append([file.read_bytes() for file in files])
+    assert contents[0] == contents[1]
+    png, pdf = contents[0]
+    assert png.startswith(b"\x89PNG") and len(png) < 300_000
+    assert pdf.startswith(b"%PDF") and b"Date" not in pdf and len(pdf) < 100_000
+    assert not plt.get_fignums()
+
+
+def test_errors_say_what_is_allowed(points):
+    with pytest.raises(ValueError, match="distillation, quantization, .*got 'tsne'"):
+        figures.landscape.landscape(points, "tsne", "", 15, 0)
+    with pytest.raises(ValueError, match="no points"):
+        figures.landscape.landscape(points[:0], "all", "", 15, 0)

@@ -1,0 +1,137 @@
+"""Students with one setting changed: trained, held against controls, told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kdfunc import similarity
+from kdfunc.config import ExperimentConfig
+from kdfunc.runs import plan
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+BUILDER = """
+from tf_keras import Sequential, layers
+
+def build(input_shape, classes):
+    return Sequential([
+        layers.Input(input_shape),
+        layers.Flatten(),
+        layers.Dense(classes, activation="softmax"),
+    ])
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A linear base model and every kind of variant, in this process."""
+    from kdfunc.runs import experiment
+
+    folder = tmp_path_factory.mktemp("variants")
+    (folder / "linear_builder.py").write_text(BUILDER)
+    config = ExperimentConfig(
+        architecture="linear_builder:build",
+        preset="standard",
+        epochs=1,
+        independents=1,
+        alphas=(0.9,),
+        distillation_seeds=(2,),
+        quantization=(),
+        pruning_levels=(),
+        controls=("same-start",),
+        variants=("temperature=10", "epochs=2", "student=lenet", "teacher=ensemble"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        return experiment.run(config, folder, workers=0)
+
+
+def softmax(run, name):
+    return np.array(run.record(name).softmax)
+
+
+def test_each_differs_from_the_student_in_what_it_changes(run):
+    student = softmax(run, "student-alpha0.9-seed2")
+    assert student.shape[0] == 2
+    warmer = softmax(run, "temperature=10-seed2")
+    np.testing.assert_array_equal(warmer[0], student[0])
+    assert not np.array_equal(warmer[1], student[1])
+    longer = softmax(run, "epochs=2-seed2")
+    np.testing.assert_array_equal(longer[:2], student)  # the same, and goes on
+    assert longer.shape[0] == 3
+    taught_by_all = softmax(run, "teacher=ensemble-seed2")
+    np.testing.assert_array_equal(taught_by_all[0], student[0])
+    assert not np.array_equal(taught_by_all[1], student[1])
+
+
+def test_another_architecture_has_one_start_of_its_own(run):
+    from kdfunc import models
+
+    taught = softmax(run, "student=lenet-seed2")
+    alone = softmax(run, "student=lenet-alone-seed2")
+    np.testing.assert_array_equal(taught[0], alone[0])
+    assert not np.array_equal(taught[1], alone[1])
+    assert not np.array_equal(taught[0], softmax(run, "base")[0])
+    trained = models.load(run.record("student=lenet-seed2").path / "final.keras")
+    lenet = models.build("lenet", (28, 28, 1), 10, seed=0)
+    assert trained.count_params() == lenet.count_params()
+
+
+def test_alone_is_the_same_training_without_a_teacher(run):
+    alone = softmax(run, "epochs=2-alone-seed2")
+    np.testing.assert_array_equal(alone[:2], softmax(run, "same-start-seed2"))
+    losses = run.record("epochs=2-alone-seed2").metrics.columns
+    assert "train_distillation_loss" not in losses
+
+
+def test_the_ensemble_gives_the_mean_of_its_members_probabilities(run, digits):
+    from kdfunc import models
+
+    images = digits.train_images[:50].astype(np.float32) / 255
+    members = [
+        models.load(run.record(name).path / "final.keras").predict(images, verbose=0)
+        for name in ("base", "independent-1")
+    ]
+    logits = np.load(run.record("teacher-ensemble").path / "logits.npy")
+    assert logits.shape == (len(digits.train_images), 10)
+    np.testing.assert_allclose(np.exp(logits[:50]), np.mean(members, axis=0), rtol=1e-4)
+
+
+def test_the_table_holds_them_beside_students_and_controls(run):
+    table = pd.read_csv(run.path / "tables" / "variants.csv", keep_default_na=False)
+    assert list(zip(table["variant"], table["teacher"], strict=True)) == [
+        ("none", "base"),
+        ("none", "none"),
+        ("temperature=10", "base"),
+        ("epochs=2", "base"),
+        ("epochs=2", "none"),
+        ("student=lenet", "base"),
+        ("student=lenet", "none"),
+        ("teacher=ensemble", "ensemble"),
+    ]
+    assert set(table["models"]) == {1}
+    base, stranger = softmax(run, "base")[-1], softmax(run, "independent-1")[-1]
+    unit = similarity.measure("jensen_shannon", base, stranger)
+    for place, name in {0: "student-alpha0.9", 6: "student=lenet-alone"}.items():
+        model = softmax(run, f"{name}-seed2")[-1]
+        far = similarity.measure("jensen_shannon", base, model)
+        right = np.mean(model.argmax(axis=1) == run.labels)
+        row = table.loc[place]
+        assert row["preserved"] == pytest.approx(100 * (1 - far / unit))
+        assert row["preserved_low"] <= row["preserved"] <= row["preserved_high"]
+        assert row["accuracy"] == pytest.approx(right)
+        worse = 100 * (right - np.mean(base.argmax(axis=1) == run.labels))
+        assert row["accuracy_difference"] == pytest.approx(worse)
+    assert (run.path / "figures" / "variants.pdf").exists()
+
+
+def test_they_are_in_the_measures_but_not_in_what_the_paper_shows(run):
+    names = {task.name for task in plan.make(run.config) if task.family == "variant"}
+    assert len(names) == 6
+    for table in ("similarity", "function_preserved", "metrics"):
+        models = pd.read_csv(run.path / "tables" / f"{table}.csv")["model"]
+        assert names <= set(models), table
+    accuracy = pd.read_csv(run.path / "tables" / "accuracy.csv")
+    assert list(accuracy["setting"]) == ["alpha 0.9"]
+    landscape = pd.read_csv(run.path / "tables" / "landscape-distillation.csv")
+    assert not names & set(landscape["model"])

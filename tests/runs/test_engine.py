@@ -1,0 +1,152 @@
+import _thread
+import os
+import pathlib
+import time
+
+import pytest
+
+from kdfunc.runs import engine
+from kdfunc.errors import InputError
+from kdfunc.runs.plan import Task
+
+TASKS = [
+    Task("a", "k"),
+    Task("b", "k", needs=("a",)),
+    Task("c", "k", needs=("a",)),
+    Task("d", "k", needs=("b", "elsewhere")),
+    Task("e", "k", needs=("d",)),
+]
+
+
+class Work:
+    """Leaves a file a task; can be told to fail or to kill its process once."""
+
+    def __init__(self, folder, fail=(), die=()):
+        self.folder, self.fail, self.die = folder, fail, die
+
+    def __call__(self, task, report):
+        for need in task.needs:
+            assert need == "elsewhere" or (self.folder / need).exists()
+        report(accuracy=0.5)
+        if task.name in self.fail:
+            raise ValueError(f"{task.name} broke\nwith details")
+        if task.name in self.die and not (self.folder / "died").exists():
+            (self.folder / "died").touch()
+            os._exit(9)
+        (self.folder / task.name).write_text(str(os.getpid()))
+        return {"accuracy": 1.0}
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["in-process", "dask"])
+def crew(request):
+    with engine.open(workers=request.param) as crew:
+        yield crew
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+def listener(events):
+    return lambda event, name, facts: events.append((event, name, facts))
+
+
+def test_tasks_wait_for_what_they_need(crew, tmp_path, events):
+    assert crew.run(TASKS, Work(tmp_path), listener(events)) == {}
+    assert sorted(os.listdir(tmp_path)) == list("abcde")
+    done = [name for event, name, _ in events if event == "done"]
+    assert sorted(done) == list("abcde")
+    assert done.index("a") < done.index("b") < done.index("d") < done.index("e")
+    facts = [facts for event, _, facts in events if event == "done"]
+    assert all(f["accuracy"] == 1.0 and f["seconds"] >= 0 for f in facts)
+
+
+def test_progress_is_heard(crew, tmp_path, events):
+    crew.run(TASKS[:1], Work(tmp_path), listener(events))
+    time.sleep(0.2)  # what workers report may come after the result
+    assert ("progress", "a", {"accuracy": 0.5}) in events
+
+
+def test_a_failure_takes_down_what_needs_it_and_nothing_else(crew, tmp_path, events):
+    failures = crew.run(TASKS, Work(tmp_path, fail=("b",)), listener(events))
+    assert failures == {"b": "b broke", "d": "needs b", "e": "needs d"}
+    assert sorted(os.listdir(tmp_path)) == ["a", "c"]
+    (failed,) = [facts for event, _, facts in events if event == "failed"]
+    assert "ValueError: b broke\nwith details" in failed["trace"]
+    assert {name for event, name, _ in events if event == "skipped"} == {"d", "e"}
+
+
+def refuse():
+    raise InputError("--flag: not like this.")
+
+
+def test_a_call_raises_what_the_function_raises(crew):
+    with pytest.raises(InputError, match="--flag: not like this."):
+        crew.call(refuse)
+
+
+def test_the_task_of_a_worker_that_dies_is_done_by_another(tmp_path, events):
+    with engine.open(workers=2) as crew:
+        failures = crew.run(TASKS, Work(tmp_path, die=("b",)), listener(events))
+    assert failures == {}
+    assert (tmp_path / "died").exists() and (tmp_path / "e").exists()
+    pids = {pathlib.Path(tmp_path / name).read_text() for name in "abcde"}
+    assert str(os.getpid()) not in pids
+
+
+class Slow:
+    """Works until it is stopped; leaves a file when it is."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, task, report):
+        (self.folder / "started").touch()
+        try:
+            while True:
+                time.sleep(0.05)
+                report()
+        finally:
+            (self.folder / "stopped").touch()
+
+
+@pytest.mark.usefixtures("heard_interrupts")
+def test_an_interrupt_stops_tasks_on_workers_of_a_cluster(tmp_path):
+    """On a cluster of somebody else's, the workers live on and must be free again."""
+    from distributed import LocalCluster
+
+    def interrupt(event, *_):
+        if event == "progress":
+            _thread.interrupt_main()
+
+    with LocalCluster(n_workers=1, dashboard_address=":0") as cluster:
+        with pytest.raises(KeyboardInterrupt):
+            with engine.open(scheduler=cluster.scheduler_address) as crew:
+                crew.run(TASKS[:1], Slow(tmp_path), interrupt)
+        for _ in range(100):
+            time.sleep(0.1)
+            if (tmp_path / "stopped").exists():
+                break
+        assert (tmp_path / "stopped").exists()
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(engine, "CONNECT_TIMEOUT", "0.5s")
+    with pytest.raises(InputError, match="--scheduler: nothing answers at tcp://127"):
+        with engine.open(scheduler="tcp://127.0.0.1:9"):
+            pass
+
+
+def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    close = LocalCluster.close
+
+    def slow(self, timeout=None):
+        close(self, timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(LocalCluster, "close", slow)
+    with engine.open(workers=1) as crew:
+        assert crew.run(TASKS[:1], Work(tmp_path), listener([])) == {}

@@ -1,0 +1,330 @@
+"""The whole experiment, small, the way a user runs it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import kill
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import pdist
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = (
+    "--epochs=2",
+    "--independents=1",
+    "--alphas=0.1,0.9",
+    "--distillation_seeds=2,24",
+    "--pruning_levels=0.5,0.9",
+    "--controls=no-knowledge",
+    "--compressions=full-int8,prune90+finetune+sparse,prune90+int16x8+sparse",
+    "--finetune_epochs=1",
+    "--output_dir=runs",
+)
+NAME = "digits-lenet-published"
+
+
+def run(*flags, cwd, timeout=300):
+    return subprocess.run(
+        [sys.executable, ROOT / "run_experiments.py", *flags],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run on two workers: its folder and what it printed."""
+    cwd = tmp_path_factory.mktemp("finished")
+    done = run(*SMALL, "--workers=2", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd / "runs" / NAME, done
+
+
+def test_every_model_has_its_record_and_every_result_is_there(finished):
+    folder, _ = finished
+    expected = {
+        "base": (3, {"initial.keras", "final.keras"}),
+        "independent-1": (3, {"initial.keras", "final.keras"}),
+        "student-alpha0.1-seed24": (3, {"initial.keras", "final.keras"}),
+        "int8": (1, {"model.tflite"}),
+        "pruned-90": (1, {"model.keras"}),
+        "prune90+finetune+sparse": (1, {"model.tflite"}),
+    }
+    for name, (snapshots, models) in expected.items():
+        record = folder / "records" / name
+        softmax = np.load(record / "softmax.npy", mmap_mode="r")
+        assert softmax.shape == (snapshots, 899, 10)
+        np.testing.assert_allclose(softmax.sum(axis=2), 1, atol=1e-5)
+        files = {path.name for path in record.iterdir()}
+        assert files == {"softmax.npy", "metrics.csv", "manifest.json", *models}
+    for panel in ("distillation", "quantization", "pruning", "all"):
+        assert (folder / "figures" / f"{panel}.png").exists()
+        assert (folder / "figures" / f"{panel}.pdf").exists()
+    for name in ("ladder", "distances", "preserved_by_size", "distance_over_epochs"):
+        assert (folder / "figures" / f"{name}.png").exists()
+    assert (folder / "figures" / "compression.png").exists()
+    for suffix in ("csv", "md", "tex"):
+        assert (folder / "tables" / f"accuracy.{suffix}").exists()
+
+
+def test_the_metric_map_keeps_the_distances_of_the_records(finished):
+    folder, _ = finished
+    stress = pd.read_csv(folder / "tables" / "landscape-stress.csv")
+    assert list(stress["panel"]) == ["distillation", "quantization", "pruning", "all"]
+    points = pd.read_csv(folder / "tables" / "landscape-pruning.csv")
+    softmax = {
+        name: np.load(folder / "records" / name / "softmax.npy")
+        for name in points["model"].unique()
+    }
+    vectors = [  # a post hoc model has one snapshot, of the last epoch
+        softmax[row.model][min(row.epoch, len(softmax[row.model]) - 1)].ravel()
+        for row in points.itertuples()
+    ]
+    distances = pdist(np.array(vectors, np.float64)) / np.sqrt(899)
+    mapped = pdist(points[["mds_x", "mds_y"]])
+    error = np.sqrt(np.sum((mapped - distances) ** 2) / np.sum(mapped**2))
+    assert stress["stress"][2] == pytest.approx(error)
+
+
+def test_students_start_from_the_base_models_initial_weights(finished):
+    folder, _ = finished
+
+    def start(name):
+        return np.load(folder / "records" / name / "softmax.npy", mmap_mode="r")[0]
+
+    np.testing.assert_array_equal(start("student-alpha0.9-seed2"), start("base"))
+    assert not np.array_equal(start("independent-1"), start("base"))
+
+
+def test_the_table_holds_the_accuracies_of_the_records(finished):
+    folder, done = finished
+    table = pd.read_csv(folder / "tables" / "accuracy.csv")
+    labels = np.load(folder / "records" / "data" / "labels.npy")
+
+    def accuracy(name):
+        softmax = np.load(folder / "records" / name / "softmax.npy")[-1]
+        return np.mean(softmax.argmax(axis=1) == labels)
+
+    base = accuracy("base")
+    students = [accuracy(f"student-alpha0.1-seed{s}") for s in (2, 24)]
+    deviations = [100 * (a - base) / base for a in students]
+    row = table.iloc[0]
+    assert (row.method, row.setting, row.models) == (
+        "Self-distillation",
+        "alpha 0.1",
+        2,
+    )
+    assert row.deviation == pytest.approx(np.mean(deviations))
+    assert row["std"] == pytest.approx(np.std(deviations))
+    assert f"{row.deviation:.2f} (±{row['std']:.2f})" in done.stdout
+
+
+def test_measures_and_verdicts_are_those_of_the_records(finished):
+    from kdfunc import similarity
+
+    folder, done = finished
+    labels = np.load(folder / "records" / "data" / "labels.npy")
+    base, pruned, stranger = (
+        np.load(folder / "records" / name / "softmax.npy")[-1]
+        for name in ("base", "pruned-90", "independent-1")
+    )
+    table = pd.read_csv(folder / "tables" / "similarity.csv").set_index("model")
+    expected = similarity.all_measures(base, pruned, labels)
+    for name, value in expected.items():
+        assert table.loc["pruned-90", name] == pytest.approx(value, nan_ok=True)
+    preserved = pd.read_csv(folder / "tables" / "function_preserved.csv")
+    headline = preserved[preserved["measure"] == "jensen_shannon"].set_index("model")
+    ratio = similarity.measure("jensen_shannon", base, pruned) / similarity.measure(
+        "jensen_shannon", base, stranger
+    )
+    row = headline.loc["pruned-90"]
+    assert row["preserved"] == pytest.approx(100 * (1 - ratio))
+    assert row["low"] <= row["preserved"] <= row["high"]
+    assert headline.loc["independent-1", "preserved"] == pytest.approx(0)
+    verdicts = pd.read_csv(folder / "tables" / "verdicts.csv")
+    assert len(verdicts) == 5
+    for verdict in verdicts.itertuples():
+        assert f"  {verdict.outcome.upper()}: {verdict.claim[:30]}" in done.stdout
+        details = folder / "tables" / f"verdict-{verdict.Index + 1}.csv"
+        assert details.exists() == np.isfinite(verdict.effect)
+    assert verdicts["against"][0] == "alpha 0.9, alpha 0.1"
+    alphas = pd.read_csv(folder / "tables" / "verdict-1.csv")
+    assert alphas["points"].tolist() == [pytest.approx(verdicts["effect"][0])]
+    ladder = pd.read_csv(folder / "tables" / "ladder.csv")
+    assert ladder["rung"].tolist() == [
+        "Independent",
+        "+ teacher's probabilities, other order",
+        "Teacher of no knowledge",
+    ]
+
+
+def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):
+    folder, done = finished
+    table = pd.read_csv(folder / "tables" / "compression.csv").set_index("model")
+    models = ["float16", "int8", "full-int8", "prune90+finetune+sparse"]
+    impossible = "prune90+int16x8+sparse"
+    assert list(table.index) == [*models, impossible]
+    for model in models:
+        path = folder / "records" / model / "model.tflite"
+        assert table.loc[model, "bytes"] == path.stat().st_size
+    similarity = pd.read_csv(folder / "tables" / "function_preserved.csv")
+    similarity = similarity[similarity["measure"] == "jensen_shannon"]
+    expected = similarity.set_index("model").loc[models, "preserved"]
+    np.testing.assert_array_equal(table.loc[models, "preserved"], expected)
+    assert table.loc["prune90+finetune+sparse", "sparsity"] == pytest.approx(0.9, 0.01)
+    assert table.loc[impossible, "not_possible"].startswith("tensorflow 2.")
+    assert table.loc[impossible].drop(["family", "not_possible"]).isna().all()
+    assert "not possible" in done.stdout
+    latency = pd.read_csv(folder / "tables" / "latency.csv")
+    assert list(latency["model"]) == models
+    assert (latency["median_ms"] <= latency["p99_ms"]).all()
+
+
+def test_a_devices_measures_of_integer_models_are_those_of_the_records(
+    finished, tmp_path
+):
+    from kdfunc import edge, similarity
+    from kdfunc.runs.records import RunDirectory
+
+    run = RunDirectory(finished[0])
+    records = [run.record(name) for name in ("float16", "full-int8")]
+    images = np.load(run.record("data").path / "images.npy")
+    np.savez(tmp_path / "data.npz", images=images, labels=run.labels)
+    paths = [record.path / "model.tflite" for record in records]
+    on_device = edge.compare(*paths, tmp_path / "data.npz", resamples=10)["measures"]
+    reference, integer = (record.softmax[-1] for record in records)
+    assert np.abs(integer.sum(axis=1) - 1).max() > 1e-3  # rescaled in both
+    expected = similarity.all_measures(reference, integer, run.labels)
+    assert on_device.keys() - expected.keys() == {"agreement"}
+    for name, value in expected.items():
+        assert on_device[name]["value"] == pytest.approx(value, rel=1e-12), name
+
+
+def test_the_terminal_is_fit_to_be_kept(finished):
+    folder, done = finished
+    lines = done.stdout.replace(str(folder), f"runs/{NAME}").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.stdout and "\r" not in done.stdout
+    assert lines[-1].startswith("Done in ") and lines[-1].endswith(f"runs/{NAME}/")
+    assert done.stderr == ""
+
+
+def test_in_one_process_the_same_command_gives_the_same_bytes(finished, tmp_path):
+    done = run(*SMALL, "--workers=0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder, _ = finished
+    ours = kill.checksums(tmp_path / "runs" / NAME)
+    theirs = kill.checksums(folder)
+    assert [name for name in theirs if ours.get(name) != theirs[name]] == []
+    assert ours.keys() == theirs.keys()
+
+
+def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished):
+    folder, _ = finished
+    cwd = folder.parents[1]
+    before = kill.checksums(folder)
+    model = folder / "records" / "int8" / "model.tflite"
+    content = bytearray(model.read_bytes())
+    content[1000] ^= 1
+    model.write_bytes(content)
+    (folder / "records" / "pruned-50" / "manifest.json").unlink()
+    leftover = folder / "records" / "base" / "checkpoint" / "epoch-1.index"
+    leftover.parent.mkdir()
+    leftover.touch()
+
+    verified = run(*SMALL, "--verify", cwd=cwd)
+    assert verified.returncode == 1
+    assert "int8: damaged: model.tflite is not what was written" in verified.stdout
+    assert "pruned-50: missing" in verified.stdout
+
+    done = run(*SMALL, "--workers=0", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert "model.tflite is not what was written" in done.stdout
+    assert "[2/2]" in done.stdout  # these two and nothing else
+    assert kill.checksums(folder) == before
+    assert run(*SMALL, "--verify", cwd=cwd).returncode == 0
+
+
+def test_how_it_was_made_is_told(finished):
+    folder, _ = finished
+    session = json.loads((folder / "provenance.json").read_text())[0]
+    assert session["command"].startswith("run_experiments.py --epochs=2")
+    assert session["versions"]["tensorflow"].startswith("2.")
+    assert session["seconds"] > 0 and session["machine"]["cores"] >= 1
+
+
+def test_another_config_for_the_same_directory_is_refused(finished):
+    folder, _ = finished
+    done = run(*SMALL[1:], "--epochs=3", cwd=folder.parents[1])
+    assert done.returncode == 2
+    assert "epochs is 2 there and 3 here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--epochs=0"], "--epochs: got 0; allowed: 1, 2, 3, ..."),
+        (["--epochs=many"], "--epochs=many"),
+        (["--alphas=0.1,2"], "--alphas: got 2.0; allowed: numbers from 0 to 1"),
+        (["--alphas=low"], "--alphas: got 'low'; give numbers with commas between"),
+        (["--pruning_levels=1"], "--pruning_levels: got 1.0"),
+        (["--temperature=0"], "--temperature: got 0.0"),
+        (["--architecture=vgg"], "--architecture: got 'vgg'; allowed: lenet"),
+        (["--architecture=nothing:build", "--workers=0"], "No module named 'nothing'"),
+        (["--dataset=mnits"], "--dataset: got 'mnits'; allowed: digits"),
+        (["--stages=prune,sleep"], "--stages: got 'sleep'"),
+        (["--output_dir=file"], "--output_dir: file/digits-lenet-published cannot"),
+        (["--epoch=2"], "Unknown command line flag 'epoch'"),
+        (["epochs=2"], "'epochs=2' is no flag"),
+        (["--workers=-1"], "--workers"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence_and_nothing_is_written(
+    tmp_path, flags, told
+):
+    (tmp_path / "file").write_text("in the way")
+    done = run(*flags, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("run_experiments.py: ") and told in line
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
+    done = run("--dry_run", "--stages=quantize", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        f"{NAME}:",
+        "data",
+        "base",
+        "float16",
+        "int8",
+    ]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_training_that_fails_is_named_and_the_rest_is_done(tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import tf_keras\n"
+        "from tf_keras import layers\n"
+        "def build(input_shape, classes):\n"
+        "    return tf_keras.Sequential([\n"
+        "        layers.Input(input_shape), layers.Flatten(),\n"
+        "        layers.Lambda(lambda x: x * 1e38 * 1e38),\n"
+        "        layers.Dense(classes, activation='softmax')])\n"
+    )
+    flags = ("--architecture=broken:build", "--stages=train", "--workers=0")
+    done = run(*flags, *SMALL, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "base" in done.stdout and "FAILED: the loss is not a number" in done.stdout
+    assert "in epoch 1" in done.stdout
+    logs = tmp_path / "runs" / "digits-broken.build-published" / "logs"
+    assert "TrainingError" in (logs / "base.log").read_text()

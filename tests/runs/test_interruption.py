@@ -1,0 +1,45 @@
+"""Killed for real at random moments; `tests/runs/kill.py` does so as often as you like."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import kill
+import pytest
+
+
+def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path):
+    assert kill.crash_test(kills=3, workers=2, seed=1, folder=tmp_path) == []
+
+
+@pytest.mark.usefixtures("heard_interrupts")
+def test_ctrl_c_stops_in_seconds_and_keeps_what_is_done(tmp_path):
+    process = subprocess.Popen(
+        [*kill.COMMAND, "--epochs=2000", "--workers=2", f"--output_dir={tmp_path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    checkpoint = tmp_path / "digits-lenet-published/records/base/checkpoint"
+    for _ in range(600):
+        time.sleep(0.1)
+        if (checkpoint / "manifest.json").exists():
+            break
+    begin = time.monotonic()
+    # As a terminal does: to every process of the group.
+    kill.os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 30
+    assert process.returncode == 130, output
+    assert output.splitlines()[-1].startswith("Stopped. What is done is kept")
+    assert "Traceback" not in output
+    assert (checkpoint / "manifest.json").exists()
+
+
+def test_the_script_tells_how_to_use_it():
+    done = subprocess.run(
+        [sys.executable, kill.__file__, "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "--kills" in done.stdout

@@ -1,0 +1,210 @@
+import pytest
+
+from kdfunc.runs import plan
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+
+
+def test_the_papers_models_are_all_there():
+    tasks = plan.make(ExperimentConfig())
+    families = [task.family for task in tasks if task.family]
+    counts = {family: families.count(family) for family in families}
+    assert counts == {
+        "base": 1,
+        "independent": 2,
+        "student": 9,
+        "control": 13,
+        "quantized": 2,
+        "pruned": 5,
+    }
+
+
+def test_names_are_unique_and_needs_come_first():
+    variants = ("teacher=ensemble", "student=lenet", "epochs=50", "temperature=0.5")
+    tasks = plan.make(
+        ExperimentConfig(
+            alphas=(0, 0.25, 1), pruning_levels=(0.125,), variants=variants
+        )
+    )
+    seen = set()
+    for task in tasks:
+        assert task.name not in seen
+        assert set(task.needs) <= seen
+        seen.add(task.name)
+
+
+def orders_of(**settings):
+    orders = {}
+    for task in plan.make(ExperimentConfig(**settings)):
+        if task.kind == "train":
+            orders.setdefault(task.settings["order"], []).append(task.name)
+    return orders
+
+
+def test_students_and_controls_of_one_seed_share_their_data_order():
+    orders = orders_of(data_order="reshuffled")
+    assert orders.pop("seed2")[:3] == [
+        f"student-alpha{a}-seed2" for a in (0.1, 0.5, 0.9)
+    ]
+    assert len(orders.pop("seed24")) == len(orders.pop("seed42")) == 7
+    assert all(len(names) == 1 for names in orders.values())
+
+
+def test_published_all_models_but_students_of_other_seeds_share_one_data_order():
+    orders = orders_of(seed=42)
+    assert orders.keys() == {"seed2", "seed24", "seed42"}
+    assert orders["seed42"][:3] == ["base", "independent-1", "independent-2"]
+    assert "student-alpha0.1-seed42" in orders["seed42"]
+
+
+def test_a_control_that_would_be_the_base_model_itself_is_left_out():
+    assert "same-start-base-optimizer-seed42" not in controls()
+    assert "same-start-base-optimizer-seed42" in controls(seed=1)
+    assert "same-start-seed42" not in controls(preset="standard", data_order="fixed")
+    assert "same-start-seed42" in controls(preset="standard")
+
+
+def controls(**settings):
+    tasks = plan.make(ExperimentConfig(**settings))
+    return {task.name: task.settings for task in tasks if task.family == "control"}
+
+
+def test_controls_differ_from_students_in_one_thing_each():
+    student = plan.make(ExperimentConfig())[5]
+    assert student.name == "student-alpha0.1-seed2"
+    found = controls()
+    assert len(found) == 13
+    base_optimizer = found["same-start-base-optimizer-seed2"]
+    assert (found["same-start-seed2"]["optimizer"], base_optimizer["optimizer"]) == (
+        "adamax",
+        "adam",
+    )
+    assert "teacher" not in found["same-start-seed2"]
+    expected = {"no-knowledge": {"teacher": "random"}}
+    expected["other-targets"] = {"soft_targets": "logits"}
+    for control, change in expected.items():
+        settings = dict(found[f"{control}-seed2"])
+        assert settings.pop("control") == control
+        assert settings == {**student.settings, **change}
+    assert "start" not in found["same-start-seed2"]
+    assert found["independent-optimizer-1"]["start"] == "independent-optimizer-1"
+
+
+def test_a_control_that_would_be_another_model_is_left_out():
+    found = controls(preset="standard")
+    assert {settings["control"] for settings in found.values()} == {
+        "same-start",
+        "no-knowledge",
+        "other-targets",
+    }
+    assert found["other-targets-seed2"]["soft_targets"] == "probabilities"
+    assert found["other-targets-seed2"]["alpha"] == 0.9  # leans most on the teacher
+
+
+def test_no_controls_on_request():
+    assert controls(controls=()) == {}
+
+
+def variants(*names, **settings):
+    tasks = plan.make(ExperimentConfig(variants=names, **settings))
+    return {task.name: task for task in tasks if task.family == "variant"}
+
+
+def test_variants_are_students_with_one_setting_changed():
+    student = plan.make(ExperimentConfig())[5]
+    assert student.name == "student-alpha0.1-seed2"
+    changes = {
+        "temperature=10": ("T 10", {"changes": {"temperature": 10}}),
+        "epochs=50": ("50 ep", {"changes": {"epochs": 50}}),
+        "teacher=ensemble": ("Ensemble", {"teacher": "ensemble"}),
+        "student=mobilenet": (
+            "MobileNet",
+            {"start": "student=mobilenet", "changes": {"architecture": "mobilenet"}},
+        ),
+    }
+    found = variants(*changes)
+    assert len(found) == 6 * 3
+    for variant, (label, change) in changes.items():
+        task = found[f"{variant}-seed2"]
+        assert task.label == label
+        assert task.settings == {**student.settings, **change, "variant": variant}
+    assert found["epochs=50-seed2"].cost == 50
+    assert "teacher-ensemble" in found["teacher=ensemble-seed2"].needs
+
+
+def test_a_change_of_start_or_length_brings_the_same_without_a_teacher():
+    found = variants("epochs=50", "student=my_module:build", "temperature=1")
+    alone = {name: task for name, task in found.items() if "-alone-" in name}
+    assert set(alone) == {
+        f"{variant}-alone-seed{seed}"
+        for variant in ("epochs=50", "student=my_module.build")
+        for seed in (2, 24, 42)
+    }
+    for name, task in alone.items():
+        taught = found[name.replace("-alone", "")]
+        assert task.settings.items() < taught.settings.items()
+        assert not {"teacher", "alpha"} & task.settings.keys()
+        assert "teacher" not in task.needs
+        assert task.label == f"{taught.label} alone"
+
+
+def test_variants_have_the_alpha_that_leans_most_on_the_teacher():
+    for preset, alpha in {"published": 0.1, "standard": 0.9}.items():
+        task = variants("temperature=10", preset=preset)["temperature=10-seed2"]
+        assert task.settings["alpha"] == alpha
+
+
+def test_a_variant_that_changes_nothing_is_left_out():
+    assert variants("temperature=3", "epochs=25") == {}
+
+
+def test_no_ensemble_without_a_student_of_it():
+    names = [task.name for task in plan.make(ExperimentConfig())]
+    assert "teacher" in names and "teacher-ensemble" not in names
+
+
+def test_a_stage_brings_what_it_needs():
+    chosen = plan.select(plan.make(ExperimentConfig(alphas=(0.5,))), ["prune"])
+    assert [task.name for task in chosen] == [
+        "data",
+        "base",
+        *(f"pruned-{level}" for level in (10, 30, 50, 70, 90)),
+    ]
+
+
+def test_pipelines_cost_their_trainings():
+    config = ExperimentConfig(
+        compressions=["all", "prune30+finetune+qat+full-int8"], finetune_epochs=3
+    )
+    assert len(config.compressions) > 20  # a run's config.json lists what it made
+    tasks = {t.name: t for t in plan.make(config) if t.stage == "compress"}
+    assert tasks.keys() == set(config.compressions)
+    assert tasks["full-int8"].cost < 1
+    assert tasks["cluster16+finetune"].cost < 1
+    assert 3 < tasks["prune30+finetune+qat+full-int8"].cost < 4
+
+
+def test_what_pipelines_have_in_common_is_tuned_once():
+    config = ExperimentConfig(
+        compressions=[
+            "prune50+finetune",
+            "prune50+finetune+cluster16+finetune+int8",
+            "prune50+finetune+sparse",
+            "prune50+mine:f+finetune",
+        ],
+        finetune_epochs=3,
+    )
+    tasks = {t.name: t for t in plan.make(config)}
+    once, twice = "tuned-prune50+finetune", "tuned-prune50+finetune+cluster16+finetune"
+    assert [t for t in tasks if t.startswith("tuned-")] == [once, twice]
+    assert tasks[once].needs == ("data", "base")
+    assert tasks[twice].needs == ("data", once)
+    assert tasks[once].cost == tasks[twice].cost == 3
+    needs = [tasks[name.replace(":", ".")].needs[1] for name in config.compressions]
+    assert needs == [once, twice, once, "base"]
+    assert tasks["prune50+mine.f+finetune"].cost > 3
+
+
+def test_unknown_stage_is_refused():
+    with pytest.raises(InputError, match="--stages: got 'tain'; allowed: train, "):
+        plan.check_stages(["tain"])
