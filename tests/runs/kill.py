@@ -21,7 +21,7 @@ import time
 
 import psutil
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = (
     sys.executable,
     str(ROOT / "run_experiments.py"),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
     "--epochs=2",
     "--independents=1",
