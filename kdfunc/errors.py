@@ -37,6 +37,13 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
     except (InputError, OSError) as error:
         print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
+        print(
+            f"{command}: there is not enough memory ({reason}); give fewer examples.",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print(f"{command}: stopped.", file=sys.stderr)
         return 130

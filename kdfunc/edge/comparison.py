@@ -13,7 +13,6 @@ from kdfunc.edge import limits
 from kdfunc.edge.files import ImageFile
 from kdfunc.edge.inspection import inspect
 from kdfunc.edge.running import Settings, is_tflite, isolated, outputs
-from kdfunc.edge.text import WIDTH, number, percent, table
 from kdfunc.errors import InputError
 from kdfunc.similarity import (
     MEASURES,
@@ -23,6 +22,7 @@ from kdfunc.similarity import (
     check_softmax,
     function_preserved,
 )
+from kdfunc.text import WIDTH, number, percent, table
 
 WARM_UP = 3
 RUNS = 20

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdfunc.edge.reading import read
 from kdfunc.edge.schema import BITS, ModelFile, Operator, Subgraph, Tensor
-from kdfunc.edge.text import number, percent, table
+from kdfunc.text import number, percent, table
 
 #: Operators that only bring weights into the form in which they are computed with.
 UNPACKING = {"DEQUANTIZE", "DENSIFY"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kdfunc.edge.running import Settings, isolated
-from kdfunc.edge.text import number, table
+from kdfunc.text import number, table
 
 
 def benchmark(

@@ -136,7 +136,10 @@ def bootstrap(
     replicates = {name: [] for name in names}
     for counts in resample_counts(n, resamples, np.random.default_rng(seed)):
         for name, table in tables.items():
-            replicates[name].append(combine(name, counts @ table))
+            step = max(1, BLOCK_SIZE // table.shape[1])  # sums take no more than counts
+            for start in range(0, len(counts), step):
+                block = counts[start : start + step]
+                replicates[name].append(combine(name, block @ table))
     return {
         name: Estimate(
             combine(name, table.sum(axis=0)),

@@ -110,7 +110,7 @@ class Outputs:
     @cached_property
     def one_hot(self) -> np.ndarray:
         """The predicted class as `[n, classes]`."""
-        return np.eye(self.p.shape[1])[self.predicted]
+        return _marked(self.predicted, self.p.shape[1])
 
     @cached_property
     def ranks(self) -> np.ndarray:
@@ -146,7 +146,8 @@ class Outputs:
     @cached_property
     def brier(self) -> np.ndarray:
         """Squared L2 distance to the one-hot true class."""
-        return np.square(self.p - np.eye(self.p.shape[1])[self.labels]).sum(axis=1)
+        truth = _marked(self.labels, self.p.shape[1])
+        return np.square(self.p - truth).sum(axis=1)
 
     @cached_property
     def calibration_gaps(self) -> np.ndarray:
@@ -156,7 +157,14 @@ class Outputs:
         """
         confidence = self.p.max(axis=1)
         bins = np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1
-        return np.eye(CALIBRATION_BINS)[bins] * (self.correct - confidence)[:, None]
+        return _marked(bins, CALIBRATION_BINS) * (self.correct - confidence)[:, None]
+
+
+def _marked(columns: np.ndarray, width: int) -> np.ndarray:
+    """`[n, width]` of zeros with a one in the given column of each row."""
+    marked = np.zeros((len(columns), width))
+    marked[np.arange(len(columns)), columns] = 1
+    return marked
 
 
 def entropy(p: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@ import math
 import re
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from kdfunc.similarity import (
     MEASURES,
     all_measures,
     ambiguity,
+    bootstrap,
     by_class,
     check_softmax,
     measure,
@@ -417,3 +419,21 @@ def test_numpy_is_enough():
 def test_a_record_that_is_no_softmax_is_named():
     with pytest.raises(InputError, match=r"records\[1\] sums to 2 in row 0"):
         trajectory(P, [P, np.full((4, 2), 1.0) @ np.eye(2, 3)])
+
+
+def test_many_classes_take_no_square_of_memory(rng):
+    """60,000 classes: an identity matrix of them would have 26.8 GiB."""
+    p, q = rng.dirichlet(np.ones(60_000), (2, 2))
+    labels = np.array([0, 59_999])
+    tracemalloc.start()
+    values = all_measures(p, q, labels)
+    estimates = bootstrap(None, p, [q], labels, resamples=500)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 << 20
+    assert values["cohen_kappa"] == 0 and values["disagreement"] == 1
+    truth = np.zeros_like(p)
+    truth[[0, 1], labels] = 1
+    expected = (np.square(q - truth) - np.square(p - truth)).sum(axis=1).mean()
+    assert values["brier_difference"] == pytest.approx(expected)
+    assert estimates["brier_difference"].value[0] == pytest.approx(expected)
