@@ -1,14 +1,31 @@
 """The command `kdfunc`, also `python -m kdfunc`."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
+from kdfunc.commands import VERSION, Parser
 from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
-Experiments are run by `run_experiments.py`, files on a device by `kdfunc-edge`.
+Files on a device are looked at by `kdfunc-edge`.
+"""
+RUN = """\
+Runs the experiments of Neural Network Compression: The Functional Perspective.
+
+With no flags: the paper's full protocol with LeNet on scikit-learn's handwritten
+digits, which need no download. With flags: the paper itself, e.g.
+
+  kdfunc run --dataset=cifar10 --architecture=mobilenet
+
+or the same with `python run_experiments.py` for `kdfunc run`. A run that was stopped
+goes on where it was when the same command is given again.
+Words in the names of flags may be joined by - as well as by _.
+
+flags:
 """
 REPORT = """\
 Writes the report page: one HTML file that opens from disk with no network. Of one
@@ -24,15 +41,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-      Exit code: 0, 2 for bad input, 130 after Ctrl-C.
+      Exit code: 0, 1 where a task failed, 2 for bad input, 130 after Ctrl-C.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["run"]:  # whose flags are absl's
+        return run(arguments[1:])
     asked = _parser().parse_args(arguments)
     return exit_code("kdfunc", lambda: asked.run(asked))
 
 
+def run(arguments: Sequence[str], command: str = "kdfunc run") -> int:
+    """Runs the experiment that flags ask for; also what `run_experiments.py` does.
+
+    Args:
+      arguments: the flags.
+      command: what messages call it.
+
+    Returns:
+      Exit code, as of `main`.
+    """
+    return exit_code(command, lambda: _run(arguments, command))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("kdfunc", description=DESCRIPTION)
+    parser = Parser("kdfunc", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="command", required=True)
+    commands.add_parser("run", help="an experiment, from training to its report")
     one = commands.add_parser(
         "report",
         help="one page of what a run, or several, came to",
@@ -43,6 +77,62 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--output", metavar="FILE", help="where to write the page")
     one.set_defaults(run=_report)
     return parser
+
+
+def _run(arguments: Sequence[str], command: str) -> int:
+    from absl import logging
+
+    from kdfunc.runs import flags
+
+    logging.set_verbosity(logging.ERROR)
+    values = flags.parse(arguments)
+    if values.help:
+        print(RUN + flags.explained())
+        return 0
+    if values.version:
+        print(VERSION)
+        return 0
+    config = flags.config(values)
+    if values.dry_run:
+        _print_plan(config, values.stages)
+        return 0
+    from kdfunc.runs import experiment
+
+    if values.verify:
+        return experiment.verify(config, values.output_dir)
+    try:
+        experiment.run(
+            config,
+            values.output_dir,
+            data_dir=values.data_dir,
+            stages=values.stages,
+            workers=values.workers,
+            scheduler=values.scheduler,
+            threads=values.threads,
+            log_tensorboard=values.tensorboard,
+        )
+    except RuntimeError as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What is done is kept; the same command goes on.")
+        sys.stdout.flush()
+        os._exit(128 + signal.SIGINT)
+    return 0
+
+
+def _print_plan(config, stages: Sequence[str]) -> None:
+    from kdfunc.runs import plan
+
+    plan.check_stages(stages)
+    tasks = plan.select(plan.make(config), stages)
+    print(f"{config.name}: {len(tasks)} tasks")
+    for task in tasks:
+        needs = f"needs {', '.join(task.needs)}" if task.needs else ""
+        epochs = f"{task.cost:.0f} epochs" if task.cost >= 1 else ""
+        print(f"  {task.name:<41} {epochs:<10} {needs}".rstrip())
+    if "analyse" in stages:
+        print("  then tables and landscapes")
 
 
 def _report(asked: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kdfunc.commands import Parser
 from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("kdfunc-edge", description=DESCRIPTION)
+    parser = Parser("kdfunc-edge", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="command", required=True)
 
     def command(run, title, text) -> argparse.ArgumentParser:

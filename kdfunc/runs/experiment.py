@@ -9,14 +9,12 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 
-from kdfunc.analysis import everything
-from kdfunc.runs import engine
-from kdfunc.runs import plan
-from kdfunc.runs import tensorboard
 from kdfunc import __version__, datasets
+from kdfunc.analysis import everything
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
+from kdfunc.runs import engine, plan, tensorboard
 from kdfunc.runs.progress import Progress, duration
 from kdfunc.runs.records import RunDirectory, clear_checkpoint, write_atomic, write_json
 

@@ -9,11 +9,20 @@ from typing import Any
 import filelock
 import numpy as np
 
-from kdfunc.runs import records
-from kdfunc.runs import tensorboard
-from kdfunc import compression, datasets, distillation, edge, models, pruning, quantization, runtime, training
+from kdfunc import (
+    compression,
+    datasets,
+    distillation,
+    edge,
+    models,
+    pruning,
+    quantization,
+    runtime,
+    training,
+)
 from kdfunc.config import parse_variant
 from kdfunc.errors import NotPossible
+from kdfunc.runs import records, tensorboard
 from kdfunc.runs.plan import BASE_OPTIMIZER, TEACHERS, Task, Workplace
 from kdfunc.runtime import derive_seed, keras
 from kdfunc.training import Report

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from kdfunc.runs import engine
 from kdfunc.errors import InputError
+from kdfunc.runs import engine
 from kdfunc.runs.plan import Task
 
 TASKS = [

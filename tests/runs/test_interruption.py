@@ -1,4 +1,4 @@
-"""Killed for real at random moments; `tests/runs/kill.py` does so as often as you like."""
+"""Killed for real, at random moments; `tests/runs/kill.py` does so more often."""
 
 import signal
 import subprocess

@@ -1,8 +1,8 @@
 import pytest
 
-from kdfunc.runs import plan
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.runs import plan
 
 
 def test_the_papers_models_are_all_there():

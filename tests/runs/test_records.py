@@ -4,9 +4,9 @@ import os
 import numpy as np
 import pytest
 
-from kdfunc.runs import records
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.runs import records
 from kdfunc.runs.records import RunDirectory, SoftmaxFile
 
 

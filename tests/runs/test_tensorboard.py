@@ -3,10 +3,9 @@ import sys
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kdfunc.runs import experiment
-from kdfunc.runs import tensorboard
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.runs import experiment, tensorboard
 
 TINY = ExperimentConfig(
     architecture="kdfunc_test_network:build",

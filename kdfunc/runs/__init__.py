@@ -1,0 +1,1 @@
+"""Doing an experiment: plan, tasks, engine, records."""

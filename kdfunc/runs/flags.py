@@ -1,0 +1,164 @@
+"""The flags of an experiment, defined with absl and read into an `ExperimentConfig`."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from absl import flags
+
+from kdfunc.commands import spelled
+from kdfunc.config import CHOICES, PANELS, ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.runs.plan import STAGES
+
+#: What each field of an `ExperimentConfig` is; its flag has its name and default.
+FIELDS = {
+    "dataset": "digits (embedded), mnist, cifar10, cifar100 or the TFDS name of any "
+    "other image-classification data set.",
+    "architecture": "lenet, mobilenet, resnet50, or my_module:build for a builder of "
+    "your own, build(input_shape, classes) -> tf_keras model with softmax output.",
+    "preset": "published: as the paper's notebooks did it; standard: as the field does "
+    "it. Sets the flags --alpha_convention, --soft_targets, --pruning_scope, "
+    "--student_optimizer and --data_order where they are not given.",
+    "epochs": "Epochs of every training.",
+    "batch_size": "Images a step.",
+    "independents": "Models trained beside the base model.",
+    "alphas": "Distillation weights, from 0 to 1.",
+    "temperature": "Softens teacher and student outputs.",
+    "distillation_seeds": "Seeds of the students' data order, one student each.",
+    "quantization": f"TFLite modes, of {', '.join(CHOICES['quantization'])}.",
+    "pruning_levels": "Shares of the weights to set to zero, from 0 to below 1.",
+    "compressions": "Pipelines of compression steps joined by +, such as "
+    "prune90+finetune+sparse; all stands for a list of every mode (the steps: "
+    "kdfunc/pipelines.py).",
+    "finetune_epochs": "Epochs of each training inside of these pipelines.",
+    "controls": f"Of {', '.join(CHOICES['controls'])}; empty for none.",
+    "variants": "More students, each with one setting changed at the alpha that leans "
+    "most on the teacher: temperature=10, epochs=50, student=mobilenet (or lenet, "
+    "resnet50, my_module:build), teacher=ensemble; with commas between. A student of "
+    "another architecture or length brings a control without a teacher.",
+    "perplexities": f"Of the t-SNE panels {', '.join(PANELS)}.",
+    "seed": "Of initial weights, data order and t-SNE.",
+    "alpha_convention": "The loss that alpha multiplies: labels (the paper's "
+    "notebooks) or teacher (its text).",
+    "soft_targets": "What is softened by the temperature: probabilities (the "
+    "notebooks) or logits (Hinton et al.).",
+    "pruning_scope": "What is ranked: all arrays, batch norm included (the notebooks), "
+    "or kernels.",
+    "student_optimizer": "adam or adamax.",
+    "data_order": "fixed: the same in all epochs, as in the notebooks; reshuffled: "
+    "anew in each.",
+}
+
+#: The other flags, which change no result: kind, default, and what it is.
+OTHERS = {
+    "data_dir": (str, None, "Where TFDS keeps its data sets. Default: TFDS's own."),
+    "output_dir": (str, "runs", "Folder for the run directories."),
+    "stages": (tuple, STAGES, "The parts to run, with what they need."),
+    "workers": (
+        int,
+        None,
+        "Worker processes; 0 runs everything in this one. Default: one a core, as far "
+        "as memory goes.",
+    ),
+    "scheduler": (
+        str,
+        None,
+        "Address of a Dask scheduler, such as tcp://host:8786, whose workers are used "
+        "instead of local ones; they must see --output_dir and --data_dir.",
+    ),
+    "threads": (
+        int,
+        1,
+        "Threads of one operation. Sums are taken in another order with another "
+        "number, which changes last digits.",
+    ),
+    "tensorboard": (
+        bool,
+        False,
+        "Also write the learning curves to <run directory>/tensorboard, for "
+        "`tensorboard --logdir`.",
+    ),
+    "dry_run": (bool, False, "Print the plan and stop."),
+    "verify": (
+        bool,
+        False,
+        "Check every file of the run directory by its checksum and stop.",
+    ),
+    "version": (bool, False, "Show the version of kdfunc and stop."),
+    "help": (bool, False, "Show this and stop."),
+}
+
+_DEFINE = {
+    str: flags.DEFINE_string,
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    tuple: flags.DEFINE_list,
+}
+
+
+def parse(arguments: Sequence[str]) -> flags.FlagValues:
+    """The values of all flags.
+
+    Args:
+      arguments: of the command, without its name.
+
+    Raises:
+      InputError: there is no such flag, or its value is of another kind.
+    """
+    values = _defined()
+    arguments = ["--help" if text == "-h" else text for text in arguments]
+    try:
+        _, *rest = values(["", *spelled(arguments, "_")])
+    except flags.Error as error:
+        raise InputError(str(error)) from None
+    if rest:
+        raise InputError(f"{rest[0]!r} is no flag; flags look like --epochs=25.")
+    return values
+
+
+def explained() -> str:
+    """All flags with what they mean and their defaults."""
+    return _defined().get_help(include_special_flags=False).strip().partition("\n")[2]
+
+
+def config(values: flags.FlagValues) -> ExperimentConfig:
+    """The experiment that the flags ask for.
+
+    Raises:
+      InputError: a value is not allowed.
+    """
+    given = {}
+    for field in dataclasses.fields(ExperimentConfig):
+        value = getattr(values, field.name)
+        if isinstance(field.default, tuple):
+            kind = type(field.default[0]) if field.default else str
+            value = tuple(_parse(field.name, text, kind) for text in value)
+        given[field.name] = value
+    return ExperimentConfig(**given)
+
+
+def _parse(name: str, text: str, kind: type):
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(
+            f"--{name}: got {text!r}; give {'whole ' if kind is int else ''}numbers "
+            "with commas between."
+        ) from None
+
+
+def _defined() -> flags.FlagValues:
+    values = flags.FlagValues()
+    for field in dataclasses.fields(ExperimentConfig):
+        kind = str if field.default is None else type(field.default)
+        _define(values, field.name, kind, field.default, FIELDS[field.name])
+    for name, (kind, default, meaning) in OTHERS.items():
+        _define(values, name, kind, default, meaning)
+    return values
+
+
+def _define(values, name: str, kind: type, default, meaning: str) -> None:
+    if kind is tuple:
+        default = [f"{v:g}" if isinstance(v, float) else str(v) for v in default]
+    _DEFINE[kind](name, default, meaning, flag_values=values)
