@@ -374,7 +374,7 @@ def preserved(root: str) -> str:
             continue
         shown = (table["measure"] == MEASURE) & table["family"].isin(FAMILIES)
         table = table[shown]
-        group = table["model"].str.replace(r"-(seed\d+|\d+)$", "", regex=True)
+        group = table["model"].str.replace(r"(-(seed\d+|\d+))+$", "", regex=True)
         group = group.where(table["family"] != "pruned", table["model"])
         means = table.groupby(group, sort=False)["preserved"].mean()
         columns += [name for name in means.index if name not in columns]

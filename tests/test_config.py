@@ -5,12 +5,33 @@ from kdfunc.errors import InputError
 
 
 def test_defaults_are_the_papers_protocol():
-    config = ExperimentConfig()
+    config = ExperimentConfig(dataset="mnist")
     assert (config.epochs, config.batch_size, config.independents) == (25, 64, 2)
     assert config.alphas == (0.1, 0.5, 0.9)
     assert (config.temperature, config.distillation_seeds) == (3, (2, 24, 42))
     assert config.pruning_levels == (0.1, 0.3, 0.5, 0.7, 0.9)
     assert config.perplexities == (60, 30, 15, 15)
+
+
+def test_more_models_are_trained_than_the_paper_has_where_that_is_affordable():
+    for dataset, preset in [
+        ("digits", "published"),
+        ("digits", "standard"),
+        ("cifar10", "standard"),
+    ]:
+        config = ExperimentConfig(dataset=dataset, preset=preset)
+        assert config.independents == 5
+        assert config.distillation_seeds == (2, 24, 42, 0, 1)
+    given = ExperimentConfig(independents=0, distillation_seeds=())
+    assert (given.independents, given.distillation_seeds) == (0, ())
+
+
+@pytest.mark.parametrize("dataset", ["digits", "mnist"])
+def test_a_config_names_its_trainings_whatever_the_defaults_become(dataset):
+    written = ExperimentConfig(dataset=dataset).to_dict()
+    assert len(written["distillation_seeds"]) == {"digits": 5, "mnist": 3}[dataset]
+    assert written["independents"] == {"digits": 5, "mnist": 2}[dataset]
+    assert None not in written.values()
 
 
 def axes(config):

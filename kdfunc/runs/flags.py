@@ -6,9 +6,24 @@ from collections.abc import Sequence
 from absl import flags
 
 from kdfunc.commands import spelled
-from kdfunc.config import CHOICES, PANELS, ExperimentConfig
+from kdfunc.config import (
+    CHOICES,
+    MORE_TRAININGS,
+    PANELS,
+    PAPERS_TRAININGS,
+    ExperimentConfig,
+)
 from kdfunc.errors import InputError
 from kdfunc.runs.plan import STAGES
+
+
+def _by_preset(field: str) -> str:
+    papers, more = (
+        ",".join(map(str, value)) if isinstance(value, tuple) else value
+        for value in (PAPERS_TRAININGS[field], MORE_TRAININGS[field])
+    )
+    return f"Default: {papers} under published; {more} under standard and for digits."
+
 
 #: What each field of an `ExperimentConfig` is; its flag has its name and default.
 FIELDS = {
@@ -18,13 +33,16 @@ FIELDS = {
     "your own, build(input_shape, classes) -> tf_keras model with softmax output.",
     "preset": "published: as the paper's notebooks did it; standard: as the field does "
     "it. Sets the flags --alpha_convention, --soft_targets, --pruning_scope, "
-    "--student_optimizer and --data_order where they are not given.",
+    "--student_optimizer and --data_order where they are not given, and how many "
+    "models --independents and --distillation_seeds train.",
     "epochs": "Epochs of every training.",
     "batch_size": "Images a step.",
-    "independents": "Models trained beside the base model.",
+    "independents": f"Models trained beside the base model. "
+    f"{_by_preset('independents')}",
     "alphas": "Distillation weights, from 0 to 1.",
     "temperature": "Softens teacher and student outputs.",
-    "distillation_seeds": "Seeds of the students' data order, one student each.",
+    "distillation_seeds": "Seeds of the students' data order, one student each. "
+    f"{_by_preset('distillation_seeds')}",
     "quantization": f"TFLite modes, of {', '.join(CHOICES['quantization'])}.",
     "pruning_levels": "Shares of the weights to set to zero, from 0 to below 1.",
     "compressions": "Pipelines of compression steps joined by +, such as "
@@ -131,8 +149,9 @@ def config(values: flags.FlagValues) -> ExperimentConfig:
     given = {}
     for field in dataclasses.fields(ExperimentConfig):
         value = getattr(values, field.name)
-        if isinstance(field.default, tuple):
-            kind = type(field.default[0]) if field.default else str
+        example = PAPERS_TRAININGS.get(field.name, field.default)
+        if isinstance(example, tuple) and value is not None:
+            kind = type(example[0]) if example else str
             value = tuple(_parse(field.name, text, kind) for text in value)
         given[field.name] = value
     return ExperimentConfig(**given)
@@ -151,7 +170,8 @@ def _parse(name: str, text: str, kind: type):
 def _defined() -> flags.FlagValues:
     values = flags.FlagValues()
     for field in dataclasses.fields(ExperimentConfig):
-        kind = str if field.default is None else type(field.default)
+        example = PAPERS_TRAININGS.get(field.name, field.default)
+        kind = str if example is None else type(example)
         _define(values, field.name, kind, field.default, FIELDS[field.name])
     for name, (kind, default, meaning) in OTHERS.items():
         _define(values, name, kind, default, meaning)
@@ -159,6 +179,6 @@ def _defined() -> flags.FlagValues:
 
 
 def _define(values, name: str, kind: type, default, meaning: str) -> None:
-    if kind is tuple:
+    if kind is tuple and default is not None:
         default = [f"{v:g}" if isinstance(v, float) else str(v) for v in default]
     _DEFINE[kind](name, default, meaning, flag_values=values)

@@ -1,6 +1,7 @@
 """The plan: what an experiment consists of, as data that can be printed and run."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,11 +24,9 @@ CONTROL_LABELS = {
     "same-start": "Start",
     "same-start-base-optimizer": "Start B",
     "no-knowledge": "Random",
+    "other-teacher": "D of I",
     "other-targets": "Other",
 }
-
-#: The tasks that leave a teacher's logits.
-TEACHERS = {"base": "teacher", "ensemble": "teacher-ensemble"}
 
 #: The parts of an experiment that `--stages` chooses from, in their order.
 STAGES = (
@@ -109,13 +108,12 @@ class Workplace:
 
 def make(config: ExperimentConfig) -> list[Task]:
     """All tasks of an experiment, each after the ones that it needs."""
+    later = [*_students(config), *_controls(config), *_variants(config)]
     return [
         Task("data", "data", label="test split"),
         *_trained(config),
-        *_teachers(config),
-        *_students(config),
-        *_controls(config),
-        *_variants(config),
+        *_teachers(config, later),
+        *later,
         *(
             Task(
                 mode,
@@ -161,13 +159,21 @@ def _trained(config: ExperimentConfig) -> Iterable[Task]:
         )
 
 
-def _teachers(config: ExperimentConfig) -> Iterable[Task]:
+def teacher_task(teacher: str) -> str:
+    """The task that leaves the logits of a teacher with knowledge."""
+    return "teacher" if teacher == "base" else f"teacher-{teacher}"
+
+
+def _teachers(config: ExperimentConfig, trainings: Iterable[Task]) -> Iterable[Task]:
+    """Those that some training has."""
     independents = [f"independent-{k + 1}" for k in range(config.independents)]
-    members = {"base": ("base",), "ensemble": ("base", *independents)}
+    members = {name: (name,) for name in ("base", *independents)}
+    members["ensemble"] = ("base", *independents)
+    wanted = {task.settings.get("teacher") for task in trainings}
     for teacher, networks in members.items():
-        if teacher == "base" or f"teacher={teacher}" in config.variants:
+        if teacher in wanted:
             yield Task(
-                TEACHERS[teacher],
+                teacher_task(teacher),
                 "teacher",
                 needs=("data", *networks),
                 settings={"members": networks},
@@ -224,7 +230,7 @@ def _controls(config: ExperimentConfig) -> Iterable[Task]:
             continue
         if control == "same-start-base-optimizer":
             settings["optimizer"] = BASE_OPTIMIZER
-        if control in ("no-knowledge", "other-targets"):
+        if control in ("no-knowledge", "other-teacher", "other-targets"):
             if not config.alphas:
                 continue
             settings |= _student_settings(config, leaning_alpha(config))
@@ -233,6 +239,9 @@ def _controls(config: ExperimentConfig) -> Iterable[Task]:
         if control == "other-targets":
             (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
             settings["soft_targets"] = other
+        if control == "other-teacher":
+            yield from _of_other_teachers(config, settings)
+            continue
         for seed in config.distillation_seeds:
             order = f"seed{seed}"
             if (
@@ -242,6 +251,23 @@ def _controls(config: ExperimentConfig) -> Iterable[Task]:
             ):
                 continue
             yield _control(config, f"{control}-{order}", settings | {"order": order})
+
+
+def _of_other_teachers(
+    config: ExperimentConfig, settings: Mapping[str, Any]
+) -> Iterable[Task]:
+    """Students of the independent models, which take turns from seed to seed.
+
+    So what is said of "an independent teacher" does not rest on a single one as long
+    as there are others. The name tells whose student it is: with other seeds before
+    it, a seed's turn is another.
+    """
+    turns = itertools.cycle(range(1, config.independents + 1))
+    for seed, number in zip(config.distillation_seeds, turns, strict=False):
+        order = f"seed{seed}"
+        own = {"teacher": f"independent-{number}", "order": order}
+        name = f"{settings['control']}-{number}-{order}"
+        yield _control(config, name, settings | own)
 
 
 def _order(config: ExperimentConfig, name: str) -> str:
@@ -337,8 +363,8 @@ def _training(
     needs = ["data"]
     if "start" not in settings:
         needs.append("base")
-    if settings.get("teacher") in TEACHERS:
-        needs.append(TEACHERS[settings["teacher"]])
+    if settings.get("teacher", "random") != "random":
+        needs.append(teacher_task(settings["teacher"]))
     epochs = settings.get("changes", {}).get("epochs", config.epochs)
     return Task(
         name, "train", stage, tuple(needs), settings, family, label, cost=epochs

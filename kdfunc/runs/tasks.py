@@ -23,7 +23,7 @@ from kdfunc import (
 from kdfunc.config import parse_variant
 from kdfunc.errors import NotPossible
 from kdfunc.runs import records, tensorboard
-from kdfunc.runs.plan import BASE_OPTIMIZER, TEACHERS, Task, Workplace
+from kdfunc.runs.plan import BASE_OPTIMIZER, Task, Workplace, teacher_task
 from kdfunc.runtime import derive_seed, keras
 from kdfunc.training import Report
 
@@ -133,8 +133,8 @@ def _train(task, place, folder, report) -> list[str]:
 
     Settings: `optimizer`; `order`, what the data order's seed is made of; `start`, the
     same for the initial weights, which are the base model's without it; `teacher`,
-    `base`, `ensemble` or `random`, with `alpha` and `soft_targets`; `changes`, what is
-    not as the config has it.
+    `base`, `independent-N`, `ensemble` or `random`, with `alpha` and `soft_targets`;
+    `changes`, what is not as the config has it.
     """
     settings, data = task.settings, _load_data(place)
     config = dataclasses.replace(place.config, **settings.get("changes", {}))
@@ -193,8 +193,8 @@ def _teacher_logits(teacher, place, data) -> np.ndarray:
     The latter gives each image probabilities drawn at random, the same in every epoch:
     uniform numbers, divided by their sum.
     """
-    if teacher in TEACHERS:
-        return np.load(place.run.record(TEACHERS[teacher]).path / "logits.npy")
+    if teacher != "random":
+        return np.load(place.run.record(teacher_task(teacher)).path / "logits.npy")
     rng = np.random.default_rng(derive_seed(place.config.seed, "no-knowledge"))
     drawn = 1 - rng.random((len(data.train_labels), len(data.class_names)))
     return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)

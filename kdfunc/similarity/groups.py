@@ -33,6 +33,7 @@ CONTROLS = {
     "same-start": "the base model's initial weights, students' optimizer, no teacher",
     "same-start-base-optimizer": "the base model's initial weights and optimizer",
     "no-knowledge": "students of fixed random soft targets",
+    "other-teacher": "students of independent models instead of the base model",
     "other-targets": "students of the other preset's soft targets",
 }
 
@@ -47,7 +48,7 @@ class Evidence:
       base: The base model's.
       labels: `[examples]` true classes.
       independents: Of models trained like the base model from other initial weights.
-      controls: By a name in `CONTROLS` and by seed. The two with soft targets are
+      controls: By a name in `CONTROLS` and by seed. The three with soft targets are
         distilled at the alpha that leans most on the teacher.
       students: By alpha and by seed. Models of one seed, students or controls, have
         their data order in common.

@@ -6,17 +6,27 @@ from kdfunc.runs import plan
 
 
 def test_the_papers_models_are_all_there():
-    tasks = plan.make(ExperimentConfig())
-    families = [task.family for task in tasks if task.family]
-    counts = {family: families.count(family) for family in families}
-    assert counts == {
+    assert counts(dataset="mnist") == {
         "base": 1,
         "independent": 2,
         "student": 9,
-        "control": 13,
+        "control": 16,
         "quantized": 2,
         "pruned": 5,
     }
+    assert counts(preset="standard") == {
+        "base": 1,
+        "independent": 5,
+        "student": 15,
+        "control": 20,
+        "quantized": 2,
+        "pruned": 5,
+    }
+
+
+def counts(**settings):
+    families = [task.family for task in plan.make(ExperimentConfig(**settings))]
+    return {family: families.count(family) for family in families if family}
 
 
 def test_names_are_unique_and_needs_come_first():
@@ -46,12 +56,13 @@ def test_students_and_controls_of_one_seed_share_their_data_order():
     assert orders.pop("seed2")[:3] == [
         f"student-alpha{a}-seed2" for a in (0.1, 0.5, 0.9)
     ]
-    assert len(orders.pop("seed24")) == len(orders.pop("seed42")) == 7
+    for seed in (24, 42, 0, 1):
+        assert len(orders.pop(f"seed{seed}")) == 8
     assert all(len(names) == 1 for names in orders.values())
 
 
 def test_published_all_models_but_students_of_other_seeds_share_one_data_order():
-    orders = orders_of(seed=42)
+    orders = orders_of(seed=42, dataset="mnist")
     assert orders.keys() == {"seed2", "seed24", "seed42"}
     assert orders["seed42"][:3] == ["base", "independent-1", "independent-2"]
     assert "student-alpha0.1-seed42" in orders["seed42"]
@@ -70,10 +81,8 @@ def controls(**settings):
 
 
 def test_controls_differ_from_students_in_one_thing_each():
-    student = plan.make(ExperimentConfig())[5]
-    assert student.name == "student-alpha0.1-seed2"
+    student = named("student-alpha0.1-seed2")
     found = controls()
-    assert len(found) == 13
     base_optimizer = found["same-start-base-optimizer-seed2"]
     assert (found["same-start-seed2"]["optimizer"], base_optimizer["optimizer"]) == (
         "adamax",
@@ -86,8 +95,46 @@ def test_controls_differ_from_students_in_one_thing_each():
         settings = dict(found[f"{control}-seed2"])
         assert settings.pop("control") == control
         assert settings == {**student.settings, **change}
+    settings = dict(found["other-teacher-1-seed2"])
+    assert settings.pop("control") == "other-teacher"
+    assert settings == {**student.settings, "teacher": "independent-1"}
     assert "start" not in found["same-start-seed2"]
     assert found["independent-optimizer-1"]["start"] == "independent-optimizer-1"
+
+
+def named(name, **settings):
+    (task,) = (t for t in plan.make(ExperimentConfig(**settings)) if t.name == name)
+    return task
+
+
+def test_independent_teachers_take_turns():
+    for dataset, teachers in {"mnist": [1, 2, 1], "digits": [1, 2, 3, 4, 5]}.items():
+        tasks = plan.make(ExperimentConfig(dataset=dataset))
+        found = [t for t in tasks if t.settings.get("control") == "other-teacher"]
+        assert [t.name for t in found] == [
+            f"other-teacher-{number}-seed{seed}"
+            for number, seed in zip(teachers, (2, 24, 42, 0, 1), strict=False)
+        ]
+        for task, number in zip(found, teachers, strict=True):
+            assert task.needs == ("data", "base", f"teacher-independent-{number}")
+    teacher = named("teacher-independent-2")
+    assert teacher.settings == {"members": ("independent-2",)}
+    assert teacher.needs == ("data", "independent-2")
+
+
+def test_no_other_teacher_without_independent_models_or_alphas():
+    for lacking in ({"independents": 0}, {"alphas": ()}):
+        tasks = plan.make(ExperimentConfig(**lacking))
+        assert not [task.name for task in tasks if "other-teacher" in task.name]
+
+
+def test_students_have_two_zeros_where_their_optimizer_is_not_the_base_models():
+    """As many independents with the students' optimizer as with the base model's."""
+    for dataset, number in {"mnist": 2, "digits": 5}.items():
+        found = controls(dataset=dataset)
+        assert [name for name in found if name.startswith("independent")] == [
+            f"independent-optimizer-{k + 1}" for k in range(number)
+        ]
 
 
 def test_a_control_that_would_be_another_model_is_left_out():
@@ -95,6 +142,7 @@ def test_a_control_that_would_be_another_model_is_left_out():
     assert {settings["control"] for settings in found.values()} == {
         "same-start",
         "no-knowledge",
+        "other-teacher",
         "other-targets",
     }
     assert found["other-targets-seed2"]["soft_targets"] == "probabilities"
@@ -111,8 +159,7 @@ def variants(*names, **settings):
 
 
 def test_variants_are_students_with_one_setting_changed():
-    student = plan.make(ExperimentConfig())[5]
-    assert student.name == "student-alpha0.1-seed2"
+    student = named("student-alpha0.1-seed2")
     changes = {
         "temperature=10": ("T 10", {"changes": {"temperature": 10}}),
         "epochs=50": ("50 ep", {"changes": {"epochs": 50}}),
@@ -123,7 +170,7 @@ def test_variants_are_students_with_one_setting_changed():
         ),
     }
     found = variants(*changes)
-    assert len(found) == 6 * 3
+    assert len(found) == 6 * 5
     for variant, (label, change) in changes.items():
         task = found[f"{variant}-seed2"]
         assert task.label == label
@@ -138,7 +185,7 @@ def test_a_change_of_start_or_length_brings_the_same_without_a_teacher():
     assert set(alone) == {
         f"{variant}-alone-seed{seed}"
         for variant in ("epochs=50", "student=my_module.build")
-        for seed in (2, 24, 42)
+        for seed in (2, 24, 42, 0, 1)
     }
     for name, task in alone.items():
         taught = found[name.replace("-alone", "")]
@@ -158,9 +205,11 @@ def test_a_variant_that_changes_nothing_is_left_out():
     assert variants("temperature=3", "epochs=25") == {}
 
 
-def test_no_ensemble_without_a_student_of_it():
+def test_no_teacher_without_a_student_of_it():
     names = [task.name for task in plan.make(ExperimentConfig())]
     assert "teacher" in names and "teacher-ensemble" not in names
+    untaught = plan.make(ExperimentConfig(alphas=()))
+    assert not [task.name for task in untaught if task.kind == "teacher"]
 
 
 def test_a_stage_brings_what_it_needs():
