@@ -3,26 +3,20 @@
 import gzip
 import os
 import pathlib
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kdfunc.edge import limits
+from kdfunc.comparison import limits, outputs, result
+from kdfunc.comparison.catalog import RELATIVE, SIZES
+from kdfunc.comparison.quantities import Quantity
+from kdfunc.comparison.result import Comparison
 from kdfunc.edge.files import ImageFile
 from kdfunc.edge.inspection import inspect
-from kdfunc.edge.running import Settings, is_tflite, isolated, outputs
+from kdfunc.edge.running import Settings, is_tflite, isolated
+from kdfunc.edge.running import outputs as run
 from kdfunc.errors import InputError
-from kdfunc.similarity import (
-    MEASURES,
-    Estimate,
-    bootstrap,
-    by_class,
-    check_softmax,
-    function_preserved,
-)
-from kdfunc.text import WIDTH, number, percent, table
 
 WARM_UP = 3
 RUNS = 20
@@ -34,12 +28,14 @@ def compare(
     data: str | os.PathLike,
     independents: Sequence[str | os.PathLike] = (),
     limit: Sequence[str] = (),
-    logits: bool = False,
+    outputs_are: str | None = None,
+    reference_outputs: str | None = None,
+    candidate_outputs: str | None = None,
     resamples: int = 2000,
     confidence: float = 0.95,
     settings: Settings | None = None,
-) -> dict[str, Any]:
-    """Compares two models by their outputs on the same images.
+) -> Comparison:
+    """Compares two models by their outputs on the same examples.
 
     Args:
       reference: path of the model to be faithful to: `.tflite`, `.keras` or the folder
@@ -48,18 +44,20 @@ def compare(
       data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
       independents: paths of models trained like the reference from other initial
         weights, the yardstick of the function preserved.
-      limit: such as `agreement>=0.99`; see `kdfunc.edge.limits`.
-      logits: whether the models give logits, which a softmax is then put on.
-      resamples: bootstrap resamples of the images.
+      limit: such as `agreement>=99% at 95%`; see `kdfunc.comparison.limits`.
+      outputs_are: what the outputs are, where they are not to be recognised:
+        `probabilities`, `logits` or `numbers`, or for one output of several
+        `NAME=logits`, with commas between.
+      reference_outputs: the same of the reference alone.
+      candidate_outputs: the same of the candidate alone.
+      resamples: bootstrap resamples of the examples.
       confidence: share of intervals that are to cover the truth.
       settings: how models are run.
 
     Returns:
-      What JSON can hold (None for what is not defined): `models`, each with size and
-      speed; `measures`, each with value and interval and, where there are independents,
-      `preserved`, in percent; `flips`, the images whose class differs; `classes`, the
-      hardest hit first, by true class or, without labels, by that of the reference;
-      `limits`; `outcome`, a sentence.
+      A dictionary that JSON can hold and that prints well: `models`, each with size and
+      speed; `outputs`, each with what it was taken for, measures with intervals and,
+      for classes, tails, flips and the classes hit hardest; `limits`; `outcome`.
 
     Raises:
       InputError: a file that is not what it should be, a model that cannot be run, or
@@ -68,71 +66,55 @@ def compare(
     settings = settings or Settings()
     images = ImageFile(data)
     labels = images.labels
+    if labels is not None:
+        labels = outputs.check_labels(labels, len(images))
     wanted = limits.parse(limit, labels is not None, bool(independents))
-    roles = ["reference", "candidate", *["independent"] * len(independents)]
+    said = {
+        outputs.REFERENCE: outputs.sayings(reference_outputs or outputs_are),
+        outputs.CANDIDATE: outputs.sayings(candidate_outputs or outputs_are),
+        outputs.INDEPENDENT: outputs.sayings(outputs_are),
+    }
+    roles = [outputs.REFERENCE, outputs.CANDIDATE]
+    roles += [outputs.INDEPENDENT] * len(independents)
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
-    runs = [_run(path, images, logits, settings) for path in paths]
-    models = []
-    for role, size, (softmax, latency) in zip(roles, sizes, runs, strict=True):
-        _check_classes(runs[0][0], softmax, reference, size["file"])
-        facts = {"role": role, **size, "latency_ms": latency}
-        if labels is not None:
-            facts["accuracy"] = float(np.mean(softmax.argmax(axis=1) == labels))
-        models.append(facts)
-    p, q, *others = (softmax for softmax, _ in runs)
-    options = {"resamples": resamples, "confidence": confidence}
-    measures = _measures(p, q, others, labels, options)
-    values = {name: entry["value"] for name, entry in measures.items()}
-    for name, entry in measures.items():
-        if "preserved" in entry:
-            values[limits.PRESERVED + name] = entry["preserved"]["value"]
-    result = {
-        "data": os.fspath(data),
-        "images": len(images),
-        "labels": labels is not None,
-        "confidence": confidence,
-        "resamples": resamples,
-        "models": models,
-        "measures": measures,
-        "flips": _flips(p, q, labels),
-        "classes": _classes(p, q, labels),
-        "limits": limits.judge(wanted, values),
-    }
-    result["outcome"] = _outcome(result)
-    return _without_nan(result)
+    models, arrays, sayings = [], {}, {}
+    for i, (role, path, size) in enumerate(zip(roles, paths, sizes, strict=True)):
+        found, latency = _run(path, images, settings)
+        models.append({"role": role, **size, "latency_ms": latency})
+        title = outputs.title(role, i - 1, size["file"])
+        sayings[title] = said[role]
+        for name, array in found.items():
+            arrays.setdefault(name, {})[title] = array
+    return result.compare(
+        arrays,
+        models,
+        sayings,
+        labels,
+        wanted,
+        _quantities(*models[:2]),
+        resamples,
+        confidence,
+        os.fspath(data),
+    )
 
 
-def _run(path, images: ImageFile, logits: bool, settings: Settings):
-    """Softmax `[n, classes]` and the median time of one image in milliseconds."""
-    found = []
+def _quantities(reference, candidate) -> dict[str, Quantity]:
+    """The candidate's size and speed, and as shares of the reference's."""
+    found = {name: Quantity(candidate[name]) for name in SIZES}
+    for name in SIZES:
+        ratio = candidate[name] / reference[name]
+        found[RELATIVE + name] = Quantity(ratio)
+    return found
+
+
+def _run(path, images: ImageFile, settings: Settings):
+    """Outputs `[n, ...]` by name, and the median time of one image in milliseconds."""
     with isolated(path, settings) as runner:
-        for i, batch in enumerate(outputs(runner, images, settings)):
-            batch = batch.reshape(len(batch), -1)
-            if logits:
-                batch = np.exp(batch - batch.max(axis=1, keepdims=True))
-                batch /= batch.sum(axis=1, keepdims=True)
-            _check_softmax(batch, path, i * settings.batch_size, logits)
-            found.append(batch)
+        found = list(run(runner, images, settings))
         runner.call("seconds", 1, WARM_UP)
         latency = 1000 * float(np.median(runner.call("seconds", 1, RUNS)))
-    return np.concatenate(found), latency
-
-
-def _check_softmax(batch, path, first_row: int, logits: bool) -> None:
-    try:
-        check_softmax(batch, f"the output of {path}", first_row)
-    except InputError as error:
-        advice = "" if logits else "; where models give logits, add --logits"
-        raise InputError(f"{str(error).rstrip('.')}{advice}.") from error
-
-
-def _check_classes(p, q, reference, path) -> None:
-    if p.shape != q.shape:
-        raise InputError(
-            f"{path} has {q.shape[1]} classes and {reference} has {p.shape[1]}; give "
-            "models of the same classes."
-        )
+    return {"": np.concatenate(found)}, latency
 
 
 def _size(path: str | os.PathLike) -> dict[str, Any]:
@@ -159,154 +141,3 @@ def _size(path: str | os.PathLike) -> dict[str, Any]:
         "gzip_bytes": sum(len(gzip.compress(content)) for content in contents),
         "kind": "SavedModel" if path.is_dir() else "Keras",
     }
-
-
-def _measures(p, q, others, labels, options) -> dict[str, dict[str, Any]]:
-    found = bootstrap(None, p, [q], labels, **options)
-    found = {"agreement": found["disagreement"].derive(lambda x: 1 - x), **found}
-    entries = {
-        name: {"label": "Agreement", **_interval(estimate)}
-        for name, estimate in found.items()
-    }
-    for name, measure in MEASURES.items():
-        if name in entries:
-            entries[name]["label"] = measure.label
-    if others:
-        preserved = function_preserved(None, p, [q], others, labels, **options)
-        for name, estimate in preserved.items():
-            entries[name]["preserved"] = _interval(estimate)
-    return entries
-
-
-def _interval(estimate: Estimate) -> dict[str, float]:
-    return {end: float(getattr(estimate, end)[0]) for end in ("value", "low", "high")}
-
-
-def _flips(p, q, labels) -> list[dict[str, int]]:
-    before, after = p.argmax(axis=1), q.argmax(axis=1)
-    found = []
-    for i in np.flatnonzero(before != after).tolist():
-        flip = {"index": i, "reference": int(before[i]), "candidate": int(after[i])}
-        found.append(flip if labels is None else {**flip, "label": int(labels[i])})
-    return found
-
-
-def _classes(p, q, labels) -> list[dict[str, Any]]:
-    groups = p.argmax(axis=1) if labels is None else labels
-    shares = by_class(p, q, groups, ["disagreement"])["disagreement"]
-    counts = np.bincount(groups, minlength=len(shares))
-    found = [
-        {"class": i, "images": int(counts[i]), "disagreement": float(shares[i])}
-        for i in range(len(shares))
-        if counts[i]
-    ]
-    return sorted(found, key=lambda entry: -entry["disagreement"])
-
-
-def _outcome(result: dict[str, Any]) -> str:
-    """What came out, in one sentence."""
-    reference, candidate = result["models"][:2]
-    agreement = result["measures"]["agreement"]
-    value, low, high = (100 * agreement[end] for end in ("value", "low", "high"))
-    parts = [
-        f"{candidate['file']} gives the same class as {reference['file']} for "
-        f"{value:.2f} % of {result['images']:,} images ({100 * result['confidence']:g} "
-        f"% interval {low:.2f} to {high:.2f}) with "
-        f"{100 * candidate['bytes'] / reference['bytes']:.1f} % of its bytes"
-    ]
-    if result["labels"]:
-        parts.append(
-            f"accuracy goes from {100 * reference['accuracy']:.2f} to "
-            f"{100 * candidate['accuracy']:.2f} %"
-        )
-    preserved = result["measures"]["jensen_shannon"].get("preserved")
-    if preserved and not np.isnan(preserved["value"]):
-        parts.append(
-            f"{preserved['value']:.1f} % of the function is preserved, by Jensen-"
-            "Shannon divergence, where independently trained models preserve 0 %"
-        )
-    missed = [limit for limit in result["limits"] if not limit["met"]]
-    if missed:
-        parts.append(
-            "it misses "
-            + " and ".join(
-                f"{limit['limit']} ({limit['value']:.6g})" for limit in missed
-            )
-        )
-    elif result["limits"]:
-        parts.append("every limit is met")
-    return "; ".join(parts) + "."
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for NaN and infinities, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def as_text(result: dict[str, Any], flips: int = 10) -> str:
-    """The comparison for people, in 80 columns, with so many of the flips."""
-    measures = result["measures"]
-    sections = [
-        _models_text(result),
-        f"measures on {result['images']:,} images with {100 * result['confidence']:g} "
-        "% intervals\n"
-        + _intervals_text(
-            measures, lambda value: "-" if value is None else f"{value:.4g}"
-        ),
-    ]
-    preserved = {k: m["preserved"] for k, m in measures.items() if "preserved" in m}
-    if preserved:
-        sections.append(
-            "function preserved in percent, 0 being as far as independent models\n"
-            + _intervals_text(preserved, lambda value: number(value, 1))
-        )
-    found = result["flips"]
-    if found:
-        head = f"{len(found):,} of {result['images']:,} images change their class"
-        more = f", the first {flips}" if len(found) > flips else ""
-        keys = list(found[0])
-        rows = [[flip[key] for key in keys] for flip in found[:flips]]
-        sections.append(f"{head}{more}\n{table(keys, rows, left=0)}")
-        by = "true class" if result["labels"] else "class of the reference"
-        rows = [
-            [entry["class"], number(entry["images"]), percent(entry["disagreement"])]
-            for entry in result["classes"][:5]
-            if entry["disagreement"]
-        ]
-        header = ["class", "images", "changed"]
-        sections.append(f"hit hardest, by {by}\n{table(header, rows, left=0)}")
-    if result["limits"]:
-        rows = [
-            [limit["limit"], number(limit["value"], 6), "met" if limit["met"] else "no"]
-            for limit in result["limits"]
-        ]
-        sections.append("limits\n" + table(["limit", "value", ""], rows))
-    sections.append("\n".join(textwrap.wrap(result["outcome"], WIDTH)))
-    return "\n\n".join(sections)
-
-
-def _models_text(result: dict[str, Any]) -> str:
-    models = result["models"]
-    header = ["model", "kind", "bytes", "gzip", "ms an image"]
-    keys = ["bytes", "gzip_bytes", "latency_ms"]
-    if result["labels"]:
-        header.append("accuracy")
-        keys.append("accuracy")
-    rows = [
-        [model["role"], model["kind"], *(number(model[key]) for key in keys)]
-        for model in models
-    ]
-    names = "\n".join(f"{model['role']:<12} {model['file']}" for model in models)
-    return f"{names}\n{table(header, rows, left=2)}"
-
-
-def _intervals_text(found: dict[str, dict[str, float]], cell) -> str:
-    rows = [
-        [name, *(cell(entry[end]) for end in ("value", "low", "high"))]
-        for name, entry in found.items()
-    ]
-    return table(["measure", "value", "low", "high"], rows)

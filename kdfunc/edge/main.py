@@ -42,12 +42,19 @@ that need none.
 
 example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
          kdfunc-edge compare base.tflite small.tflite --data=images.npz \\
-             --independent=other.tflite --limit 'agreement>=99%' \\
-             --limit 'preserved.jensen_shannon>=80'
+             --independent=other.tflite --limit 'agreement>=99% at 95%' \\
+             --limit 'preserved.jensen_shannon>=80' --limit 'bytes<=30%'
 
-Limits are on the measures as the output names them, on `agreement`, and on
-`preserved.MEASURE`, the function preserved in percent. Exit code: 0, or 1 where
-a limit is missed, or 2 for bad input.
+What a model gives (probabilities, logits, a class at each pixel, numbers) is
+recognised and told; each output is compared by what fits it.
+
+Limits are on the measures as the output names them, on `accuracy`, on tails
+such as `jensen_shannon.p99`, on `bytes`, `gzip_bytes` and `latency_ms` (with %:
+of the reference's), and on `preserved.MEASURE`, the function preserved in
+percent. A limit judges the value on these very examples; with `at 95%` it is
+met only where the end of the 95 % interval is, and may be undecided. Exit
+code: 0, or 1 where a limit is missed, 2 for bad input, 3 where one is
+undecided.
 """
 DATA = ".npz with images [n, ...] as `images` and perhaps true classes [n] as `labels`"
 
@@ -56,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-      Exit code: 0, 1 where a limit is missed, 2 for bad input, 130 after Ctrl-C.
+      Exit code: 0, 1 where a limit is missed, 2 for bad input, 3 where one is
+      undecided, 130 after Ctrl-C.
     """
     asked = _parser().parse_args(arguments)
     return exit_code("kdfunc-edge", lambda: asked.run(asked))
@@ -112,11 +120,18 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="'MEASURE>=X'",
-        help="or <=; exit code 1 where it is missed; may be given several times",
+        help="or <=, and `at 95%%` for certainty; exit code 1 where it is missed, 3 "
+        "where it is undecided; may be given several times",
     )
     one.add_argument(
-        "--logits", action="store_true", help="the models give logits, not softmax"
+        "--outputs",
+        metavar="KIND",
+        help="probabilities, logits or numbers, instead of what is recognised; for "
+        "one of several outputs NAME=KIND",
     )
+    one.add_argument("--reference-outputs", metavar="KIND", help="the reference's")
+    one.add_argument("--candidate-outputs", metavar="KIND", help="the candidate's")
+    one.add_argument("--logits", action="store_true", help="is --outputs=logits")
     one.add_argument(
         "--resamples", type=_count, default=2000, help="of the bootstrap; default 2000"
     )
@@ -226,6 +241,7 @@ def _predict(asked: argparse.Namespace) -> int:
 
 
 def _compare(asked: argparse.Namespace) -> int:
+    from kdfunc.comparison import limits
     from kdfunc.edge import comparison
 
     result = comparison.compare(
@@ -234,13 +250,15 @@ def _compare(asked: argparse.Namespace) -> int:
         asked.data,
         asked.independent,
         asked.limit,
-        asked.logits,
+        "logits" if asked.logits else asked.outputs,
+        asked.reference_outputs,
+        asked.candidate_outputs,
         asked.resamples,
         asked.confidence,
         _settings(asked, batch_size=asked.batch_size, threads=asked.threads),
     )
-    _print(result, asked, comparison.as_text)
-    return 0 if all(limit["met"] for limit in result["limits"]) else 1
+    _print(result, asked, str)
+    return limits.exit_code(result["limits"])
 
 
 if __name__ == "__main__":

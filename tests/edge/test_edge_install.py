@@ -51,7 +51,9 @@ def test_all_four_commands_work_where_no_tensorflow_is(device, lenet, tmp_path):
     expected = edge.predict(lenet.dynamic.read_bytes(), lenet.images)
     np.testing.assert_allclose(np.load(output), expected, atol=1e-6)
     compared = run(kdfunc_edge, "compare", lenet.float32, lenet.dynamic, data, "--json")
-    assert json.loads(compared)["measures"]["disagreement"]["value"] < 0.05
+    assert (
+        json.loads(compared)["outputs"][0]["measures"]["disagreement"]["value"] < 0.05
+    )
 
 
 def test_a_keras_model_needs_tensorflow_and_that_is_said(device, lenet):

@@ -63,7 +63,7 @@ def test_commands_need_numpy_and_the_interpreter_alone(edge_only, lenet, tmp_pat
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
     np.testing.assert_array_equal(np.load(out), predict(lenet.full, lenet.images))
     compare = ["-m", "kdfunc.edge", "compare", f"--data={lenet.data}", "--resamples=20"]
-    found = edge_only(*compare, lenet.float32, lenet.full, "--limit=agreement>=0")
+    found = edge_only(*compare, lenet.float32, lenet.full, "--limit=agreement>=1%")
     assert (found.returncode, found.stderr) == (0, "")
     assert "every limit is met" in " ".join(found.stdout.split())
     found = edge_only(*compare, lenet.keras, lenet.full)
@@ -100,11 +100,13 @@ def test_help_teaches_with_an_example(command, capsys):
 def test_exit_codes_of_limits(lenet, capsys):
     arguments = ["compare", lenet.float32, lenet.full, f"--data={lenet.data}", "--json"]
     arguments += ["--resamples=20"]
-    assert edge(*arguments, "--limit=agreement>=0") == 0
-    assert edge(*arguments, "--limit=agreement>=0", "--limit=agreement<=0") == 1
+    assert edge(*arguments, "--limit=agreement>=1%") == 0
+    assert edge(*arguments, "--limit=agreement>=1%", "--limit=agreement<=1%") == 1
     assert edge(*arguments, "--limit=agreement") == 2
+    assert edge(*arguments, "--limit=bytes<=50%", "--limit=latency_ms<=5000") == 0
+    assert edge(*arguments, "--limit=bytes<=1") == 1
     out, err = capsys.readouterr()
-    assert json.JSONDecoder().raw_decode(out)[0]["limits"][0]["met"] is True
+    assert json.JSONDecoder().raw_decode(out)[0]["limits"][0]["outcome"] == "met"
     assert err.startswith("kdfunc-edge: --limit: 'agreement' is no limit")
 
 

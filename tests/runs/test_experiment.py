@@ -198,11 +198,12 @@ def test_a_devices_measures_of_integer_models_are_those_of_the_records(
     images = np.load(run.record("data").path / "images.npy")
     np.savez(tmp_path / "data.npz", images=images, labels=run.labels)
     paths = [record.path / "model.tflite" for record in records]
-    on_device = edge.compare(*paths, tmp_path / "data.npz", resamples=10)["measures"]
+    compared = edge.compare(*paths, tmp_path / "data.npz", resamples=10)
+    on_device = compared["outputs"][0]["measures"]
     reference, integer = (record.softmax[-1] for record in records)
     assert np.abs(integer.sum(axis=1) - 1).max() > 1e-3  # rescaled in both
     expected = similarity.all_measures(reference, integer, run.labels)
-    assert on_device.keys() - expected.keys() == {"agreement"}
+    assert on_device.keys() - expected.keys() == {"agreement", "accuracy"}
     for name, value in expected.items():
         assert on_device[name]["value"] == pytest.approx(value, rel=1e-12), name
 

@@ -1,0 +1,78 @@
+"""The numbers that a comparison can give, by the name that limits use."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from kdfunc.comparison.values import MEASURES as VALUE_MEASURES
+from kdfunc.similarity import MEASURES
+
+PRESERVED = "preserved."
+RELATIVE = "relative."  # to the reference's
+TAILS = {"p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+TAILED = "jensen_shannon"
+SIZES = {
+    "bytes": "Bytes",
+    "gzip_bytes": "Bytes after gzip",
+    "latency_ms": "Latency in ms",
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A number that can be limited.
+
+    Attributes:
+      name: In limits and in the output.
+      label: For tables.
+      low: Lower end of its range.
+      high: Upper end.
+      needs: Of `labels`, `independents` and `files`, what it cannot be told without.
+      in_percent: Whether the value is in percent itself.
+      has_interval: Whether there is an interval.
+    """
+
+    name: str
+    label: str
+    low: float = 0.0
+    high: float = 1.0
+    needs: frozenset[str] = frozenset()
+    in_percent: bool = False
+    has_interval: bool = True
+
+    @property
+    def is_share(self) -> bool:
+        """Whether 1 is all of it, so that people think of it in percent."""
+        return (self.low, self.high) == (0.0, 1.0)
+
+
+@cache
+def catalog() -> dict[str, Named]:
+    """Every number by name: shares first, as people ask for them most."""
+    labels, independents = frozenset({"labels"}), frozenset({"independents"})
+    rows = [
+        Named("agreement", "Agreement"),
+        Named("accuracy", "Accuracy of the candidate", needs=labels),
+    ]
+    for measure in MEASURES.values():
+        needs = labels if measure.needs_labels else frozenset()
+        rows.append(
+            Named(measure.name, measure.label, measure.low, measure.high, needs)
+        )
+        if measure.identity is not None:
+            name, label = PRESERVED + measure.name, f"Preserved by {measure.label}"
+            rows.append(
+                Named(name, label, -100.0, 100.0, needs | independents, in_percent=True)
+            )
+    for tail in TAILS:
+        label = f"{MEASURES[TAILED].label}, {tail[1:]} % of examples below"
+        rows.append(Named(f"{TAILED}.{tail}", label, has_interval=False))
+    rows += [
+        Named(m.name, m.label, m.low, m.high, has_interval=m.has_interval)
+        for m in VALUE_MEASURES.values()
+    ]
+    files = frozenset({"files"})
+    rows += [
+        Named(name, label, 0.0, float("inf"), files, has_interval=False)
+        for name, label in SIZES.items()
+    ]
+    return {row.name: row for row in rows}

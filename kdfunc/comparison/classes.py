@@ -1,0 +1,157 @@
+"""Classifiers held against each other: measures, flips, tails, classes hit hardest."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kdfunc.comparison.catalog import PRESERVED, TAILED, TAILS
+from kdfunc.comparison.quantities import Quantity, estimated, share
+from kdfunc.similarity import MEASURES, bootstrap, function_preserved
+from kdfunc.similarity.evaluate import components
+
+#: Measures whose components count events: their intervals reach as far as what none of
+#: the examples shows. Those that are shares have exact intervals instead.
+COUNTING = ("normalized_disagreement", "cohen_kappa", "top_k_agreement")
+COUNTING += ("rank_disagreement", "accuracy_difference")
+WORST = 10  # examples of the largest divergence that are named
+
+
+def compare(
+    p: np.ndarray,
+    q: np.ndarray,
+    independents: Sequence[np.ndarray],
+    labels: np.ndarray | None,
+    resamples: int,
+    confidence: float,
+) -> tuple[dict[str, Quantity], dict[str, Any]]:
+    """Every measure of a candidate against its reference.
+
+    Args:
+      p: `[n, classes]` softmax of the reference.
+      q: The same of the candidate.
+      independents: The same of independently trained models.
+      labels: `[n]` true classes, or None.
+      resamples: Of the bootstrap.
+      confidence: Share of intervals that are to cover the truth.
+
+    Returns:
+      The numbers by name, and `tails`, `worst`, `flips`, `classes` for people.
+    """
+    options = {"resamples": resamples, "confidence": confidence}
+    n = len(p)
+    shares = _shares(p, q, labels)
+    found = {"agreement": shares["agreement"]}
+    if labels is not None:
+        found["accuracy"] = shares["accuracy"]
+    estimates = bootstrap(None, p, [q], labels, **options)
+    for name, estimate in estimates.items():
+        measure = MEASURES[name]
+        reach = (measure.low, measure.high) if name in COUNTING else None
+        found[name] = shares.get(name) or estimated(estimate, n, reach)
+    if "accuracy_corrected_disagreement" in found:
+        found["accuracy_corrected_disagreement"] = _corrected(shares, n)
+    if independents:
+        preserved = function_preserved(None, p, [q], independents, labels, **options)
+        for name, estimate in preserved.items():
+            found[PRESERVED + name] = estimated(estimate, n)
+    divergence = _divergence(p, q)
+    tails = {tail: _tail(divergence, level) for tail, level in TAILS.items()}
+    for tail, value in tails.items():
+        if value is not None:
+            found[f"{TAILED}.{tail}"] = Quantity(value)
+    worst = np.argsort(-divergence, kind="stable")[:WORST]
+    return found, {
+        "tails": {**tails, "max": float(divergence.max())},
+        "worst": [
+            {"index": int(i), TAILED: float(divergence[i])}
+            for i in worst
+            if divergence[i]
+        ],
+        "flips": _flips(p, q, labels),
+        "classes": _classes(p, q, labels),
+    }
+
+
+def _shares(p, q, labels) -> dict[str, Quantity]:
+    """Shares of examples, by the name of their measure."""
+    n = len(p)
+    before, after = p.argmax(axis=1), q.argmax(axis=1)
+    same = before == after
+    events = {"agreement": (same, None), "disagreement": (~same, None)}
+    if labels is not None:
+        was, now = before == labels, after == labels
+        events["accuracy"] = (now, None)
+        events["negative_flips"] = (was & ~now, None)
+        events["positive_flips"] = (~was & now, None)
+        events["copied_errors"] = (~was & same, ~was)
+        events["copied_correct"] = (was & now, was)
+    return {
+        name: share(int(event.sum()), n if of is None else int(of.sum()), n)
+        for name, (event, of) in events.items()
+    }
+
+
+def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
+    """Disagreement / error of the candidate, with the ends of the disagreement's."""
+    error = 1 - shares["accuracy"].value
+    disagreement = shares["disagreement"]
+    if not error:
+        return Quantity(math.nan if disagreement.value else 0.0)
+
+    def ends(confidence: float, examples: int) -> tuple[float, float]:
+        low, high = disagreement.ends(confidence, examples)
+        return low / error, high / error
+
+    return Quantity(disagreement.value / error, n, ends)
+
+
+def _divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Jensen-Shannon divergence of each example, `[n]`, in bits."""
+    wanted = {("reference", "candidate"): [TAILED]}
+    found = components({"reference": p, "candidate": q}, wanted)
+    return np.concatenate([values[:, 0] for *_, values in found])
+
+
+def _tail(divergence: np.ndarray, level: float) -> float | None:
+    """The divergence that so many examples stay below; None where they are too few."""
+    if len(divergence) * (1 - level) < 1:
+        return None
+    return float(np.quantile(divergence, level, method="higher"))
+
+
+def _flips(p, q, labels) -> list[dict[str, Any]]:
+    """Examples whose class differs, first those of which both models are sure."""
+    before, after = p.argmax(axis=1), q.argmax(axis=1)
+    sure = p.max(axis=1), q.max(axis=1)
+    changed = np.flatnonzero(before != after)
+    order = np.argsort(-np.minimum(*sure)[changed], kind="stable")
+    found = []
+    for i in changed[order].tolist():
+        flip = {
+            "index": i,
+            "reference": int(before[i]),
+            "candidate": int(after[i]),
+            "reference_confidence": float(sure[0][i]),
+            "candidate_confidence": float(sure[1][i]),
+        }
+        found.append(flip if labels is None else {**flip, "label": int(labels[i])})
+    return found
+
+
+def _classes(p, q, labels) -> list[dict[str, Any]]:
+    """Shares of changed examples by class, the largest first."""
+    before = p.argmax(axis=1)
+    groups = before if labels is None else labels
+    changed = np.bincount(groups[before != q.argmax(axis=1)], minlength=p.shape[1])
+    counts = np.bincount(groups, minlength=p.shape[1])
+    found = [
+        {
+            "class": i,
+            "examples": int(counts[i]),
+            "disagreement": float(changed[i] / counts[i]),
+        }
+        for i in np.flatnonzero(counts).tolist()
+    ]
+    return sorted(found, key=lambda entry: -entry["disagreement"])

@@ -1,0 +1,259 @@
+"""What the outputs of models are: recognised over all examples, or as the user says.
+
+An array `[n, classes]`, or `[n, 1, ..., 1, classes]`, is a classifier's where its rows
+are probabilities: in [0, 1], with the sum 1. Where they are not, they are logits if
+another model's output beside it is probabilities, or the true classes are at hand, or
+the user says so: numbers of other models (embeddings, regressions) look the same, and a
+softmax of those would mean nothing. `[n, ..., classes]` has a class at each position.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdfunc.comparison.values import NUMBERS, POSITIONS, TAGS, THRESHOLD, blocks
+from kdfunc.errors import InputError
+from kdfunc.similarity import check_softmax
+from kdfunc.similarity.shares import exact_interval
+
+CLASSES = "classes"
+#: What a user can say of an output.
+AUTO, PROBABILITIES, LOGITS = "auto", "probabilities", "logits"
+SAYINGS = (AUTO, PROBABILITIES, LOGITS, NUMBERS)
+#: What an array can be seen to be, beside probabilities and numbers.
+INDEPENDENT, INDICES = "independent probabilities", "class indices"
+NEAR = 0.05  # sums so close to 1 are meant to be 1
+MOST_CLASSES = 1 << 16  # that integers stand for
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of several models, brought into one form.
+
+    Attributes:
+      name: Of the output.
+      kind: `classes`, `tags`, `positions` or `numbers`.
+      shape: Of one example, as the models give it.
+      arrays: By model: softmax `[n, classes]`, probabilities of tags `[n, tags]`,
+        class indices `[n, ...]`, or numbers `[n, ...]`.
+      forms: By model, what its array was taken for.
+      classes: Number of classes, where there are any.
+      hint: What else it might be and how to say so, or empty.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    arrays: Mapping[str, np.ndarray]
+    forms: Mapping[str, str]
+    classes: int = 0
+    hint: str = ""
+
+
+def settle(
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    said: Mapping[str, str],
+    labels: np.ndarray | None = None,
+) -> Output:
+    """Finds out what an output is and brings it into one form for all models.
+
+    Args:
+      name: Of the output; empty where there is but one.
+      arrays: `[n, ...]` by model, the reference first.
+      said: By model, one of `SAYINGS`.
+      labels: `[n]` true classes, or None.
+
+    Raises:
+      InputError: Shapes differ, a value is not finite, or what was said is not so.
+    """
+    shape = _common_shape(name, arrays)
+    arrays = {model: _squeezed(array) for model, array in arrays.items()}
+    seen = {model: _seen(title(name, model), x) for model, x in arrays.items()}
+    for model, form in seen.items():
+        _check_saying(title(name, model), said[model], form)
+    first = next(iter(arrays.values()))
+    if NUMBERS not in said.values():
+        _check_mixture(name, seen, first.shape[-1])
+    evidence = labels is not None and _fits(first, labels)
+    kind, forms = _decide(first.shape, seen, said, evidence)
+    hint, classes = "", 0
+    if kind == NUMBERS:
+        hint = _hint(first.shape, said)
+    elif kind == CLASSES:
+        arrays = {m: _softmax(array, forms[m]) for m, array in arrays.items()}
+        classes = next(iter(arrays.values())).shape[-1]
+    elif kind == POSITIONS:
+        arrays = {m: _indices(array, forms[m]) for m, array in arrays.items()}
+        classes = 1 + max(int(array.max()) for array in arrays.values())
+        if INDICES not in forms.values():
+            classes = max(first.shape[-1], 2)
+    return Output(name, kind, shape, arrays, forms, classes, hint)
+
+
+def title(name: str, model: str) -> str:
+    """What errors call an output of a model."""
+    return f"output {name!r} of {model}" if name else f"the output of {model}"
+
+
+def _common_shape(name, arrays) -> tuple[int, ...]:
+    (first, expected), *others = arrays.items()
+    for model, array in others:
+        if array.shape != expected.shape:
+            raise InputError(
+                f"{title(name, model)} has shape {list(array.shape[1:])} and that of "
+                f"{first} has {list(expected.shape[1:])}, of {len(array)} and "
+                f"{len(expected)} examples; give models of the same outputs."
+            )
+    if expected.ndim < 1 or expected.size == 0:
+        raise InputError(
+            f"{title(name, first)} is an array {list(expected.shape)}; give numbers "
+            "[examples, ...], at least one."
+        )
+    return expected.shape[1:]
+
+
+def _squeezed(array: np.ndarray) -> np.ndarray:
+    """`[n, 1, ..., 1, classes]` as `[n, classes]`; `[n]` as `[n, 1]`."""
+    first, *middle, last = array.shape if array.ndim > 1 else (*array.shape, 1)
+    return array.reshape(first, *(size for size in middle if size > 1), last)
+
+
+def _seen(what: str, array: np.ndarray) -> str:
+    """What an array can be seen to be, over all its examples."""
+    if array.dtype.kind in "iub":
+        lowest, highest = array.min(), array.max()
+        return INDICES if 0 <= lowest and highest < MOST_CLASSES else NUMBERS
+    if array.dtype.kind != "f":
+        raise InputError(f"{what} is of type {array.dtype}; give numbers.")
+    low, high, first_row, off, furthest = np.inf, -np.inf, 0, None, 0.0
+    for (block,) in blocks(array):
+        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if not finite.all():
+            row = int(finite.argmin())
+            value = block[row][~np.isfinite(block[row])][0]
+            raise InputError(
+                f"{what} is {value:g} in row {first_row + row}; give models and "
+                "examples whose outputs are finite numbers."
+            )
+        low, high = min(low, block.min()), max(high, block.max())
+        if array.shape[-1] > 1 and low > -NEAR and high < 1 + NEAR:
+            rows = block.reshape(-1, array.shape[-1])
+            furthest = max(furthest, np.abs(rows.sum(axis=1) - 1).max())
+            if off is None:
+                try:
+                    check_softmax(rows, what, first_row)
+                except InputError as error:
+                    off = error
+        first_row += len(block)
+    within = low > -NEAR and high < 1 + NEAR
+    if array.shape[-1] > 1 and within and furthest < NEAR:
+        if off is not None:  # meant to be probabilities, and a little off
+            raise off
+        return PROBABILITIES
+    return INDEPENDENT if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
+
+
+def _check_saying(what: str, saying: str, seen: str) -> None:
+    if saying == LOGITS and seen in (PROBABILITIES, INDEPENDENT):
+        sums = " and each row sums to 1" if seen == PROBABILITIES else ""
+        raise InputError(
+            f"{what} is not logits: all of it lies between 0 and 1{sums}; leave out "
+            "--logits, since what models give is recognised, or say logits of those "
+            "models alone that give them."
+        )
+    if saying == PROBABILITIES and seen == NUMBERS:
+        raise InputError(
+            f"{what} is not probabilities: not all of it lies between 0 and 1; say "
+            "logits or numbers, or nothing."
+        )
+    if saying in (LOGITS, PROBABILITIES) and seen == INDICES:
+        raise InputError(
+            f"{what} is whole numbers, which are neither logits nor probabilities; say "
+            "nothing or numbers."
+        )
+
+
+def _check_mixture(name: str, seen: Mapping[str, str], width: int) -> None:
+    summing = [model for model, form in seen.items() if form == PROBABILITIES]
+    others = [model for model, form in seen.items() if form == INDEPENDENT]
+    if summing and others and width > 1:
+        raise InputError(
+            f"{title(name, others[0])} lies between 0 and 1 with rows that do not sum "
+            f"to 1, and those of {summing[0]} do; say logits or numbers of the models "
+            "that give them."
+        )
+
+
+def _fits(array: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether the largest number of a row tells the true class better than chance."""
+    if array.ndim > 2 or labels.min() < 0 or labels.max() >= max(array.shape[-1], 2):
+        return False
+    if array.shape[-1] == 1:
+        predicted = (array[:, 0] > 0).astype(int)
+    else:
+        predicted = array.argmax(axis=1)
+    classes = max(array.shape[-1], 2)
+    shares = (np.bincount(x, minlength=classes) / len(x) for x in (predicted, labels))
+    chance = np.prod(list(shares), axis=0).sum()
+    right = int((predicted == labels).sum())
+    return exact_interval(right, len(labels), 0.95)[0] > chance
+
+
+def _decide(
+    shape: tuple[int, ...],
+    seen: Mapping[str, str],
+    said: Mapping[str, str],
+    evidence: bool,
+) -> tuple[str, dict[str, str]]:
+    """The kind of an output, and by model what it is taken for."""
+    positions, width = len(shape) > 2, shape[-1]
+    forms, sayings = set(seen.values()), set(said.values())
+    if forms == {INDICES} and NUMBERS not in sayings:
+        return POSITIONS, dict(seen)
+    known = PROBABILITIES in forms or sayings & {LOGITS, PROBABILITIES}
+    if forms == {INDEPENDENT} and not positions:
+        known, kind = True, CLASSES if width == 1 else TAGS
+    else:
+        kind = POSITIONS if positions else CLASSES
+        known = known or (evidence and not positions)
+        known = known and (width == 1 or INDEPENDENT not in forms)
+    if not known or NUMBERS in sayings or INDICES in forms:
+        return NUMBERS, dict.fromkeys(seen, NUMBERS)
+    return kind, {m: LOGITS if f == NUMBERS else f for m, f in seen.items()}
+
+
+def _hint(shape: tuple[int, ...], said: Mapping[str, str]) -> str:
+    """How to say that numbers are classes after all, where they may be."""
+    if NUMBERS in said.values():
+        return ""
+    if len(shape) == 2 and shape[-1] > 1:
+        return "if these are the logits of a classifier, say --outputs=logits"
+    if len(shape) > 2 and shape[-1] > 1:
+        return "if these are logits of a class at each position, say --outputs=logits"
+    if len(shape) > 2:
+        return "if these are the probabilities of a mask, say --outputs=probabilities"
+    return ""
+
+
+def _softmax(array: np.ndarray, form: str) -> np.ndarray:
+    """Probabilities `[n, classes]`; a single number is that of class 1 of two."""
+    if form in (PROBABILITIES, INDEPENDENT) and array.shape[-1] > 1:
+        return array
+    rows = array.astype(np.float64)
+    if form == LOGITS:
+        if rows.shape[-1] == 1:
+            rows = np.concatenate([np.zeros_like(rows), rows], axis=1)
+        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
+        return rows / rows.sum(axis=1, keepdims=True)
+    return np.concatenate([1 - rows, rows], axis=1)
+
+
+def _indices(array: np.ndarray, form: str) -> np.ndarray:
+    """The class at each position, `[n, ...]`."""
+    if form == INDICES:
+        return array
+    if array.shape[-1] > 1:
+        return np.concatenate([block.argmax(axis=-1) for (block,) in blocks(array)])
+    return array[..., 0] >= (0 if form == LOGITS else THRESHOLD)

@@ -1,0 +1,188 @@
+"""What a comparison came to: a dictionary for machines that prints for people."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kdfunc.comparison import forms, limits, outputs
+from kdfunc.comparison.quantities import Quantity
+from kdfunc.comparison.text import as_text
+
+
+class Comparison(dict):
+    """A comparison as JSON can hold it (None for what is not defined); prints well.
+
+    Keys: `data`, `examples`, `labels` (whether there are true classes), `confidence`,
+    `resamples`, `models`, `outputs`, `limits`, and `outcome`, a sentence.
+    """
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    __repr__ = __str__
+
+
+def compare(
+    arrays: Mapping[str, Mapping[str, np.ndarray]],
+    models: Sequence[Mapping[str, Any]],
+    said: Mapping[str, Mapping[str | None, str]],
+    labels: np.ndarray | None = None,
+    wanted: Sequence[limits.Limit] = (),
+    sizes: Mapping[str, Quantity] | None = None,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    data: str = "",
+) -> Comparison:
+    """Compares the outputs of two models and judges the limits.
+
+    Args:
+      arrays: `[n, ...]` by output and model; first the reference, then the candidate,
+        then independently trained models.
+      models: What is known of each model, in that order: at least `role` and `file`.
+      said: By model, what the user says of its outputs.
+      labels: `[n]` true classes as `outputs.check_labels` returns them, or None.
+      wanted: Limits.
+      sizes: Sizes and speed by name, for limits on them.
+      resamples: Of the bootstrap.
+      confidence: Share of intervals that are to cover the truth.
+      data: Where the examples come from.
+
+    Raises:
+      InputError: Outputs that cannot be compared, or a limit on what they do not have.
+    """
+    settled = outputs.settle_all(arrays, said, labels)
+    of_classes = [output for output in settled if output.kind == forms.CLASSES]
+    labelled = of_classes[0] if labels is not None and len(of_classes) == 1 else None
+    models = [dict(model) for model in models]
+    found, entries = {}, []
+    for output in settled:
+        truth = labels if output is labelled else None
+        quantities, entry = outputs.compare(output, truth, resamples, confidence)
+        found[output.name] = quantities
+        entries.append(entry)
+    if labelled is not None:
+        for model, softmax in zip(models, labelled.arrays.values(), strict=True):
+            model["accuracy"] = float(np.mean(softmax.argmax(axis=1) == labels))
+    judged = limits.judge(wanted, {**found, limits.FILES: sizes or {}})
+    result = Comparison(
+        data=data,
+        examples=len(next(iter(settled[0].arrays.values()))),
+        labels=labelled is not None,
+        confidence=confidence,
+        resamples=resamples,
+        models=models,
+        outputs=entries,
+        limits=judged,
+    )
+    result["outcome"] = _outcome(result)
+    for key in list(result):
+        result[key] = _without_nan(result[key])
+    return result
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None for NaN and infinities, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _outcome(result: Mapping[str, Any]) -> str:
+    """What came out, in one sentence."""
+    reference, candidate = result["models"][:2]
+    size = ""
+    if "bytes" in reference:
+        share = 100 * candidate["bytes"] / reference["bytes"]
+        size = f" with {share:.1f} % of its bytes"
+    parts = [
+        ("in output " + repr(output["name"]) + ": " if output["name"] else "")
+        + _told(output, result)
+        for output in result["outputs"]
+    ]
+    parts[0] = (
+        f"{candidate['file']} {parts[0]}{size}"
+        if not result["outputs"][0]["name"]
+        else f"{candidate['file']} against {reference['file']}{size}, {parts[0]}"
+    )
+    if result["labels"]:
+        parts.append(
+            f"accuracy goes from {100 * reference['accuracy']:.2f} to "
+            f"{100 * candidate['accuracy']:.2f} %"
+        )
+    parts += [_preserved(output) for output in result["outputs"] if _preserved(output)]
+    return "; ".join(parts + _limits(result["limits"])) + "."
+
+
+def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    reference = "" if output["name"] else f" as {result['models'][0]['file']}"
+    measures = output["measures"]
+    percent = {name: 100 * m["value"] for name, m in measures.items()}
+    ends = {
+        name: f"({100 * result['confidence']:g} % interval {100 * m['low']:.2f} to "
+        f"{100 * m['high']:.2f})"
+        for name, m in measures.items()
+    }
+    examples = f"{result['examples']:,} examples"
+    if output["kind"] == forms.CLASSES:
+        return (
+            f"gives the same class{reference} for {percent['agreement']:.2f} % of "
+            f"{examples} {ends['agreement']}"
+        )
+    if output["kind"] == forms.POSITIONS:
+        return (
+            f"gives the same class{reference} at {percent['pixel_agreement']:.2f} % "
+            f"of the positions of {examples} {ends['pixel_agreement']}, mean IoU "
+            f"{percent['mean_iou']:.2f} %"
+        )
+    if output["kind"] == forms.TAGS:
+        return (
+            f"decides {percent['tag_agreement']:.2f} % of the tags of {examples} alike "
+            f"{ends['tag_agreement']}"
+        )
+    snr, cosine = measures["snr_db"]["value"], measures["cosine_similarity"]["value"]
+    if measures["identical"]["value"] == 1:
+        return f"gives the same numbers{reference} for all {examples}, to the last bit"
+    return (
+        f"gives numbers with a cosine similarity of {cosine:.6f} to those of "
+        f"{result['models'][0]['file']} on {examples} and a signal-to-noise ratio of "
+        f"{snr:.1f} dB"
+    )
+
+
+def _preserved(output: Mapping[str, Any]) -> str:
+    found = output["measures"].get("jensen_shannon", {}).get("preserved")
+    if not found or math.isnan(found["value"]):
+        return ""
+    return (
+        f"{found['value']:.1f} % of the function is preserved, by Jensen-Shannon "
+        "divergence, where independently trained models preserve 0 %"
+    )
+
+
+def _limits(judged: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not judged:
+        return []
+    missed = [e for e in judged if e["outcome"] == limits.MISSED]
+    undecided = [e for e in judged if e["outcome"] == limits.UNDECIDED]
+    parts = []
+    if missed:
+        texts = [f"{e['limit']} ({e['value']:.6g})" for e in missed]
+        parts.append("it misses " + " and ".join(texts))
+    for entry in undecided:
+        low, high = entry["interval"]
+        needed = entry["examples_to_decide"]
+        parts.append(
+            f"{entry['limit']} is undecided, between {low:.6g} and {high:.6g}: "
+            + (
+                f"about {needed:,} examples would decide it"
+                if needed
+                else "no number of examples would decide it"
+            )
+        )
+    if not parts:
+        parts.append("every limit is met")
+    return parts

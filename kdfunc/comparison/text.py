@@ -1,0 +1,158 @@
+"""A comparison as text in 80 columns."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from kdfunc.text import WIDTH, number, percent, table
+
+
+def as_text(result: Mapping[str, Any], flips: int = 10) -> str:
+    """The comparison for people.
+
+    Args:
+      result: From `result.compare`.
+      flips: So many of the examples whose class changes are named.
+    """
+    sections = [_models(result)]
+    for output in result["outputs"]:
+        sections += _output(output, result, flips)
+    if result["limits"]:
+        sections.append("limits\n" + _limits(result["limits"]))
+    sections.append(
+        "\n".join(textwrap.wrap(result["outcome"], WIDTH, break_on_hyphens=False))
+    )
+    return "\n\n".join(sections)
+
+
+def _models(result: Mapping[str, Any]) -> str:
+    models = result["models"]
+    titles = {
+        "kind": "kind",
+        "bytes": "bytes",
+        "gzip_bytes": "gzip",
+        "latency_ms": "ms an example",
+        "accuracy": "accuracy",
+    }
+    keys = [key for key in titles if key in models[0]]
+    names = "\n".join(f"{model['role']:<12} {model['file']}" for model in models)
+    if not keys:
+        return names
+    rows = [[model["role"], *(_cell(model[key]) for key in keys)] for model in models]
+    return f"{names}\n{table(['model', *(titles[k] for k in keys)], rows, left=2)}"
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else number(value)
+
+
+def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
+    """The sections on one output."""
+    measures, name = output["measures"], output["name"]
+    of = f" of output {name}" if name else ""
+    lines = [_forms(output, of)]
+    if output["hint"]:
+        lines.append(output["hint"])
+    if "note" in output:
+        lines.append(output["note"])
+    yield "\n".join(line for text in lines for line in textwrap.wrap(text, WIDTH))
+    yield (
+        f"measures{of} on {result['examples']:,} examples with "
+        f"{100 * result['confidence']:g} % intervals\n" + _intervals(measures, _four)
+    )
+    preserved = {k: m["preserved"] for k, m in measures.items() if "preserved" in m}
+    if preserved:
+        yield (
+            "function preserved in percent, 0 being as far as independent models\n"
+            + _intervals(preserved, lambda value: number(value, 1))
+        )
+    if "tails" in output:
+        yield "Jensen-Shannon divergence that so many of the examples stay below\n" + (
+            table(
+                ["all" if k == "max" else f"{k[1:]} %" for k in output["tails"]],
+                [[_four(value) for value in output["tails"].values()]],
+                left=0,
+            )
+        )
+    if output.get("flips"):
+        yield from _flips(output, result, flips)
+    if output["kind"] == "positions":
+        rows = [[e["class"], percent(e["iou"])] for e in output["classes"][:5]]
+        yield f"classes{of} that share least\n" + table(["class", "IoU"], rows, left=0)
+
+
+def _forms(output: Mapping[str, Any], of: str) -> str:
+    kinds = {
+        "classes": "compared as classes",
+        "tags": "compared as independent tags, given from 0.5",
+        "positions": "compared as a class at each position",
+        "numbers": "compared as numbers",
+    }
+    shape = "x".join(map(str, output["shape"])) or "one number"
+    forms = dict(output["forms"])
+    if output["kind"] == "classes" and output["shape"] == [1]:
+        forms = {
+            model: "logit of class 1" if form == "logits" else "probability of class 1"
+            for model, form in forms.items()
+        }
+    if len(set(forms.values())) == 1:
+        told = next(iter(forms.values()))
+    else:
+        told = ", ".join(f"{form} ({model})" for model, form in forms.items())
+    text = f"outputs{of}: {shape}"
+    if told != output["kind"]:
+        text += f", {told}"
+    return f"{text}; {kinds[output['kind']]}"
+
+
+def _four(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
+    rows = [
+        [name, *(cell(entry[end]) for end in ("value", "low", "high"))]
+        for name, entry in found.items()
+    ]
+    return table(["measure", "value", "low", "high"], rows)
+
+
+def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
+    found = output["flips"]
+    head = f"{len(found):,} of {result['examples']:,} examples change their class"
+    more = f", the {flips} surest first" if len(found) > flips else ", the surest first"
+    rows = [
+        [
+            flip["index"],
+            f"{flip['reference']} ({flip['reference_confidence']:.2f})",
+            f"{flip['candidate']} ({flip['candidate_confidence']:.2f})",
+            *([flip["label"]] if "label" in flip else []),
+        ]
+        for flip in found[:flips]
+    ]
+    header = ["index", "reference", "candidate"]
+    header += ["label"] if "label" in found[0] else []
+    yield f"{head}{more}\n{table(header, rows, left=0)}"
+    by = "true class" if "label" in found[0] else "class of the reference"
+    rows = [
+        [entry["class"], number(entry["examples"]), percent(entry["disagreement"])]
+        for entry in output["classes"][:5]
+        if entry["disagreement"]
+    ]
+    header = ["class", "examples", "changed"]
+    yield f"hit hardest, by {by}\n{table(header, rows, left=0)}"
+
+
+def _limits(judged) -> str:
+    rows = []
+    for entry in judged:
+        title = entry["limit"]
+        if entry["output"]:
+            title += f" ({entry['output']})"
+        ends = [_six(end) for end in entry["interval"] or (None, None)]
+        rows.append([title, _six(entry["value"]), *ends, entry["outcome"]])
+    return table(["limit", "value", "low", "high", ""], rows)
+
+
+def _six(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"

@@ -1,0 +1,280 @@
+"""Measures for outputs that are not the probabilities of classes.
+
+A measure is a formula on means over examples, as in `kdfunc.similarity`: so it has
+bootstrap intervals, and outputs larger than memory are read a block at a time. `r` is
+the output of the reference, `c` that of the candidate.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK_SIZE = 1 << 20  # numbers in a block
+
+#: Kinds of outputs that these measures are for.
+NUMBERS, TAGS, POSITIONS = "numbers", "tags", "positions"
+THRESHOLD = 0.5  # from which on a tag is given
+
+
+@dataclass(frozen=True)
+class ValueMeasure:
+    """A measure of two outputs that are not the probabilities of classes.
+
+    Attributes:
+      name: Key in `MEASURES`.
+      label: Name for tables.
+      formula: Definition, in words and symbols.
+      kind: Of outputs that it is for.
+      components: Of a block of `r` and of `c`, and what `Facts` knows, `[n]` or
+        `[n, k]` numbers of each example.
+      combine: Of means of the components `[..., k]`, the value `[...]`; None for the
+        largest component of all examples.
+      low: Lower end of the range.
+      high: Upper end of the range.
+      better: Which value a user wants, the "lower" or the "higher".
+      counts: Whether examples are counted that have something; then intervals reach as
+        far as what none of the examples shows.
+      has_interval: Not for the largest of all values.
+    """
+
+    name: str
+    label: str
+    formula: str
+    kind: str
+    components: Callable
+    combine: Callable[[np.ndarray], np.ndarray] | None
+    low: float
+    high: float
+    better: str
+    counts: bool
+    has_interval: bool
+
+
+MEASURES: dict[str, ValueMeasure] = {}
+
+
+def _mean(means):
+    return means[..., 0]
+
+
+def register(
+    label: str,
+    kind: str,
+    combine=_mean,
+    low=0.0,
+    high=1.0,
+    better="higher",
+    counts=False,
+    has_interval=True,
+):
+    """Adds the function that it decorates to `MEASURES`; its docstring is the formula.
+
+    Args: as the attributes of `ValueMeasure`.
+    """
+
+    def add(components):
+        name = components.__name__.removeprefix("_")
+        formula = " ".join(components.__doc__.split())
+        fields = (label, formula, kind, components, combine)
+        MEASURES[name] = ValueMeasure(
+            name, *fields, low, high, better, counts, has_interval
+        )
+        return components
+
+    return add
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of all examples before blocks of them are measured.
+
+    Attributes:
+      spread: Standard deviation of the reference's numbers from example to example,
+        pooled over the entries of an output.
+      classes: Number of classes at a position.
+    """
+
+    spread: float = float("nan")
+    classes: int = 0
+
+
+def blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """The same examples of several arrays `[n, ...]`, float64, some at a time."""
+    step = max(1, BLOCK_SIZE // max(1, arrays[0][0].size))
+    for start in range(0, len(arrays[0]), step):
+        yield [
+            np.asarray(array[start : start + step]).astype(np.float64)
+            for array in arrays
+        ]
+
+
+def spread(reference: np.ndarray) -> float:
+    """`Facts.spread` of an array `[n, ...]`."""
+    mean = sum(block.sum(axis=0) for (block,) in blocks(reference)) / len(reference)
+    squares = sum(np.square(block - mean).sum() for (block,) in blocks(reference))
+    return float(np.sqrt(squares / reference.size))
+
+
+def _flat(block: np.ndarray) -> np.ndarray:
+    return block.reshape(len(block), -1)
+
+
+# Numbers: regression, embeddings, features, images
+
+
+@register("Cosine similarity", NUMBERS, low=-1.0)
+def _cosine_similarity(r, c, facts):
+    """Mean over examples of r . c / (|r| |c|); 1 where both are 0, 0 where one is."""
+    r, c = _flat(r), _flat(c)
+    lengths = np.linalg.norm(r, axis=1), np.linalg.norm(c, axis=1)
+    product = lengths[0] * lengths[1]
+    both_zero = (lengths[0] == 0) & (lengths[1] == 0)
+    similarity = (r * c).sum(axis=1) / np.where(product == 0, 1, product)
+    return np.where(both_zero, 1.0, similarity.clip(-1, 1))
+
+
+@register("Mean absolute difference", NUMBERS, high=np.inf, better="lower")
+def _mean_absolute_difference(r, c, facts):
+    """Mean of |r - c|, in the unit of the output."""
+    return np.abs(_flat(r - c)).mean(axis=1)
+
+
+@register("Mean difference in spreads", NUMBERS, high=np.inf, better="lower")
+def _mean_relative_difference(r, c, facts):
+    """Mean of |r - c| / s, with the reference's spread s from example to example."""
+    return np.abs(_flat(r - c)).mean(axis=1) / (facts.spread or np.nan)
+
+
+@register(
+    "Largest difference",
+    NUMBERS,
+    combine=None,
+    high=np.inf,
+    better="lower",
+    has_interval=False,
+)
+def _max_absolute_difference(r, c, facts):
+    """Largest |r - c| of all examples, in the unit of the output."""
+    return np.abs(_flat(r - c)).max(axis=1)
+
+
+@register(
+    "Largest difference in spreads",
+    NUMBERS,
+    combine=None,
+    high=np.inf,
+    better="lower",
+    has_interval=False,
+)
+def _max_relative_difference(r, c, facts):
+    """Largest |r - c| / s, with the reference's spread s from example to example."""
+    return np.abs(_flat(r - c)).max(axis=1) / (facts.spread or np.nan)
+
+
+def _decibels(means):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 10 * np.log10(means[..., 0] / means[..., 1])
+
+
+@register(
+    "Signal-to-noise ratio in dB",
+    NUMBERS,
+    combine=_decibels,
+    low=-np.inf,
+    high=np.inf,
+)
+def _snr_db(r, c, facts):
+    """10 log10(sum r^2 / sum (r - c)^2); infinite where nothing differs."""
+    r, c = _flat(r), _flat(c)
+    return np.stack([np.square(r).sum(axis=1), np.square(r - c).sum(axis=1)], axis=1)
+
+
+@register("Equal to the last bit", NUMBERS, counts=True)
+def _identical(r, c, facts):
+    """Share of examples whose outputs are the same numbers throughout."""
+    return (_flat(r) == _flat(c)).all(axis=1)
+
+
+# Tags: labels that are independent of each other, each with its probability
+
+
+@register("Tags decided alike", TAGS, counts=True)
+def _tag_agreement(r, c, facts):
+    """Share of tags, over examples, that both give or both do not; given from 0.5."""
+    return ((_flat(r) >= THRESHOLD) == (_flat(c) >= THRESHOLD)).mean(axis=1)
+
+
+@register("Same tags", TAGS, counts=True)
+def _same_tags(r, c, facts):
+    """Share of examples with every tag decided alike."""
+    return ((_flat(r) >= THRESHOLD) == (_flat(c) >= THRESHOLD)).all(axis=1)
+
+
+@register("Mean difference of a tag's probability", TAGS, better="lower")
+def _tag_difference(r, c, facts):
+    """Mean of |r - c| over tags and examples."""
+    return np.abs(_flat(r - c)).mean(axis=1)
+
+
+def _bits(p):
+    tiny = np.finfo(np.float64).tiny
+    return -p * np.log2(np.maximum(p, tiny)) - (1 - p) * np.log2(
+        np.maximum(1 - p, tiny)
+    )
+
+
+@register("Jensen-Shannon divergence of a tag", TAGS, better="lower")
+def _tag_jensen_shannon(r, c, facts):
+    """Mean over tags of the Jensen-Shannon divergence of (r, 1 - r) and (c, 1 - c)."""
+    r, c = _flat(r).clip(0, 1), _flat(c).clip(0, 1)
+    return (_bits((r + c) / 2) - (_bits(r) + _bits(c)) / 2).clip(0, 1).mean(axis=1)
+
+
+# Positions: a class at every pixel or every token
+
+
+@register("Positions of the same class", POSITIONS, counts=True)
+def _pixel_agreement(r, c, facts):
+    """Share of positions, such as pixels or tokens, that get the same class."""
+    return (_flat(r) == _flat(c)).mean(axis=1)
+
+
+def ious(means: np.ndarray) -> np.ndarray:
+    """IoU `[..., classes]` from means of `overlap`; NaN for classes nobody gives."""
+    common, either = np.split(means, 2, axis=-1)
+    with np.errstate(invalid="ignore"):
+        return np.where(either > 0, common / either, np.nan)
+
+
+def _mean_of_ious(means):
+    ratios = ious(means)
+    there = ~np.isnan(ratios)
+    total = np.where(there, ratios, 0).sum(axis=-1)
+    return total / np.maximum(there.sum(axis=-1), 1)
+
+
+@register("Mean IoU", POSITIONS, combine=_mean_of_ious, counts=True)
+def _mean_iou(r, c, facts):
+    """Mean over classes of the positions both give a class / that either gives it."""
+    return np.concatenate(overlap(_flat(r), _flat(c), facts.classes), axis=1)
+
+
+@register("Same class at every position", POSITIONS, counts=True)
+def _same_map(r, c, facts):
+    """Share of examples with the same class at every position."""
+    return (_flat(r) == _flat(c)).all(axis=1)
+
+
+def overlap(r: np.ndarray, c: np.ndarray, classes: int) -> tuple[np.ndarray, ...]:
+    """Of classes `[n, positions]`, how many `[n, classes]` both and either give."""
+    same = np.where(r == c, r, classes)  # a class more, for what they do not share
+    common = _counts(same, classes + 1)[:, :classes]
+    return common, _counts(r, classes) + _counts(c, classes) - common
+
+
+def _counts(found: np.ndarray, classes: int) -> np.ndarray:
+    """How often each class is in each row, `[n, classes]`."""
+    offsets = classes * np.arange(len(found))[:, None]
+    cells = (offsets + found.astype(np.int64)).ravel()
+    return np.bincount(cells, minlength=classes * len(found)).reshape(-1, classes)

@@ -1,0 +1,228 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import jaccard_score
+
+from kdfunc.comparison import limits, outputs
+from kdfunc.comparison.result import compare
+from kdfunc.errors import InputError
+from kdfunc.similarity import MEASURES, all_measures, bootstrap
+
+RESAMPLES = 60
+
+
+def compared(*arrays, labels=None, wanted=(), said=None, names=("",)):
+    roles = ["reference", "candidate"] + ["independent"] * 5
+    titles = [outputs.title(role, i - 1, f"m{i}") for i, role in enumerate(roles)]
+    titles = titles[: len(arrays)]
+    by_name = {
+        name: {
+            title: array[name] if isinstance(array, dict) else array
+            for title, array in zip(titles, arrays, strict=True)
+        }
+        for name in names
+    }
+    models = [
+        {"role": role, "file": f"m{i}"} for i, role in enumerate(roles[: len(arrays)])
+    ]
+    said = dict.fromkeys(titles, said or {})
+    wanted = limits.parse(wanted, labels is not None, len(arrays) > 2, files=False)
+    return compare(by_name, models, said, labels, wanted, resamples=RESAMPLES)
+
+
+def only(result):
+    (output,) = result["outputs"]
+    return output
+
+
+@pytest.fixture
+def softmax(rng):
+    p = rng.dirichlet(np.full(6, 0.4), 300)
+    q = 0.8 * p + 0.2 * rng.dirichlet(np.full(6, 0.4), 300)
+    return p, q
+
+
+def test_classes_have_every_measure(softmax, rng):
+    p, q = softmax
+    labels = rng.integers(6, size=300)
+    found = only(compared(p, q, labels=labels))
+    assert list(found["measures"]) == ["agreement", "accuracy", *MEASURES]
+    for name, value in all_measures(p, q, labels).items():
+        assert found["measures"][name]["value"] == pytest.approx(value, rel=1e-9), name
+    estimates = bootstrap(None, p, [q], labels, resamples=RESAMPLES)
+    for name in ("jensen_shannon", "brier_difference", "calibration_difference"):
+        entry, expected = found["measures"][name], estimates[name]
+        assert (entry["low"], entry["high"]) == (expected.low[0], expected.high[0])
+
+
+def test_shares_have_exact_intervals(softmax, rng):
+    p, q = softmax
+    found = only(compared(p, p))["measures"]
+    assert found["agreement"]["low"] == pytest.approx(0.025 ** (1 / 300))
+    assert found["disagreement"]["high"] == pytest.approx(1 - 0.025 ** (1 / 300))
+    for name in ("cohen_kappa", "top_k_agreement"):
+        assert found[name]["low"] < 1 - 0.012 and found[name]["high"] == 1
+    assert found["rank_disagreement"]["high"] > 0.012
+    labels = p.argmax(axis=1)
+    found = only(compared(p, p, labels=labels))["measures"]
+    for name in ("accuracy_difference", "negative_flips", "normalized_disagreement"):
+        assert found[name]["high"] > 0.012, name
+    assert found["copied_errors"]["value"] is None  # there are no errors
+    assert found["copied_correct"]["low"] == pytest.approx(0.025 ** (1 / 300))
+
+
+def test_confident_flips_come_first(softmax):
+    p, q = softmax
+    flips = only(compared(p, q))["flips"]
+    assert {f["index"] for f in flips} == set(
+        np.flatnonzero(p.argmax(1) != q.argmax(1))
+    )
+    sure = [min(f["reference_confidence"], f["candidate_confidence"]) for f in flips]
+    assert sure == sorted(sure, reverse=True)
+
+
+def test_tails_of_the_divergence(rng):
+    p = rng.dirichlet(np.ones(3), 1000)
+    q = p.copy()
+    q[:30] = q[:30, ::-1]
+    found = only(compared(p, q, wanted=["jensen_shannon.p99.9<=0.000001"]))
+    rows = zip(p[:, None], q[:, None], strict=True)
+    each = [all_measures(*pair)["jensen_shannon"] for pair in rows]
+    ordered = np.sort(each)
+    assert found["tails"] == {
+        "p95": 0.0,
+        "p99": pytest.approx(ordered[990], abs=1e-12),
+        "p99.9": pytest.approx(ordered[999], abs=1e-12),
+        "max": pytest.approx(ordered[999], abs=1e-12),
+    }
+    assert [w["index"] for w in found["worst"]] == list(
+        np.argsort(-np.array(each), kind="stable")[:10]
+    )
+    assert only(compared(p[:500], q[:500]))["tails"]["p99.9"] is None  # too few
+
+
+def test_one_sigmoid_is_two_classes(rng):
+    p = rng.random((50, 1))
+    q = (p + 0.1 * rng.random((50, 1))).clip(0, 1)
+    two = [np.concatenate([1 - x, x], axis=1) for x in (p, q)]
+    found, expected = only(compared(p, q)), only(compared(*two))
+    assert found["measures"] == expected["measures"]
+    assert found["flips"] == expected["flips"]
+
+
+def test_tags(rng):
+    p, q = rng.random((2, 40, 5))
+    found = only(compared(p, q))["measures"]
+    given = (p >= 0.5) == (q >= 0.5)
+    assert found["tag_agreement"]["value"] == pytest.approx(given.mean())
+    assert found["same_tags"]["value"] == given.all(axis=1).mean()
+    assert found["tag_difference"]["value"] == pytest.approx(np.abs(p - q).mean())
+    pairs = [np.stack([1 - x.ravel(), x.ravel()], axis=1) for x in (p, q)]
+    expected = all_measures(*pairs)["jensen_shannon"]
+    assert found["tag_jensen_shannon"]["value"] == pytest.approx(expected)
+
+
+def test_positions(rng):
+    r = rng.integers(4, size=(12, 6, 7))
+    c = np.where(rng.random(r.shape) < 0.2, rng.integers(4, size=r.shape), r)
+    output = only(compared(r, c))
+    found = output["measures"]
+    assert found["pixel_agreement"]["value"] == pytest.approx((r == c).mean())
+    expected = jaccard_score(r.ravel(), c.ravel(), average=None)
+    assert found["mean_iou"]["value"] == pytest.approx(expected.mean())
+    ious = {entry["class"]: entry["iou"] for entry in output["classes"]}
+    assert [ious[k] for k in range(4)] == pytest.approx(expected)
+    assert found["mean_iou"]["low"] < found["mean_iou"]["value"]
+
+
+def test_numbers(rng):
+    r = rng.normal(5, 2, (30, 8))
+    c = r + rng.normal(0, 0.1, (30, 8))
+    output = only(compared(r, c))
+    found = {name: entry["value"] for name, entry in output["measures"].items()}
+    cosine = (r * c).sum(1) / np.linalg.norm(r, axis=1) / np.linalg.norm(c, axis=1)
+    assert found["cosine_similarity"] == pytest.approx(cosine.mean())
+    assert found["mean_absolute_difference"] == pytest.approx(np.abs(r - c).mean())
+    assert found["max_absolute_difference"] == pytest.approx(np.abs(r - c).max())
+    spread = np.sqrt(r.var(axis=0).mean())
+    assert output["spread"] == pytest.approx(spread)
+    assert found["max_relative_difference"] == pytest.approx(
+        np.abs(r - c).max() / spread
+    )
+    noise = 10 * np.log10((r**2).sum() / ((r - c) ** 2).sum())
+    assert found["snr_db"] == pytest.approx(noise)
+    assert found["identical"] == 0
+
+
+def test_the_same_numbers_have_no_noise(rng):
+    r = rng.normal(size=(30, 2, 8))
+    result = compared(r, r, wanted=["snr_db>=60", "snr_db>=60 at 95%"])
+    assert only(result)["measures"]["snr_db"]["value"] is None  # infinite
+    assert [entry["outcome"] for entry in result["limits"]] == ["met", "met"]
+    assert "to the last bit" in result["outcome"]
+
+
+def test_several_outputs_each_by_what_fits_it(softmax, rng):
+    p, q = softmax
+    boxes = rng.normal(size=(300, 10, 4))
+    reference = {"scores": p, "boxes": boxes}
+    candidate = {"scores": q, "boxes": boxes + 0.01}
+    result = compared(
+        reference,
+        candidate,
+        reference,
+        names=("scores", "boxes"),
+        labels=p.argmax(axis=1),
+        wanted=["agreement>=1%", "cosine_similarity[boxes]>=99%", "accuracy>=10%"],
+    )
+    scores, places = result["outputs"]
+    assert (scores["kind"], places["kind"]) == ("classes", "numbers")
+    assert "the function preserved is told of classes alone" in places["note"]
+    assert result["models"][0]["accuracy"] == 1
+    assert [entry["output"] for entry in result["limits"]] == [
+        "scores",
+        "boxes",
+        "scores",
+    ]
+    assert "in output 'boxes'" in result["outcome"]
+    with pytest.raises(InputError, match="there is no output 'scorse'"):
+        compared(
+            reference, candidate, names=("scores", "boxes"), said={"scorse": "logits"}
+        )
+
+
+def test_it_prints_well_and_is_json(softmax, rng):
+    p, q = softmax
+    labels = rng.integers(6, size=300)
+    undecided = f"agreement>={(p.argmax(1) == q.argmax(1)).mean():.3f} at 95%"
+    result = compared(p, np.log(q), p[::-1], labels=labels, wanted=[undecided])
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    lines = str(result).split("\n")
+    assert max(map(len, lines)) < 80
+    text = " ".join(" ".join(lines).split())
+    assert "probabilities (reference), logits (candidate)" in text
+    assert "the 10 surest first" in text and "hit hardest, by true class" in text
+    assert "is undecided, between" in text and "would decide it" in text
+    assert repr(result) == str(result)
+
+
+def test_labels_are_checked(softmax):
+    p, q = softmax
+    for labels, told in [
+        (np.zeros(7), "give the 300 true classes"),
+        (np.full(300, -1), "whole numbers from 0"),
+        (np.full(300, 0.5), "whole numbers from 0"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            outputs.check_labels(labels, 300)
+    with pytest.raises(InputError, match="go up to 6 and the models have 6 classes"):
+        compared(p, q, labels=np.full(300, 6))
+
+
+def test_what_is_said_of_outputs_is_read():
+    assert outputs.sayings(None) == {}
+    assert outputs.sayings("logits") == {None: "logits"}
+    assert outputs.sayings("a=b=numbers,c=logits") == {"a=b": "numbers", "c": "logits"}
+    with pytest.raises(InputError, match="said to be 'logit'; choose from auto"):
+        outputs.sayings("logit")

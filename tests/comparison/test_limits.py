@@ -1,0 +1,186 @@
+import math
+
+import numpy as np
+import pytest
+
+from kdfunc.comparison.limits import exit_code, judge, parse
+from kdfunc.comparison.quantities import Quantity, estimated, resampled, share
+from kdfunc.errors import InputError
+from kdfunc.similarity.shares import exact_interval
+
+
+def outcome(text, quantity):
+    (limit,) = parse([text])
+    return limit.judge(quantity)
+
+
+def test_limits_are_read():
+    (limit,) = parse(["agreement>=99%"])
+    assert (limit.name, limit.least, limit.bound) == ("agreement", True, 0.99)
+    assert limit.confidence is None and limit.output is None
+    (limit,) = parse([" kl_forward <= 1e-3 "])
+    assert (limit.name, limit.least, limit.bound) == ("kl_forward", False, 0.001)
+    (limit,) = parse(["preserved.disagreement>=80%"])
+    assert limit.bound == 80  # it is in percent
+    (limit,) = parse(["agreement>=99% at 97.5%"])
+    assert (limit.bound, limit.confidence) == (0.99, 0.975)
+    (limit,) = parse(["mean_absolute_difference[boxes:0]<=.5 at 95 %"])
+    assert (limit.output, limit.bound, limit.confidence) == ("boxes:0", 0.5, 0.95)
+    (limit,) = parse(["bytes<=30%"])
+    assert limit.relative and limit.bound == 0.3
+    (limit,) = parse(["bytes<=3e6"])
+    assert not limit.relative and limit.bound == 3_000_000
+    (limit,) = parse(["jensen_shannon.p99.9<=0.2"])
+    assert limit.name == "jensen_shannon.p99.9"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("agreement", "in quotes"),
+        ("agreement>0.9", "in quotes"),
+        ("agreement>=x", "in quotes"),
+        ("agreement>=1.2.3", "in quotes"),
+        ("sameness>=1", "no measure 'sameness'; choose from agreement"),
+        ("preserved.accuracy_difference>=1", "no measure"),
+        ("negative_flips<=0.1", "needs the true classes"),
+        ("accuracy>=90%", "needs the true classes"),
+        ("preserved.disagreement>=1", "needs a yardstick"),
+        ("bytes<=30%", "needs model files"),
+        ("jensen_shannon.p99<=0.1 at 95%", "has no interval"),
+    ],
+)
+def test_limits_that_make_no_sense_are_told(text, told):
+    with pytest.raises(InputError, match=told):
+        parse([text], labels=False, independents=False, files=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("agreement>=99", r"can never be met.*did you mean agreement>=99%\?"),
+        ("agreement<=99", r"is always met.*did you mean agreement<=99%\?"),
+        ("disagreement<=1", r"is always met.*did you mean disagreement<=1%\?"),
+        ("agreement>=1", r"may mean 1 % or 100 %.*did you mean agreement>=1%\?"),
+        ("agreement>=0", "is always met.*within that range"),
+        ("agreement>=100% at 95%", "can never be met"),
+        ("disagreement<=0 at 95%", "can never be met"),
+        ("agreement>=-1", "is always met"),
+        ("disagreement<=-0.1", "can never be met"),
+        ("preserved.jensen_shannon>=101", "can never be met.*100 percent"),
+        ("preserved.jensen_shannon<=100", "is always met"),
+        ("bytes>=0", "is always met"),
+        ("latency_ms<=-1", "can never be met"),
+        ("cosine_similarity>=98", "can never be met"),
+        ("agreement>=99% at 95", r"between 50 and 100 %; did you mean at 95%\?"),
+        ("agreement>=99% at 0.9", r"did you mean at 90%\?"),
+        ("agreement>=99% at 100%", r"did you mean at 95%\?"),
+        ("bytes<=100 at 95%", "has no interval"),
+    ],
+)
+def test_bounds_that_judge_nothing_are_refused(text, told):
+    with pytest.raises(InputError, match=told):
+        parse([text])
+
+
+@pytest.mark.parametrize("text", ["agreement>=100%", "disagreement<=0"])
+def test_all_examples_may_be_asked_for(text):
+    """The end of the range that can be missed."""
+    (limit,) = parse([text])
+    assert limit.judge(share(int(limit.least) * 10, 10, 10)) == "met"
+
+
+def test_a_limit_without_confidence_judges_the_value_alone():
+    assert outcome("agreement>=90%", share(9, 10, 10)) == "met"
+    assert outcome("agreement>=90.01%", share(9, 10, 10)) == "missed"
+    assert outcome("agreement<=90%", Quantity(math.nan)) == "missed"
+    assert outcome("bytes<=100", Quantity(100)) == "met"
+
+
+def test_certainty_is_met_where_the_end_of_the_interval_is():
+    assert outcome("agreement>=99%", share(4, 4, 4)) == "met"
+    assert outcome("agreement>=99% at 95%", share(4, 4, 4)) == "undecided"
+    assert outcome("agreement>=99% at 95%", share(367, 367, 367)) == "undecided"
+    assert outcome("agreement>=99% at 95%", share(368, 368, 368)) == "met"
+    assert outcome("agreement>=99% at 95%", share(90, 100, 100)) == "missed"
+    assert outcome("disagreement<=1% at 95%", share(0, 368, 368)) == "met"
+    assert outcome("disagreement<=1% at 99%", share(0, 368, 368)) == "undecided"
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 100), (3, 600), (29, 600)])
+def test_examples_that_would_decide(count, of):
+    """With as many as that, and the same share, it is decided; with fewer, it isn't."""
+    bound = 0.01 if count < 10 else 0.06
+    (entry,) = judge(
+        parse([f"disagreement<={bound} at 95%"]),
+        {"": {"disagreement": share(count, of, of)}},
+    )
+    assert entry["outcome"] == "undecided"
+    needed = entry["examples_to_decide"]
+    more, fewer = round(1.2 * needed), round(0.8 * needed)
+    assert exact_interval(round(more * count / of), more, 0.95)[1] < bound
+    assert exact_interval(round(fewer * count / of), fewer, 0.95)[1] > bound
+
+
+def test_a_value_on_the_bound_is_decided_by_no_number_of_examples():
+    quantity = share(5, 100, 100)
+    (entry,) = judge(
+        parse(["disagreement<=5% at 95%"]), {"": {"disagreement": quantity}}
+    )
+    assert entry["outcome"] == "undecided" and entry["examples_to_decide"] is None
+
+
+def test_intervals_of_means_narrow_with_the_root_of_examples(rng):
+    components = rng.gamma(0.5, 0.01, (400, 1))
+    estimate = resampled(components, lambda means: means[..., 0], 500, 0.95)
+    quantity = estimated(estimate, 400)
+    low, high = quantity.interval(0.95)
+    assert low < quantity.value < high
+    bound = quantity.value + (high - quantity.value) / 3
+    assert quantity.is_open(bound, 0.95, 400)
+    assert quantity.examples_to_decide(bound, 0.95) == pytest.approx(3600, rel=0.02)
+    # The same examples in another form of interval: that of the standard error.
+    error = components.std() / 20
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+def test_few_examples_decide_nothing_of_a_mean():
+    estimate = resampled(np.zeros((4, 1)), lambda means: means[..., 0], 50, 0.95)
+    assert (
+        outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 4)) == "undecided"
+    )
+    estimate = resampled(np.zeros((40, 1)), lambda means: means[..., 0], 50, 0.95)
+    assert outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 40)) == "met"
+
+
+def test_intervals_of_counting_measures_reach_as_far_as_the_unseen():
+    estimate = resampled(np.ones((4, 1)), lambda means: means[..., 0], 50, 0.95)
+    low, high = estimated(estimate, 4, (-1.0, 1.0)).interval(0.95)
+    assert (low, high) == (pytest.approx(1 - 2 * (1 - 0.025**0.25)), 1)
+
+
+def test_limits_pick_outputs():
+    found = {
+        "a": {"cosine_similarity": Quantity(0.9)},
+        "b": {"cosine_similarity": Quantity(0.8), "agreement": Quantity(1.0)},
+    }
+    entries = judge(parse(["cosine_similarity>=85%"]), found)
+    assert [(e["output"], e["outcome"]) for e in entries] == [
+        ("a", "met"),
+        ("b", "missed"),
+    ]
+    (entry,) = judge(parse(["cosine_similarity[b]>=75%"]), found)
+    assert entry["outcome"] == "met"
+    with pytest.raises(InputError, match="the models have 'a', 'b'"):
+        judge(parse(["cosine_similarity[c]>=75%"]), found)
+    with pytest.raises(InputError, match="accuracy cannot be told.*cosine_similarity"):
+        judge(parse(["accuracy>=75%"]), found)
+
+
+def test_exit_codes():
+    def code(*outcomes):
+        return exit_code({"outcome": outcome} for outcome in outcomes)
+
+    assert code() == code("met") == 0
+    assert code("met", "undecided") == 3
+    assert code("undecided", "missed", "met") == 1

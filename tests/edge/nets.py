@@ -1,0 +1,96 @@
+"""Small `.tflite` models, written with the schema that ai-edge-litert ships."""
+
+import pathlib
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+OPERATORS, TYPES = schema.BuiltinOperator, schema.TensorType
+
+
+class Net:
+    """A model under construction; tensors are known by their indices."""
+
+    def __init__(self):
+        self.model = schema.ModelT()
+        self.model.version, self.model.description = 3, "test"
+        self.model.buffers, self.model.operatorCodes = [schema.BufferT()], []
+        self.graph = schema.SubGraphT()
+        self.graph.tensors, self.graph.operators = [], []
+        self.graph.inputs, self.graph.outputs = [], []
+        self.model.subgraphs = [self.graph]
+
+    def tensor(self, shape, name="x", data=None, kind=TYPES.FLOAT32, any_batch=True):
+        """Adds a tensor, a constant where it has data."""
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name, list(shape), kind
+        tensor.buffer = 0
+        if any_batch and data is None:
+            tensor.shapeSignature = [-1, *shape[1:]]
+        if data is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+            self.model.buffers.append(buffer)
+            tensor.buffer = len(self.model.buffers) - 1
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def add(self, code, inputs, outputs, options=None):
+        """Adds an operator."""
+        known = schema.OperatorCodeT()
+        known.builtinCode, known.deprecatedBuiltinCode = code, min(code, 127)
+        known.version = 1
+        self.model.operatorCodes.append(known)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.model.operatorCodes) - 1
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
+        if options is not None:
+            title = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, title)
+            operator.builtinOptions = options
+        self.graph.operators.append(operator)
+
+    def save(self, path: pathlib.Path, inputs, outputs) -> pathlib.Path:
+        """Writes the file."""
+        self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        path.write_bytes(bytes(builder.Output()))
+        return path
+
+
+def chain(path, shape, *operators):
+    """A model of one input that goes through operators of one input each."""
+    net = Net()
+    first = last = net.tensor(shape)
+    for code, options in operators:
+        before, last = last, net.tensor(shape)
+        net.add(code, [before], [last], options)
+    return net.save(path, [first], [last])
+
+
+def softmax(path, shape, beta=1.0):
+    """Softmax over the last dimension of `beta` times the input."""
+    options = schema.SoftmaxOptionsT()
+    options.beta = beta
+    return chain(path, shape, (OPERATORS.SOFTMAX, options))
+
+
+def negative(path, shape):
+    """The input with the other sign."""
+    return chain(path, shape, (OPERATORS.NEG, schema.NegOptionsT()))
+
+
+def sigmoid(path, shape):
+    """The logistic function of the input."""
+    return chain(path, shape, (OPERATORS.LOGISTIC, None))
+
+
+def scaled(path, shape, factor):
+    """The input times a factor."""
+    net = Net()
+    x, y = net.tensor(shape), net.tensor(shape)
+    k = net.tensor([1], data=np.array([factor], "f4"))
+    net.add(OPERATORS.MUL, [x, k], [y], schema.MulOptionsT())
+    return net.save(path, [x], [y])

@@ -1,0 +1,123 @@
+"""Outputs of every kind through the command, with models of a few bytes."""
+
+import json
+
+import nets
+import numpy as np
+import pytest
+
+from kdfunc.edge.main import main
+
+
+@pytest.fixture
+def compare(tmp_path, capsys):
+    """A function: exit code, result and errors of a comparison."""
+
+    def run(reference, candidate, data, *options):
+        np.save(tmp_path / "data.npy", np.asarray(data, np.float32))
+        arguments = ["compare", reference, candidate, f"--data={tmp_path / 'data.npy'}"]
+        arguments += ["--json", "--resamples=50", *options]
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, json.loads(out) if out else None, err
+
+    return run
+
+
+def test_certainty_of_four_images(compare, tmp_path, rng):
+    """4 of 4: the interval starts at 39.8 %, so nothing is decided of 99 %."""
+    model = nets.softmax(tmp_path / "m.tflite", [1, 4])
+    data = rng.normal(size=(4, 4))
+    code, found, _ = compare(model, model, data, "--limit=agreement>=99% at 95%")
+    agreement = found["outputs"][0]["measures"]["agreement"]
+    assert round(100 * agreement["low"], 1) == 39.8
+    assert code == 3
+    assert found["limits"][0]["examples_to_decide"] == 368
+    assert "about 368 examples would decide it" in found["outcome"]
+    code, *_ = compare(model, model, data, "--limit=agreement>=99%")
+    assert code == 0  # these very images keep their class
+    code, _, err = compare(model, model, data, "--limit=agreement>=99")
+    assert code == 2 and "did you mean agreement>=99%?" in err
+
+
+def test_logits_of_probabilities_are_refused(compare, tmp_path, rng):
+    """A softmax of a softmax shrinks distances, and limits that should fail are met."""
+    reference = nets.softmax(tmp_path / "a.tflite", [1, 4])
+    candidate = nets.softmax(tmp_path / "b.tflite", [1, 4], beta=1.5)
+    data = 1.5 * rng.normal(size=(50, 4))
+    limit = "--limit=jensen_shannon<=0.001"
+    code, found, _ = compare(reference, candidate, data, limit)
+    assert code == 1
+    assert found["outputs"][0]["measures"]["jensen_shannon"]["value"] > 0.005
+    code, found, err = compare(reference, candidate, data, limit, "--logits")
+    assert (code, found) == (2, None)
+    assert "a.tflite is not logits: all of it lies between 0 and 1" in err
+
+
+def test_logits_and_probabilities_compare(compare, tmp_path, rng):
+    reference = nets.softmax(tmp_path / "a.tflite", [1, 4])
+    candidate = nets.scaled(tmp_path / "b.tflite", [1, 4], 1.0)
+    for options in [(), ("--candidate-outputs=logits",)]:
+        code, found, _ = compare(
+            reference, candidate, rng.normal(size=(50, 4)), *options
+        )
+        (output,) = found["outputs"]
+        assert code == 0
+        assert output["forms"] == {"reference": "probabilities", "candidate": "logits"}
+        assert output["measures"]["jensen_shannon"]["value"] < 1e-9
+
+
+def test_segmentation_is_compared_by_pixel(compare, tmp_path, rng):
+    model = nets.softmax(tmp_path / "s.tflite", [1, 8, 8, 4])
+    other = nets.negative(tmp_path / "n.tflite", [1, 8, 8, 4])
+    data = rng.normal(size=(20, 8, 8, 4))
+    code, found, _ = compare(model, other, data, "--limit=pixel_agreement>=90%")
+    (output,) = found["outputs"]
+    assert (code, output["kind"]) == (1, "positions")
+    expected = (data.argmax(axis=-1) == data.argmin(axis=-1)).mean()
+    assert output["measures"]["pixel_agreement"]["value"] == expected
+    code, _, err = compare(model, model, data, "--logits")
+    assert code == 2 and "is not logits" in err
+    code, _, err = compare(model, model, data, "--limit=agreement>=90%")
+    assert code == 2 and "agreement cannot be told of what these models put out" in err
+
+
+def test_maps_of_numbers_are_no_classes(compare, tmp_path, rng):
+    model = nets.negative(tmp_path / "m.tflite", [1, 8, 8, 2])
+    other = nets.scaled(tmp_path / "o.tflite", [1, 8, 8, 2], -1.01)
+    data = rng.normal(size=(20, 8, 8, 2)).astype(np.float32)
+    code, found, _ = compare(model, other, data, "--limit=snr_db>=39")
+    (output,) = found["outputs"]
+    assert (code, output["kind"]) == (0, "numbers")
+    assert output["measures"]["snr_db"]["value"] == pytest.approx(40, abs=0.01)
+    assert (
+        "classes" not in found["outcome"] and "say --outputs=logits" in output["hint"]
+    )
+
+
+def test_one_sigmoid_is_a_classifier(compare, tmp_path, rng):
+    model = nets.sigmoid(tmp_path / "s.tflite", [1, 1])
+    other = nets.scaled(tmp_path / "o.tflite", [1, 1], 1.0)
+    data = rng.normal(size=(20, 1))
+    code, found, _ = compare(model, other, data, "--candidate-outputs=logits")
+    measures = found["outputs"][0]["measures"]
+    assert code == 0 and measures["agreement"]["value"] == 1
+    assert measures["total_variation"]["value"] < 1e-6
+
+
+def test_independent_sigmoids_are_tags(compare, tmp_path, rng):
+    model = nets.sigmoid(tmp_path / "s.tflite", [1, 5])
+    code, found, _ = compare(model, model, rng.normal(size=(20, 5)))
+    (output,) = found["outputs"]
+    assert (code, output["kind"]) == (0, "tags")
+    assert output["measures"]["same_tags"]["value"] == 1
+
+
+def test_very_many_outputs(compare, tmp_path, rng):
+    """By index: an identity matrix of 60,000 classes would take 26.8 GiB."""
+    model = nets.softmax(tmp_path / "s.tflite", [1, 60_000])
+    code, found, _ = compare(model, model, rng.random((2, 60_000)))
+    assert code == 0 and found["outputs"][0]["kind"] == "classes"
+    model = nets.negative(tmp_path / "m.tflite", [1, 200, 300, 1])
+    code, found, _ = compare(model, model, rng.random((2, 200, 300, 1)))
+    assert code == 0 and found["outputs"][0]["kind"] == "numbers"
