@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 
 from kdfunc.errors import InputError
+from kdfunc.runs.records import write_atomic
 from kdfunc.runtime import import_function, keras, tf
 
 Builder = Callable[[tuple[int, int, int], int], keras.Model]
@@ -108,7 +109,7 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
                     metadata = json.loads(content) | {"date_saved": ""}
                     content = json.dumps(metadata, sort_keys=True).encode()
                 new.writestr(zipfile.ZipInfo(name), content)
-    pathlib.Path(path).write_bytes(buffer.getvalue())
+    write_atomic(pathlib.Path(path), buffer.getvalue())
 
 
 def load(path: str | pathlib.Path) -> keras.Model:

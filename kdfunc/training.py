@@ -1,6 +1,9 @@
 """Training: deterministic epochs, a softmax record after each, checkpoints between."""
 
+import json
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -10,6 +13,12 @@ from kdfunc import models
 from kdfunc.errors import TrainingError
 from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
+
+#: What reading an archive raises that is not what was written.
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 #: Steps of one call into TensorFlow: few enough to be interrupted within seconds.
 CALL_STEPS = 16
@@ -208,34 +217,42 @@ def _seed_random_layers(network: keras.Model, order_seed: int, epoch: int) -> No
 
 
 class _Checkpoint:
-    """All that the next epoch depends on, in a folder sealed by a manifest."""
+    """All that the next epoch depends on, in one file that is replaced as a whole.
 
-    def __init__(self, folder: pathlib.Path, network, optimizer):
-        self.folder = records.checkpoint_folder(folder)
-        self.state = tf.train.Checkpoint(network=network, optimizer=optimizer)
+    The file is a zip archive, which has a checksum of each of its parts.
+    """
+
+    def __init__(self, record: pathlib.Path, network, optimizer):
+        self.path = record / records.CHECKPOINT
+        self.initial = record / "initial.keras"
+        self.network, self.optimizer = network, optimizer
 
     def save(self, history: list[dict[str, float]], softmax) -> None:
-        """Writes the state beside the older one, seals it, removes the older one."""
-        self.folder.mkdir(exist_ok=True)
-        epoch = len(history) - 1
-        self.state.write(str(self.folder / f"epoch-{epoch}"))
-        files = {path.name for path in self.folder.glob(f"epoch-{epoch}.*")}
-        records.seal(self.folder, files, history=history, snapshots=softmax.checksums)
-        for path in self.folder.glob("epoch-*"):
-            if path.name not in files:
-                path.unlink()
+        """Replaces the older state by this one."""
+        facts = {
+            "history": history,
+            "snapshots": softmax.checksums,
+            "initial": records.sha256(self.initial),
+        }
+        state = [*self.network.get_weights(), *self.optimizer.get_weights()]
+        with records.replacing(self.path) as file:
+            np.savez(file, *state, facts=json.dumps(facts))
 
     def restore(self, softmax) -> list[dict[str, float]]:
         """The history so far, after loading the state; empty without a whole one."""
-        manifest = records.read_manifest(self.folder)
-        if (
-            manifest
-            and not records.damages(self.folder)
-            and softmax.resume(manifest["snapshots"])
-        ):
-            epoch = len(manifest["history"]) - 1
-            self.state.read(str(self.folder / f"epoch-{epoch}"))
-            return manifest["history"]
-        records.clear_checkpoint(self.folder.parent)
+        # Keras makes the variables of its legacy optimizers when they are first used.
+        self.optimizer._create_all_weights(self.network.trainable_variables)
+        try:
+            with np.load(self.path) as content:
+                facts = json.loads(str(content["facts"]))
+                state = [content[f"arr_{i}"] for i in range(len(content) - 1)]
+            whole = records.sha256(self.initial) == facts["initial"]
+            if whole and softmax.resume(facts["snapshots"]):
+                count = len(self.network.weights)
+                self.network.set_weights(state[:count])
+                self.optimizer.set_weights(state[count:])
+                return facts["history"]
+        except UNREADABLE:
+            pass
         softmax.start()
         return []

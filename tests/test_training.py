@@ -76,13 +76,35 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(
         assert (tmp_path / name).read_bytes() == whole[name], name
 
 
-def test_a_damaged_checkpoint_is_not_gone_on_from(digits, tmp_path, whole):
+def test_a_kill_after_the_last_epoch_leaves_the_same_model(digits, tmp_path, whole):
+    train(digits, tmp_path, dropout=0.2)
+    (tmp_path / "final.keras").unlink()
+    for name in train(digits, tmp_path, dropout=0.2):
+        assert (tmp_path / name).read_bytes() == whole[name], name
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: flip(record / "checkpoint.npz"),
+        lambda record: (record / "checkpoint.npz").write_bytes(b""),
+        lambda record: flip(record / "initial.keras"),
+        lambda record: (record / "initial.keras").write_bytes(b""),
+        lambda record: (record / "initial.keras").unlink(),
+        lambda record: flip(record / "softmax.npy"),
+    ],
+    ids=["checkpoint", "empty", "initial", "empty initial", "no initial", "softmax"],
+)
+def test_what_is_damaged_is_not_gone_on_from(digits, tmp_path, whole, damage):
     with pytest.raises(Killed):
         train(digits, tmp_path, 2.5, dropout=0.2)
-    (data,) = (tmp_path / "checkpoint").glob("*.data*")
-    content = bytearray(data.read_bytes())
-    content[len(content) // 2] ^= 1
-    data.write_bytes(content)
+    damage(tmp_path)
     for name in train(digits, tmp_path, dropout=0.2):
         assert (tmp_path / name).read_bytes() == whole[name], name
 

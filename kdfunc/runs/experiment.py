@@ -16,7 +16,13 @@ from kdfunc.errors import InputError
 from kdfunc.report import page
 from kdfunc.runs import engine, plan, tensorboard
 from kdfunc.runs.progress import Progress, duration
-from kdfunc.runs.records import RunDirectory, clear_checkpoint, write_atomic, write_json
+from kdfunc.runs.records import (
+    CHECKPOINT,
+    RunDirectory,
+    remove,
+    write_atomic,
+    write_json,
+)
 
 PACKAGES = (
     "tensorflow",
@@ -132,7 +138,8 @@ def _do(directory, place, stages, crew) -> dict[str, str]:
     for task in tasks:
         record = directory.record(task.name)
         if record.exists:
-            clear_checkpoint(record.path)  # a kill may have come before that
+            # A kill may have come between the seal and this.
+            remove(record.path / CHECKPOINT)
         else:
             missing.append(task)
     print(

@@ -18,10 +18,11 @@ import io
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -33,20 +34,37 @@ if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
 
 MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+#: Where a training that is under way keeps what it needs to go on.
+CHECKPOINT = "checkpoint.npz"
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """Opens a file to be written that is there whole in the end or not at all.
+
+    It survives power cuts, too. A process that is killed meanwhile leaves a hidden file
+    that ends in `.partial`, which the next run removes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name that nobody can foresee, and no link in its place, is written through.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    try:
+        with open(partial, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
 
 
 def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
-    """Writes a file so that it is there whole or not at all, power cuts included."""
-    if isinstance(content, str):
-        content = content.encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    _sync(path.parent)
+    """Writes a file so that it is there whole or not at all; see `replacing`."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -70,24 +88,30 @@ def seal(
         _sync(folder / name)
         size = (folder / name).stat().st_size
         entries[name] = {"bytes": size, "sha256": sha256(folder / name)}
-    write_json(folder / manifest, {"files": entries, **facts})
+    content = {"files": entries, **facts}
+    write_json(folder / manifest, {**content, "sha256": _digest(content)})
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, Any]:
-    """The manifest of a folder, or an empty dict where there is none to be read."""
+    """The manifest of a folder, or an empty dict where there is none that is whole."""
     try:
         content = json.loads((folder / manifest).read_text())
-        content["files"].items()
+        whole = content.pop("sha256") == _digest(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return content
+    return content if whole else {}
 
 
 def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
     """What is wrong with a sealed folder, a clause a file; empty if it is whole."""
     entries = read_manifest(folder, manifest).get("files")
     if entries is None:
-        return [f"{manifest} is missing or unreadable"]
+        return [f"{manifest} is missing or damaged"]
     found = []
     for name, entry in entries.items():
         path = folder / name
@@ -111,14 +135,12 @@ def sha256(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def checkpoint_folder(record: pathlib.Path) -> pathlib.Path:
-    """Where a task that is under way keeps what it needs to go on."""
-    return record / "checkpoint"
-
-
-def clear_checkpoint(record: pathlib.Path) -> None:
-    """Removes a checkpoint that is of no use: the record is finished, or it is bad."""
-    shutil.rmtree(checkpoint_folder(record), ignore_errors=True)
+def remove(path: pathlib.Path) -> None:
+    """Removes whatever stands there, a folder with all that it holds; if anything."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 class SoftmaxFile:
@@ -287,6 +309,8 @@ class RunDirectory:
                 "give another directory."
             ) from None
         with lock:
+            for leftover in self.path.rglob(f".*{PARTIAL}"):
+                remove(leftover)
             write_json(self.path / "config.json", config.to_dict())
             yield
 
@@ -303,8 +327,9 @@ class RunDirectory:
     def discard(self, task: str) -> None:
         """Removes a task's record, the manifest first."""
         record = self.record(task)
-        (record.path / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(record.path, ignore_errors=True)
+        if record.path.is_dir():
+            remove(record.path / MANIFEST)
+        remove(record.path)
 
 
 def _sync(path: pathlib.Path) -> None:

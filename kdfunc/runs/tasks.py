@@ -70,9 +70,12 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
     runtime.set_up(place.threads)
     report = _throttled(report)
     record = place.run.record(task.name)
-    record.path.mkdir(parents=True, exist_ok=True)
+    (place.directory / "records").mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(place.directory / "records" / f".{task.name}.lock"):
         if not record.exists:
+            if not record.path.is_dir():
+                records.remove(record.path)
+            record.path.mkdir(exist_ok=True)
             begin = time.monotonic()
             files = KINDS[task.kind](task, place, record.path, report)
             made = {
@@ -81,7 +84,7 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
                 "machine": platform.node(),
             }
             records.seal(record.path, files, made=made)
-        records.clear_checkpoint(record.path)
+        records.remove(record.path / records.CHECKPOINT)
     if record.not_possible:
         return {"not_possible": record.not_possible}
     return record.metrics.iloc[-1].to_dict() if task.family else {}
@@ -161,7 +164,8 @@ def _train(task, place, folder, report) -> list[str]:
             soft_targets=settings["soft_targets"],
         )
     else:
-        model = network
+        # A model of its own, so that files of the network hold no optimizer.
+        model = keras.Model(network.inputs, network.outputs)
         model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
     return training.train(
         model,

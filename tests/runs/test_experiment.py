@@ -236,8 +236,7 @@ def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished):
     content[1000] ^= 1
     model.write_bytes(content)
     (folder / "records" / "pruned-50" / "manifest.json").unlink()
-    leftover = folder / "records" / "base" / "checkpoint" / "epoch-1.index"
-    leftover.parent.mkdir()
+    leftover = folder / "records" / "base" / "checkpoint.npz"
     leftover.touch()
 
     verified = run(*SMALL, "--verify", cwd=cwd)

@@ -18,6 +18,10 @@ def sealed(tmp_path):
     return tmp_path
 
 
+def change(path, before, after):
+    path.write_text(path.read_text().replace(before, after))
+
+
 def test_what_was_sealed_is_whole(sealed):
     assert records.damages(sealed) == []
     assert records.read_manifest(sealed)["made"] == {"seconds": 1}
@@ -30,8 +34,9 @@ def test_what_was_sealed_is_whole(sealed):
         (lambda f: (f / "a.bin").write_bytes(b"12x45"), "a.bin is not what was"),
         (lambda f: (f / "a.bin").unlink(), "a.bin cannot be read"),
         (lambda f: (f / "manifest.json").unlink(), "manifest.json is missing"),
-        (lambda f: (f / "manifest.json").write_text('{"files": '), "unreadable"),
-        (lambda f: (f / "manifest.json").write_text("[]"), "unreadable"),
+        (lambda f: (f / "manifest.json").write_text('{"files": '), "damaged"),
+        (lambda f: (f / "manifest.json").write_text("[]"), "damaged"),
+        (lambda f: change(f / "manifest.json", '"seconds": 1', '"seconds": 2'), "damag"),
     ],
 )
 def test_damage_is_found_and_named(sealed, damage, told):
