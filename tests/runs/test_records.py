@@ -36,7 +36,10 @@ def test_what_was_sealed_is_whole(sealed):
         (lambda f: (f / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda f: (f / "manifest.json").write_text('{"files": '), "damaged"),
         (lambda f: (f / "manifest.json").write_text("[]"), "damaged"),
-        (lambda f: change(f / "manifest.json", '"seconds": 1', '"seconds": 2'), "damag"),
+        (
+            lambda f: change(f / "manifest.json", '"seconds": 1', '"seconds": 2'),
+            "damag",
+        ),
     ],
 )
 def test_damage_is_found_and_named(sealed, damage, told):
