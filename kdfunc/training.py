@@ -53,7 +53,8 @@ def train(
 
     Args:
       model: compiled; its `train_step` is what is run.
-      network: the functional model that is recorded: `model` itself, or its student.
+      network: the functional model that is recorded: what `model` trains, not compiled
+        itself, since the bytes of its files would hold the optimizer's.
       images: `[n, height, width, channels]` uint8; trained on as float32 / 255.
       targets: `labels` `[n]`, which become one-hot; alone they are the model's targets,
         otherwise the whole dict is.

@@ -39,12 +39,13 @@ def train(digits, folder, kill_at=None, dropout=0.0, learning_rate=0.001, **orde
             raise Killed
 
     folder.mkdir(exist_ok=True)
-    model = network(dropout)
+    recorded = network(dropout)
+    model = keras.Model(recorded.inputs, recorded.outputs)
     optimizer = keras.optimizers.legacy.Adam(learning_rate)
     model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
     return training.train(
         model,
-        model,
+        recorded,
         digits.train_images,
         {"labels": digits.train_labels},
         digits.test_images,

@@ -6,8 +6,8 @@
 
 The smallest experiment is run once without disturbance, and the steps that change the
 disk are counted: folders made, files opened to be written, the first write to each,
-syncs, renames, removals. Then, for n = 1 to the last, a run is disturbed at its n-th step and run again
-to its end, and every result is compared.
+syncs, renames, removals. Then, for n = 1 to the last, a run is disturbed at its n-th
+step and run again to its end, and every result is compared.
 
     kill    the process ends before the step, or half way through it where it is a write
     power   the same, and what was written and not synced is empty afterwards
