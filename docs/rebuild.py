@@ -167,7 +167,7 @@ def measures(root: str) -> str:
             [
                 f"[{m.label}](#{m.name})",
                 f"`{m.name}`",
-                f"{bound(m.low)} to {bound(m.high)}",
+                f"{bound(m.low)} to {m.high_formula or bound(m.high)}",
                 "" if m.identity is None else f"{m.identity:g}",
                 m.better,
                 "yes" if m.symmetric else "",

@@ -42,7 +42,7 @@ def table(
     if all(variant == "none" for variant, _ in groups):
         return pd.DataFrame()
     groups = dict(sorted(groups.items(), key=lambda group: group[0][0] != "none"))
-    accuracy = similarity.bootstrap(
+    accuracy = similarity.bootstrap_measures(
         ["accuracy_difference"],
         final["base"],
         [final[task.name] for task in tasks],

@@ -8,7 +8,7 @@ import numpy as np
 
 from kdfunc.comparison.catalog import PRESERVED, TAILED, TAILS
 from kdfunc.comparison.quantities import Quantity, estimated, share
-from kdfunc.similarity import MEASURES, bootstrap, function_preserved
+from kdfunc.similarity import MEASURES, bootstrap_measures, function_preserved
 from kdfunc.similarity.evaluate import components
 
 #: Measures whose components count events: their intervals reach as far as what none of
@@ -45,7 +45,7 @@ def compare(
     found = {"agreement": shares["agreement"]}
     if labels is not None:
         found["accuracy"] = shares["accuracy"]
-    estimates = bootstrap(None, p, [q], labels, **options)
+    estimates = bootstrap_measures(None, p, [q], labels, **options)
     for name, estimate in estimates.items():
         measure = MEASURES[name]
         reach = (measure.low, measure.high) if name in COUNTING else None

@@ -129,7 +129,7 @@ def resampled(
     Args:
       components: `[examples, k]` numbers of each example.
       combine: Of their means `[..., k]`, the value `[...]`.
-      resamples: Number of resamples, the same as in `similarity.bootstrap`.
+      resamples: Number of resamples, the same as in `similarity.bootstrap_measures`.
       confidence: Share of intervals that are to cover the truth.
       seed: Of the resampling.
 

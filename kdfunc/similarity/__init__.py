@@ -2,7 +2,7 @@
 
 from kdfunc.similarity.bootstrap import (
     Estimate,
-    bootstrap,
+    bootstrap_measures,
     bootstrap_seeds,
     function_preserved,
 )
@@ -24,7 +24,7 @@ __all__ = [
     "Measure",
     "all_measures",
     "ambiguity",
-    "bootstrap",
+    "bootstrap_measures",
     "bootstrap_seeds",
     "by_class",
     "check_softmax",

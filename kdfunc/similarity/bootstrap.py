@@ -81,7 +81,7 @@ def resample_counts(
         yield counts.reshape(size, n).astype(np.float64)
 
 
-def bootstrap(
+def bootstrap_measures(
     names: Sequence[str] | None,
     reference: np.ndarray,
     candidates: Sequence[np.ndarray],
@@ -189,7 +189,7 @@ def bootstrap_seeds(
     cases with two seeds, 81 % with three, 87 % with five, 92 % with ten (simulated).
 
     Args:
-      estimate: `[candidates]`, from `bootstrap` or `function_preserved`.
+      estimate: `[candidates]`, from `bootstrap_measures` or `function_preserved`.
       groups: For each method, the indices of the candidates that are its seeds.
       names: For each method, what its seeds are, such as `(2, 24, 42)`. Methods of the
         same seeds are drawn together: what a seed brings to all of them, such as its
@@ -252,7 +252,8 @@ def function_preserved(
       Estimates `[candidates]` by measure.
 
     Raises:
-      InputError: As in `bootstrap`, a measure without `identity`, no independents.
+      InputError: As in `bootstrap_measures`, a measure without `identity`, no
+        independents.
     """
     if len(independents) < 1:
         raise InputError("there are no independent models; give at least one.")
@@ -266,7 +267,7 @@ def function_preserved(
                 "function preserved; give one with an identity."
             )
     models = [*candidates, *independents]
-    estimates = bootstrap(
+    estimates = bootstrap_measures(
         chosen, reference, models, labels, resamples, confidence, seed
     )
 

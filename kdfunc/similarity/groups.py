@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.errors import InputError
-from kdfunc.similarity.bootstrap import Estimate, bootstrap, bootstrap_seeds
+from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures, bootstrap_seeds
 
 MEASURE = "jensen_shannon"
 
@@ -137,7 +137,7 @@ class Evidence:
     def _distances(self) -> Estimate:
         """Distances to the base model `[models]`."""
         models = [model for group in self.groups.values() for model in group]
-        return bootstrap(
+        return bootstrap_measures(
             [MEASURE],
             self.base,
             models,

@@ -46,7 +46,8 @@ class Measure:
       components: Of two blocks of outputs, `[n]` or `[n, k]` numbers an example.
       combine: Of means of the components `[..., k]`, the value `[...]`.
       low: Lower end of the range.
-      high: Upper end of the range.
+      high: Upper end of the range, infinite where it grows with the number of classes.
+      high_formula: Then what it is for C classes, as tables write it.
       better: Which value a user wants, the "lower" or the "higher".
       identity: Value of a model and itself, where any other value means another
         function; None for signed differences in quality.
@@ -62,6 +63,7 @@ class Measure:
     combine: Callable[[np.ndarray], np.ndarray] = _mean
     low: float = 0.0
     high: float = 1.0
+    high_formula: str = ""
     better: Literal["lower", "higher"] = "lower"
     identity: float | None = 0.0
     symmetric: bool = False
@@ -122,15 +124,16 @@ def _accuracy_corrected_disagreement(p, q):
 
 
 def _between_bounds(means):
-    disagreement, p_error, q_error = np.moveaxis(means, -1, 0)
+    disagreement, p_error, q_error, two_classes = np.moveaxis(means, -1, 0)
     least = np.abs(p_error - q_error)
-    most = np.minimum(p_error + q_error, 1)
+    both = p_error + q_error
+    most = np.minimum(both, np.where(two_classes > 0.5, 2 - both, 1))
     return _ratio(disagreement - least, most - least, 0.0).clip(0, 1)
 
 
 @register(
     "Normalized disagreement",
-    "Klabunde et al. 2023, arXiv 2305.06329",
+    "Klabunde and Lemmerich 2022, arXiv 2205.10070: min-max normalized instability",
     symmetric=True,
     needs_labels=True,
     combine=_between_bounds,
@@ -138,10 +141,14 @@ def _between_bounds(means):
 def _normalized_disagreement(p, q):
     """(disagreement - least) / (most - least).
 
-    With the error rates e and f of p and q, least = |e - f| and most = min(e + f, 1);
+    With the error rates e and f of p and q, least = |e - f| and most = min(e + f, 1),
+    of two classes min(e + f, 2 - e - f), since two wrong answers are then the same one;
     0 where they coincide and the errors leave no freedom.
     """
-    return np.stack([p.predicted != q.predicted, ~p.correct, ~q.correct], axis=1)
+    two_classes = np.full(len(p.p), p.p.shape[1] == 2)
+    return np.stack(
+        [p.predicted != q.predicted, ~p.correct, ~q.correct, two_classes], axis=1
+    )
 
 
 def _kappa(means):
@@ -224,7 +231,13 @@ def _cosine_distance(p, q):
     return np.square(p.unit - q.unit).sum(axis=1).clip(max=2) / 2
 
 
-@register("Surrogate churn", "Bhojanapalli et al. 2021", high=np.inf, symmetric=True)
+@register(
+    "Surrogate churn",
+    "Bhojanapalli et al. 2021",
+    high=np.inf,
+    high_formula="C / 2",
+    symmetric=True,
+)
 def _surrogate_churn(p, q):
     """Mean of sum |p / max p - q / max q| / 2, at most classes / 2."""
     return np.abs(p.relative - q.relative).sum(axis=1) / 2

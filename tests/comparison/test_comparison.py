@@ -7,7 +7,7 @@ from sklearn.metrics import jaccard_score
 from kdfunc.comparison import limits, outputs
 from kdfunc.comparison.result import compare
 from kdfunc.errors import InputError
-from kdfunc.similarity import MEASURES, all_measures, bootstrap
+from kdfunc.similarity import MEASURES, all_measures, bootstrap_measures
 
 RESAMPLES = 60
 
@@ -50,7 +50,7 @@ def test_classes_have_every_measure(softmax, rng):
     assert list(found["measures"]) == ["agreement", "accuracy", *MEASURES]
     for name, value in all_measures(p, q, labels).items():
         assert found["measures"][name]["value"] == pytest.approx(value, rel=1e-9), name
-    estimates = bootstrap(None, p, [q], labels, resamples=RESAMPLES)
+    estimates = bootstrap_measures(None, p, [q], labels, resamples=RESAMPLES)
     for name in ("jensen_shannon", "brier_difference", "calibration_difference"):
         entry, expected = found["measures"][name], estimates[name]
         assert (entry["low"], entry["high"]) == (expected.low[0], expected.high[0])

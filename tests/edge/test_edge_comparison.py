@@ -7,7 +7,12 @@ from kdfunc.edge import Settings, benchmark, compare, predict, predict_file
 from kdfunc.edge.networks import Network
 from kdfunc.edge.timing import as_text as times_as_text
 from kdfunc.errors import InputError
-from kdfunc.similarity import MEASURES, all_measures, bootstrap, function_preserved
+from kdfunc.similarity import (
+    MEASURES,
+    all_measures,
+    bootstrap_measures,
+    function_preserved,
+)
 
 RESAMPLES = 50
 
@@ -42,7 +47,7 @@ def test_measures_are_those_of_the_arrays(compared, softmax, lenet):
     assert list(found) == ["agreement", "accuracy", *MEASURES]
     for name, value in all_measures(p, q, lenet.labels).items():
         assert found[name]["value"] == pytest.approx(value, rel=1e-12), name
-    expected = bootstrap(None, p, [q], lenet.labels, resamples=RESAMPLES)
+    expected = bootstrap_measures(None, p, [q], lenet.labels, resamples=RESAMPLES)
     for name in ("jensen_shannon", "kl_forward", "log_loss_difference"):
         ends = float(expected[name].low[0]), float(expected[name].high[0])
         assert (found[name]["low"], found[name]["high"]) == ends, name

@@ -6,7 +6,7 @@ from kdfunc.errors import InputError
 from kdfunc.similarity import (
     MEASURES,
     Estimate,
-    bootstrap,
+    bootstrap_measures,
     bootstrap_seeds,
     function_preserved,
     measure,
@@ -36,7 +36,9 @@ def test_counts_are_resamples_with_replacement(monkeypatch):
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_replicates_are_the_measure_on_the_resampled_examples(name):
-    estimate = bootstrap([name], REFERENCE, MODELS, LABELS, resamples=5, seed=3)[name]
+    estimate = bootstrap_measures(
+        [name], REFERENCE, MODELS, LABELS, resamples=5, seed=3
+    )[name]
     (counts,) = resample_counts(N, 5, np.random.default_rng(3))
     for i, q in enumerate(MODELS):
         assert estimate.value[i] == pytest.approx(measure(name, REFERENCE, q, LABELS))
@@ -53,9 +55,11 @@ def test_sparse_components_change_nothing(monkeypatch):
     reference, *models = rng.dirichlet(np.full(100, 0.01), size=(4, 95))
     estimates = []
     for threshold in (64, 1000):
-        monkeypatch.setitem(bootstrap.__globals__, "SPARSE_FROM", threshold)
+        monkeypatch.setattr("kdfunc.similarity.bootstrap.SPARSE_FROM", threshold)
         estimates.append(
-            bootstrap(["cohen_kappa"], reference, models, resamples=20)["cohen_kappa"]
+            bootstrap_measures(["cohen_kappa"], reference, models, resamples=20)[
+                "cohen_kappa"
+            ]
         )
     thin, full = estimates
     np.testing.assert_array_equal(thin.value, full.value)
@@ -68,7 +72,7 @@ def test_sparse_components_change_nothing(monkeypatch):
 def test_interval_of_a_proportion_is_the_binomial_one(confidence):
     n, share = 500, 0.3
     p, q = disagreeing(n, 150)
-    estimate = bootstrap(["disagreement"], p, [q], confidence=confidence)
+    estimate = bootstrap_measures(["disagreement"], p, [q], confidence=confidence)
     estimate = estimate["disagreement"]
     low, high = binom.interval(confidence, n, share)
     assert estimate.value == pytest.approx([share])
@@ -81,13 +85,13 @@ def test_interval_of_a_proportion_is_the_binomial_one(confidence):
 def test_candidates_and_measures_share_the_resamples():
     names = ["disagreement", "total_variation"]
     p, q = disagreeing(100, 30)
-    both = bootstrap(names, p, [q, q], resamples=200)
+    both = bootstrap_measures(names, p, [q, q], resamples=200)
     difference = both["disagreement"].derive(lambda x: x[..., 0] - x[..., 1])
     assert difference.value == difference.low == difference.high == 0
     assert both["disagreement"].low[0] < both["disagreement"].high[0]
     # One-hot outputs: the two measures are equal on every resample.
     np.testing.assert_allclose(*(both[name].replicates for name in names))
-    alone = bootstrap(["disagreement"], p, [q], resamples=200)["disagreement"]
+    alone = bootstrap_measures(["disagreement"], p, [q], resamples=200)["disagreement"]
     np.testing.assert_array_equal(
         alone.replicates[:, 0], both["disagreement"].replicates[:, 1]
     )
@@ -96,7 +100,7 @@ def test_candidates_and_measures_share_the_resamples():
 def test_pairing_narrows_the_interval_of_a_difference():
     p, worse = disagreeing(200, 60)
     _, better = disagreeing(200, 58)
-    estimate = bootstrap(["disagreement"], p, [worse, better])["disagreement"]
+    estimate = bootstrap_measures(["disagreement"], p, [worse, better])["disagreement"]
     difference = estimate.derive(lambda x: x[..., 0] - x[..., 1])
     width, single = difference.high - difference.low, estimate.high - estimate.low
     assert difference.value == pytest.approx(0.01)
@@ -105,7 +109,7 @@ def test_pairing_narrows_the_interval_of_a_difference():
 
 def test_the_seed_fixes_the_interval():
     def replicates(seed):
-        estimates = bootstrap(None, REFERENCE, MODELS, resamples=50, seed=seed)
+        estimates = bootstrap_measures(None, REFERENCE, MODELS, resamples=50, seed=seed)
         return estimates["jensen_shannon"].replicates
 
     np.testing.assert_array_equal(replicates(1), replicates(1))
@@ -113,7 +117,7 @@ def test_the_seed_fixes_the_interval():
 
 
 def test_identical_models_have_no_uncertainty():
-    for name, estimate in bootstrap(
+    for name, estimate in bootstrap_measures(
         None, REFERENCE, [REFERENCE], LABELS, resamples=50
     ).items():
         expected = MEASURES[name].identity or 0
@@ -123,10 +127,12 @@ def test_identical_models_have_no_uncertainty():
 def test_undefined_replicates_are_left_out():
     _, p = disagreeing(10, 1)
     labels = np.zeros(10, int)  # one mistake, missing from a third of the resamples
-    estimate = bootstrap(["copied_errors"], p, [p], labels)["copied_errors"]
+    estimate = bootstrap_measures(["copied_errors"], p, [p], labels)["copied_errors"]
     assert np.isnan(estimate.replicates).mean() == pytest.approx(0.9**10, abs=0.03)
     assert estimate.low == estimate.high == 1
-    right = bootstrap(["copied_errors"], p[1:], [p[1:]], labels[1:], resamples=9)
+    right = bootstrap_measures(
+        ["copied_errors"], p[1:], [p[1:]], labels[1:], resamples=9
+    )
     assert np.isnan([right["copied_errors"].value, right["copied_errors"].high]).all()
 
 
@@ -201,7 +207,9 @@ def test_methods_of_the_same_seeds_are_resampled_together():
 
 
 def test_seeds_and_examples_are_resampled_together():
-    estimate = bootstrap(["total_variation"], REFERENCE, MODELS)["total_variation"]
+    estimate = bootstrap_measures(["total_variation"], REFERENCE, MODELS)[
+        "total_variation"
+    ]
     means = bootstrap_seeds(estimate, [range(4)])
     np.testing.assert_array_equal(
         means.replicates, bootstrap_seeds(estimate, [range(4)]).replicates
@@ -226,7 +234,7 @@ def test_seeds_and_examples_are_resampled_together():
 def test_refused_arguments(arguments, message):
     defaults = {"names": ["disagreement"], "candidates": MODELS, "resamples": 9}
     with pytest.raises(InputError, match=message):
-        bootstrap(reference=REFERENCE, **(defaults | arguments))
+        bootstrap_measures(reference=REFERENCE, **(defaults | arguments))
 
 
 def test_function_preserved_refuses_differences_in_quality():

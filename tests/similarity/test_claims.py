@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kdfunc.errors import InputError
-from kdfunc.similarity import bootstrap, function_preserved, measure
+from kdfunc.similarity import bootstrap_measures, function_preserved, measure
 from kdfunc.similarity.claims import MARGIN, verdicts
 from kdfunc.similarity.groups import Evidence, ladder
 
@@ -470,8 +470,10 @@ def test_ladder_tells_where_the_data_order_changes_too():
 def test_all_models_are_resampled_once(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        "kdfunc.similarity.groups.bootstrap",
-        lambda *args, **kwargs: calls.append(args) or bootstrap(*args, **kwargs),
+        "kdfunc.similarity.groups.bootstrap_measures",
+        lambda *args, **kwargs: (
+            calls.append(args) or bootstrap_measures(*args, **kwargs)
+        ),
     )
     made = evidence()
     verdicts(made)

@@ -18,7 +18,7 @@ from kdfunc.similarity import (
     MEASURES,
     all_measures,
     ambiguity,
-    bootstrap,
+    bootstrap_measures,
     by_class,
     check_softmax,
     measure,
@@ -207,6 +207,43 @@ def test_normalized_disagreement_at_its_bounds():
     nested, apart = np.eye(3)[[1, 1, 0, 0]], np.eye(3)[[0, 1, 1, 0]]
     assert measure("normalized_disagreement", p, nested, labels) == 0
     assert measure("normalized_disagreement", p, apart, labels) == 1
+
+
+@pytest.mark.parametrize(("e", "f"), [(0.8, 0.8), (0.9, 0.6), (0.3, 0.4), (0.5, 0.5)])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_normalized_disagreement_reaches_its_ends_whatever_the_error_rates(
+    classes, e, f
+):
+    """Of ten images: errors as far apart as they can be, and one within the other."""
+    labels = np.zeros(10, int)
+    p_wrong, q_wrong = np.arange(10) < 10 * e, np.arange(10) >= 10 - 10 * f
+    both = p_wrong & q_wrong
+    q_class = np.where(both & (classes > 2), 2, 1)  # another wrong class, if there is
+    p = np.eye(classes)[np.where(p_wrong, 1, 0)]
+    q = np.eye(classes)[np.where(q_wrong, q_class, 0)]
+    assert measure("normalized_disagreement", p, q, labels) == pytest.approx(1)
+    least = np.eye(classes)[np.where(np.arange(10) < 10 * f, 1, 0)]
+    assert measure("normalized_disagreement", p, least, labels) == 0
+
+
+def test_two_classes_are_known_in_resamples_too():
+    """Error rates 0.8 and 0.8: all disagreement that two classes allow is 0.4."""
+    p = np.eye(2)[np.repeat([1, 1, 0], [20, 60, 20])]
+    q = np.eye(2)[np.repeat([0, 1, 1], [20, 60, 20])]
+    labels = np.zeros(100, int)
+    assert measure("disagreement", p, q) == 0.4
+    estimate = bootstrap_measures(["normalized_disagreement"], p, [q], labels)
+    assert estimate["normalized_disagreement"].value == 1
+    lowest = np.nanmin(estimate["normalized_disagreement"].replicates)
+    assert lowest == pytest.approx(1)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_surrogate_churn_is_at_most_half_the_classes(classes):
+    p = np.eye(classes)[:1]
+    q = (1 - p) / (classes - 1)
+    assert measure("surrogate_churn", p, q) == pytest.approx(classes / 2)
+    assert MEASURES["surrogate_churn"].high_formula == "C / 2"
 
 
 def test_same_wrong_class_is_a_copied_error_another_is_not():
@@ -427,7 +464,7 @@ def test_many_classes_take_no_square_of_memory(rng):
     labels = np.array([0, 59_999])
     tracemalloc.start()
     values = all_measures(p, q, labels)
-    estimates = bootstrap(None, p, [q], labels, resamples=500)
+    estimates = bootstrap_measures(None, p, [q], labels, resamples=500)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200 << 20
