@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from kdfunc.errors import InputError
 from kdfunc.runs.records import write_atomic
-from kdfunc.runtime import import_function, keras, tf
+from kdfunc.runtime import import_function, keras, tf, told
 
 Builder = Callable[[tuple[int, int, int], int], keras.Model]
 layers = keras.layers
@@ -74,13 +74,12 @@ def build(
     keras.utils.set_random_seed(seed)
     try:
         model = builder(tuple(input_shape), classes)
-    except ValueError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+    except (Exception, SystemExit) as error:  # a builder of theirs can raise anything
         size = "x".join(map(str, input_shape))
         raise InputError(
-            f"{architecture} cannot be built for images of {size} "
-            f"({reason}); they may be too small: choose another architecture or "
-            "data set."
+            f"--architecture: {architecture} cannot be built for images of {size} and "
+            f"{classes} classes ({told(error)}); the images may be too small or the "
+            "builder wrong: mend it or choose another architecture or data set."
         ) from error
     _check(architecture, model, tuple(input_shape), classes)
     return _with_logits(model)
@@ -115,6 +114,25 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
 def load(path: str | pathlib.Path) -> keras.Model:
     """The uncompiled model of a `.keras` file."""
     return keras.models.load_model(path, compile=False)
+
+
+def check_storable(architecture: str, model: keras.Model) -> None:
+    """Saves and loads a model, so that what cannot be loaded is not trained for hours.
+
+    Raises:
+      InputError: Keras cannot load it again, such as layers that it does not know.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.keras")
+        try:
+            save(model, path)
+            load(path)
+        except Exception as error:  # a layer of theirs can raise anything
+            raise InputError(
+                f"--architecture: {architecture} cannot be saved and loaded again "
+                f"({told(error)}); use Keras's own layers, without Lambda, or register "
+                "yours with tf_keras.saving.register_keras_serializable."
+            ) from error
 
 
 def _with_softmax(image, logits, name: str) -> keras.Model:
@@ -156,12 +174,14 @@ def _check(architecture, model, input_shape, classes) -> None:
     if model.output_shape != (None, classes):
         raise refuse(f"a model with output {model.output_shape}")
     if not _ends_in_softmax(model.layers[-1]):
-        raise refuse(f"a model that ends in {model.layers[-1].name}, no softmax")
+        raise refuse(
+            f"a model that ends in {model.layers[-1].name}, no softmax over the classes"
+        )
 
 
 def _ends_in_softmax(layer) -> bool:
     if isinstance(layer, layers.Softmax):
-        return True
+        return layer.axis in (1, -1)
     return getattr(layer, "activation", None) is keras.activations.softmax
 
 

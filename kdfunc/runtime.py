@@ -69,19 +69,31 @@ def import_function(flag: str, name: str, signature: str) -> Callable:
       signature: what it should look like, for the error.
 
     Raises:
-      InputError: it cannot be imported.
+      InputError: it cannot be imported, or is no function.
     """
     module, _, function = name.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise ImportError(f"{module!r} is not the name of a module")
+        found = getattr(importlib.import_module(module), function)
+        if not callable(found):
+            raise TypeError(f"{function} is a {type(found).__name__}, not a function")
+    except (Exception, SystemExit) as error:  # a module of theirs can raise anything
         example = f"my_module:{signature.partition('(')[0]}"
         raise InputError(
-            f"{flag}: {name!r} could not be imported ({error}); give {example}, where "
-            f"my_module.py lies in this folder or is installed and defines {signature}."
+            f"{flag}: {name!r} could not be imported ({told(error)}); give {example}, "
+            f"where my_module.py is here or installed and defines {signature}."
         ) from error
+    return found
+
+
+def told(error: BaseException) -> str:
+    """The first line of what an error says, with its type where that is needed."""
+    text = " ".join(str(error).split("\n")[0].split()).rstrip(".")
+    plain = isinstance(error, ImportError | AttributeError | ValueError) and text
+    return text if plain else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def derive_seed(seed: int, *names: object) -> int:

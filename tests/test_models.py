@@ -1,3 +1,5 @@
+import importlib
+import re
 import sys
 
 import numpy as np
@@ -115,6 +117,48 @@ def wrong_input(input_shape, classes):
 def no_model(input_shape, classes):
     return "model"
 
+def over_images(input_shape, classes):
+    image = layers.Input(input_shape)
+    return tf_keras.Model(image, layers.Softmax(axis=0)(layers.Dense(classes)(
+        layers.Flatten()(image))))
+
+def type_error(input_shape, classes):
+    raise TypeError("unexpected thing")
+
+def key_error(input_shape, classes):
+    raise KeyError("lost")
+
+def memory(input_shape, classes):
+    raise MemoryError
+
+def silent(input_shape, classes):
+    raise ValueError
+
+def boom(input_shape, classes):
+    raise RuntimeError("boom")
+
+def leave(input_shape, classes):
+    raise SystemExit(3)
+
+def no_arguments():
+    return None
+
+X = 5
+
+def with_lambda(input_shape, classes):
+    image = layers.Input(input_shape)
+    x = layers.Flatten()(layers.Lambda(lambda x: x * 2)(image))
+    return tf_keras.Model(image, layers.Dense(classes, activation="softmax")(x))
+
+class Mine(layers.Layer):
+    def call(self, x):
+        return x * 2
+
+def unregistered(input_shape, classes):
+    image = layers.Input(input_shape)
+    x = layers.Flatten()(Mine()(image))
+    return tf_keras.Model(image, layers.Dense(classes, activation="softmax")(x))
+
 def keras_3(input_shape, classes):
     import keras
     return keras.Sequential([
@@ -149,7 +193,16 @@ def test_a_builder_of_ones_own_is_found_in_the_working_folder(builder, rng):
 @pytest.mark.parametrize(
     ("builder", "told"),
     [
-        ("no_softmax", "ends in dense, no softmax"),
+        ("no_softmax", "ends in dense, no softmax over the classes"),
+        ("over_images", "no softmax over the classes"),
+        ("type_error", r"cannot be built .*TypeError: unexpected thing"),
+        ("key_error", "cannot be built .*KeyError: 'lost'"),
+        ("memory", r"cannot be built .*\(MemoryError\)"),
+        ("silent", r"cannot be built .*\(ValueError\)"),
+        ("boom", r"cannot be built .*RuntimeError: boom"),
+        ("leave", "cannot be built .*SystemExit: 3"),
+        ("no_arguments", "cannot be built .*TypeError"),
+        ("X", "X is a int, not a function"),
         ("wrong_classes", r"output \(None, 4\)"),
         ("wrong_input", r"input \(None, 9, 9, 1\)"),
         ("no_model", "a builtins.str"),
@@ -163,9 +216,52 @@ def test_a_builder_that_does_not_do_is_refused(builder, told):
     assert str(error.value).startswith("--architecture: ")
 
 
-def test_a_module_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match="No module named 'not_there'"):
-        build("not_there:build", (5, 5, 1), 3)
+@pytest.mark.usefixtures("builders")
+@pytest.mark.parametrize("builder", ["with_lambda", "unregistered"])
+def test_what_cannot_be_loaded_again_is_refused_before_training(builder):
+    from kdfunc import models
+
+    model = build(f"my_builders:{builder}", (5, 5, 1), 3)
+    with pytest.raises(InputError, match=f"{builder} cannot be saved and loaded again"):
+        models.check_storable(f"my_builders:{builder}", model)
+
+
+def test_what_keras_knows_can_be_stored():
+    from kdfunc import models
+
+    models.check_storable("lenet", build("lenet", (28, 28, 1), 10))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("not_there:build", "No module named 'not_there'"),
+        (":build", "'' is not the name of a module"),
+        (".x:build", "'.x' is not the name of a module"),
+        ("../x:build", "'../x' is not the name of a module"),
+    ],
+)
+def test_a_module_that_is_not_there_is_refused(name, told):
+    with pytest.raises(InputError, match=re.escape(told)):
+        build(name, (5, 5, 1), 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("def build(:", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("raise SystemExit", "SystemExit"),
+    ],
+)
+def test_a_module_that_fails_is_refused(tmp_path, monkeypatch, content, told):
+    (tmp_path / "failing_builders.py").write_text(content)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    importlib.invalidate_caches()
+    with pytest.raises(InputError, match=f"could not be imported .{told}"):
+        build("failing_builders:build", (5, 5, 1), 3)
 
 
 def test_models_can_be_saved_again_and_again_from_any_thread(tmp_path):

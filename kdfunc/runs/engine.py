@@ -165,7 +165,7 @@ def open(
                     n_workers=workers,
                     threads_per_worker=1,
                     memory_limit=None,
-                    dashboard_address=":0",
+                    dashboard_address=None,  # it would listen to the network
                 )
             stack.callback(_close, cluster)
             scheduler = cluster

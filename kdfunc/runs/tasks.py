@@ -42,15 +42,19 @@ def check(place: Workplace) -> None:
     """Builds each model, imports each step: what cannot work is told before the work.
 
     Raises:
-      InputError: an architecture cannot be built for the data set's images, or a step
-        of one's own cannot be imported.
+      InputError: an architecture cannot be built for the data set's images or not be
+        stored, or a step of one's own cannot be imported.
     """
     runtime.set_up(place.threads)
     about = datasets.describe(place.config.dataset, place.data_dir)
     variants = map(parse_variant, place.config.variants)
     students = [value for setting, value in variants if setting == "student"]
     for architecture in (place.config.architecture, *students):
-        models.build(architecture, about.image_shape, len(about.class_names), seed=0)
+        model = models.build(
+            architecture, about.image_shape, len(about.class_names), seed=0
+        )
+        if ":" in architecture:
+            models.check_storable(architecture, model)
     for pipeline in place.config.compressions:
         for step in pipeline.split("+"):
             if ":" in step:
