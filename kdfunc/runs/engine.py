@@ -143,7 +143,7 @@ def open(
         are used instead.
 
     Raises:
-      InputError: no scheduler answers there.
+      InputError: no scheduler answers there, or it has no workers.
     """
     if not (scheduler or workers):
         yield InProcess()
@@ -176,7 +176,13 @@ def open(
                 f"--scheduler: nothing answers at {scheduler} ({_reason(error)}); give "
                 "the address that `dask scheduler` printed, such as tcp://host:8786."
             ) from error
-        yield OnDask(client)
+        crew = OnDask(client)
+        if not crew.workers:
+            raise InputError(
+                f"--scheduler: {scheduler} has no workers; start some with "
+                f"`dask worker {scheduler} --nthreads 1` and try again."
+            )
+        yield crew
 
 
 def _close(cluster) -> None:

@@ -138,6 +138,29 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
             pass
 
 
+def test_a_scheduler_without_workers_is_named():
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        with pytest.raises(InputError, match="has no workers; start some with `dask w"):
+            with engine.open(scheduler=cluster.scheduler_address):
+                pass
+
+
+def test_local_workers_listen_to_this_machine_alone():
+    import psutil
+
+    me = psutil.Process()
+    with engine.open(1):
+        listening = [
+            connection.laddr.ip
+            for process in (me, *me.children(recursive=True))
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+    assert listening and {*listening} == {"127.0.0.1"}
+
+
 def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
