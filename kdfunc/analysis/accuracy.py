@@ -1,11 +1,15 @@
 """The paper's tables from records."""
 
+import dataclasses
+import textwrap
+
 import numpy as np
 import pandas as pd
 
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.similarity.learnt import learnt
 
 DATASET_NAMES = {
     "mnist": "MNIST",
@@ -38,8 +42,12 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     write_atomic(
         folder / "metrics.csv", metrics.reset_index("model").to_csv(index=False)
     )
-    accuracy = run.record("base").metrics["accuracy"].iloc[-1]
-    print("\n" + terminal(deviations, accuracy) + "\n")
+    base = learnt(run.record("base").softmax[-1], run.labels)
+    told = pd.DataFrame([dataclasses.asdict(base) | {"warning": base.warning}])
+    write_atomic(folder / "base.csv", told.to_csv(index=False))
+    print("\n" + terminal(deviations, base.accuracy) + "\n")
+    if base.warning:
+        print(textwrap.fill(base.warning, 78) + "\n")
 
 
 def title(config: ExperimentConfig) -> str:

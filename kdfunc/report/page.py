@@ -295,8 +295,8 @@ def _not_possible(run: Results) -> list[tuple[str, str]]:
 
 def _command(config: ExperimentConfig) -> str:
     """The command that runs the experiment again."""
-    defaults = ExperimentConfig(preset=config.preset).to_dict()
-    defaults["preset"] = ExperimentConfig().preset
+    defaults = ExperimentConfig(dataset=config.dataset, preset=config.preset).to_dict()
+    defaults |= {"dataset": "digits", "preset": "published"}
     flags = [
         f"--{name}={','.join(map(_plain, value)) if isinstance(value, list) else value}"
         for name, value in _values(config).items()

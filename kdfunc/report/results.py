@@ -17,7 +17,7 @@ from kdfunc.similarity.groups import MEASURE
 #: Columns of words; all others that the page asks for hold numbers.
 _WORDS = {
     *("model", "family", "method", "setting", "measure", "panel", "rung"),
-    *("claim", "outcome", "sentence", "statistic", "variant", "teacher"),
+    *("claim", "outcome", "sentence", "statistic", "variant", "teacher", "warning"),
 }
 
 
@@ -121,6 +121,12 @@ class Results:
             return None
         rows = self.metrics[self.metrics["model"] == "base"]
         return None if rows.empty else float(rows["accuracy"].iloc[-1])
+
+    @cached_property
+    def warning(self) -> str:
+        """What is wrong with the base model; empty where nothing is, or none knows."""
+        table = self.table("base", "warning")
+        return "" if table is None else table["warning"].fillna("").iloc[0]
 
     @cached_property
     def verdicts(self) -> pd.DataFrame | None:

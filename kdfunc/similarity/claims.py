@@ -15,6 +15,7 @@ import pandas as pd
 
 from kdfunc.similarity.bootstrap import Estimate
 from kdfunc.similarity.groups import CONTROLS, Evidence
+from kdfunc.similarity.learnt import NO_FUNCTION, learnt
 from kdfunc.similarity.rank_tests import (
     LEVEL,
     equivalence,
@@ -71,7 +72,11 @@ class Verdict:
 
 
 def verdicts(evidence: Evidence) -> list[Verdict]:
-    """Judges the five claims, in the paper's order."""
+    """Judges the five claims, in the paper's order.
+
+    Where the base model has learnt nothing there is no function to preserve, and every
+    claim is undecided.
+    """
     rules = (
         alpha_has_no_effect,
         students_are_strangers,
@@ -79,7 +84,13 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
         pruning_preserves,
         accuracy_misleads,
     )
-    return [rule(evidence) for rule in rules]
+    judged = [rule(evidence) for rule in rules]
+    if learnt(evidence.base, evidence.labels).anything:
+        return judged
+    return [
+        replace(_undecided(verdict.claim, verdict.statistic, []), sentence=NO_FUNCTION)
+        for verdict in judged
+    ]
 
 
 def alpha_has_no_effect(evidence: Evidence) -> Verdict:

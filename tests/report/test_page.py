@@ -268,3 +268,22 @@ def test_what_cannot_be_read_is_named(full_run, damage, said, capsys):
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
     assert not (full_run.path / "report.html").exists()
+
+
+def test_a_base_model_that_has_learnt_nothing_is_told_first(full_run, mnist):
+    warning = "The base model has learnt nothing: it answers 33.3 % correctly."
+    table = pd.DataFrame({"accuracy": [1 / 3], "warning": [warning]})
+    table.to_csv(full_run.path / "tables" / "base.csv", index=False)
+    for runs, told in [
+        ([full_run], warning),
+        ([mnist, full_run], f"{full_run.path.name}: {warning}"),
+    ]:
+        text = read(*runs).text
+        assert 0 < text.index(told) < text.index(next(iter(CLAIMS)))
+
+
+def test_a_base_model_that_has_learnt_is_not_warned_of(full_run):
+    pd.DataFrame({"accuracy": [0.9], "warning": [""]}).to_csv(
+        full_run.path / "tables" / "base.csv", index=False
+    )
+    assert "warning" not in {p.get("class") for p in read(full_run).all("p")}

@@ -479,3 +479,11 @@ def test_all_models_are_resampled_once(monkeypatch):
     verdicts(made)
     ladder(made)
     assert len(calls) == 1
+
+
+def test_every_claim_is_undecided_where_the_base_model_has_learnt_nothing():
+    ignorant = np.tile(np.full(CLASSES, 0.1) + 0.5 * np.eye(CLASSES)[0], (N, 1))
+    for verdict in verdicts(evidence(base=ignorant)):
+        assert verdict.outcome == "undecided" and np.isnan(verdict.effect)
+        assert "The base model has learnt nothing" in verdict.sentence
+        assert verdict.claim and verdict.statistic
