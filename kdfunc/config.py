@@ -276,8 +276,8 @@ class ExperimentConfig:
     @property
     def name(self) -> str:
         """The name of the run directory: data set, architecture and preset."""
-        architecture = self.architecture.replace(":", ".")
-        return f"{self.dataset.replace('/', '.')}-{architecture}-{self.preset}"
+        name = f"{self.dataset}-{self.architecture}-{self.preset}"
+        return name.replace("/", ".").replace(":", ".")  # Windows takes no colons
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON types; `ExperimentConfig(**d)` reads them back."""

@@ -207,5 +207,5 @@ def write_test_split(data: Dataset, folder: pathlib.Path) -> list[str]:
     """Leaves what analysis needs of the data; returns the names of the files."""
     np.save(folder / "labels.npy", data.test_labels)
     np.save(folder / "images.npy", data.test_images)
-    (folder / "class_names.json").write_text(json.dumps(data.class_names))
+    (folder / "class_names.json").write_text(json.dumps(data.class_names), "utf-8")
     return ["labels.npy", "images.npy", "class_names.json"]

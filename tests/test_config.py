@@ -56,6 +56,11 @@ def test_an_axis_that_is_given_wins_over_the_preset():
     assert axes(config) == ("teacher", "logits", "all", "adam", "reshuffled")
 
 
+def test_the_run_directory_has_a_name_that_every_system_takes():
+    config = ExperimentConfig(dataset="my/set:1.0.0", architecture="mine:build")
+    assert config.name == "my.set.1.0.0-mine.build-published"
+
+
 def test_json_types_read_back_to_an_equal_config():
     config = ExperimentConfig(alphas=[0, 1], perplexities=[9, 8, 7, 6], temperature=1)
     assert ExperimentConfig(**config.to_dict()) == config

@@ -29,7 +29,11 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       as `tables.accuracy_deviations` names them; `deviation` of accuracy from the base
       model in %, and its `std` over three seeds (NaN where there is one model).
     """
-    with resources.files(__package__).joinpath("published.csv").open() as file:
+    with (
+        resources.files(__package__)
+        .joinpath("published.csv")
+        .open(encoding="utf-8") as file
+    ):
         cells = pd.read_csv(file)
     if dataset is not None:
         cells = cells[cells["dataset"] == dataset]

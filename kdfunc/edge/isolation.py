@@ -7,19 +7,22 @@ was made to attack.
 """
 
 import contextlib
+import faulthandler
 import os
-import pathlib
 import pickle
-import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from kdfunc import system
 from kdfunc.errors import InputError
 
 CHILD = "import sys; sys.path[:] = {path!r}; from kdfunc.edge import isolation; "
 CHILD += "isolation.serve()"
+#: What faulthandler writes before it ends a process that takes too long.
+TIMED_OUT = b"Timeout ("
 
 
 class Isolated:
@@ -32,7 +35,8 @@ class Isolated:
       *arguments: of `make`.
       title: what errors call it.
       seconds: limit for making it and for each call.
-      memory: limit in bytes for what it takes beyond the bare process; None for none.
+      memory: limit in bytes for what it takes beyond the bare process; None for none,
+        which is all that other systems than Linux take.
 
     Raises:
       InputError: here and in `call`: one that was raised there, or the process ended.
@@ -46,13 +50,18 @@ class Isolated:
         seconds: float = 60,
         memory: int | None = None,
     ):
+        if memory and not system.can_limit_memory():
+            raise InputError(
+                "--memory: got a limit, which works on Linux alone; leave it out."
+            )
         self._title, self._seconds, self._memory = title, seconds, memory
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._said = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-c", CHILD.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # the interpreter's own words; errors say more
+            stderr=self._said,
             env=environment,
         )
         try:
@@ -70,6 +79,7 @@ class Isolated:
         self._process.kill()
         with contextlib.suppress(BrokenPipeError):
             self._process.__exit__(None, None, None)
+        self._said.close()
 
     def __enter__(self) -> "Isolated":
         return self
@@ -98,15 +108,16 @@ class Isolated:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()  # it ends by itself when nothing more is asked
         code = self._process.wait()
-        if code == -getattr(signal, "SIGALRM", 0):
+        self._said.seek(0)
+        if code == 1 and TIMED_OUT in self._said.read():
             return (
                 f"took more than {self._seconds:g} s for a step and was stopped; give "
                 "smaller batches, fewer runs or a larger --timeout, unless the file "
                 "is damaged."
             )
-        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        how = system.how_it_ended(code)
         return (
-            f"made the interpreter crash ({name}); the file is damaged, cannot be run "
+            f"made the interpreter crash ({how}); the file is damaged, cannot be run "
             "by this interpreter (try --batch-size=1) or needs more than the memory "
             f"allowed ({self._limit}, see --memory)."
         )
@@ -121,21 +132,20 @@ def serve() -> None:
     questions = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print there
-    has_timer = hasattr(signal, "setitimer")  # not on Windows
-    if has_timer:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process
+    system.leave_no_core_file()
     subject = None
     while True:
         try:
             what, arguments, seconds, memory = pickle.load(questions)
         except EOFError:
             return
-        if has_timer:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
         answer = "done", None
         try:
+            # A thread that needs no Python, which native code may keep from running.
+            faulthandler.dump_traceback_later(seconds, exit=True)
             if subject is None:
-                limit_resources(memory)
+                if memory:
+                    system.limit_memory(memory)
                 subject = what(*arguments)
             else:
                 answer = "done", getattr(subject, what)(*arguments)
@@ -145,31 +155,4 @@ def serve() -> None:
             answer = "failed", f"{type(error).__name__} {error}".strip()
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
-        if has_timer:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def limit_resources(memory: int | None) -> None:
-    """Limits what this process may take from now on; no core files.
-
-    Args:
-      memory: bytes of data beyond those in use, where the system can limit them.
-    """
-    with contextlib.suppress(ImportError):  # not on Windows
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        status = pathlib.Path("/proc/self/statm")
-        if memory and status.exists():
-            in_use = int(status.read_text().split()[5]) * resource.getpagesize()
-            _, most = resource.getrlimit(resource.RLIMIT_DATA)
-            if most == resource.RLIM_INFINITY or in_use + memory < most:
-                resource.setrlimit(resource.RLIMIT_DATA, (in_use + memory, most))
-
-
-def half_of_memory() -> int:
-    """Half of the machine's memory in bytes, 1 GB where it is not known."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
-        return 1 << 30
+        faulthandler.cancel_dump_traceback_later()

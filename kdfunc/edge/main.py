@@ -169,7 +169,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--memory",
         type=_count,
         metavar="MB",
-        help="the model may take; default half of the machine's",
+        help="the model may take, on Linux; default half of the machine's",
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from kdfunc import system
 from kdfunc.edge.files import ImageFile, OutputFile
 from kdfunc.edge.interpreter import Model
-from kdfunc.edge.isolation import Isolated, half_of_memory
+from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.networks import Network
 
 
@@ -24,13 +25,14 @@ class Settings:
       batch_size: images an invocation.
       threads: of the interpreter.
       seconds: limit for loading a model and for each batch.
-      memory: limit in bytes for a `.tflite` model and its interpreter.
+      memory: limit in bytes for a `.tflite` model and its interpreter; None for none,
+        which is the default where the system has no such limit.
     """
 
     batch_size: int = 100
     threads: int = 1
     seconds: float = 60
-    memory: int = field(default_factory=half_of_memory)
+    memory: int | None = field(default_factory=system.half_of_memory)
 
 
 def is_tflite(path: str | os.PathLike) -> bool:
@@ -48,7 +50,7 @@ class Runner:
     """
 
     def __init__(self, path: str | os.PathLike, threads: int):
-        self._before = _memory("VmRSS")
+        self._before = system.memory("VmRSS")
         self._model = (Model if is_tflite(path) else Network)(path, threads)
         self.predict = self._model.predict
 
@@ -62,22 +64,13 @@ class Runner:
 
         None where the system does not tell.
         """
-        return self._before and _memory("VmHWM") - self._before
+        return self._before and system.memory("VmHWM") - self._before
 
 
 def _time(run: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
-
-
-def _memory(which: str) -> int | None:
-    """Bytes resident now, `VmRSS`, or at the most so far, `VmHWM`."""
-    status = pathlib.Path("/proc/self/status")
-    if not status.exists():
-        return None
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return 1024 * int(lines[which].split()[0])
 
 
 def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:

@@ -50,7 +50,7 @@ class Results:
         """How it was made: commands, times, machines, versions."""
         path = self.directory.path / "provenance.json"
         try:
-            sessions = json.loads(path.read_text()) if path.exists() else []
+            sessions = json.loads(path.read_text("utf-8")) if path.exists() else []
             return [dict(session) for session in sessions]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path} cannot be read ({error}).") from error

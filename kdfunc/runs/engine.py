@@ -126,9 +126,9 @@ class OnDask:
 def default_workers() -> int:
     """One worker a core that this process may use, as far as memory goes."""
     import psutil
+    from dask.system import cpu_count
 
-    cores = len(psutil.Process().cpu_affinity())
-    return max(1, min(cores, psutil.virtual_memory().available // WORKER_MEMORY))
+    return max(1, min(cpu_count(), psutil.virtual_memory().available // WORKER_MEMORY))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 
-from kdfunc import __version__, datasets
+from kdfunc import __version__, datasets, system
 from kdfunc.analysis import everything
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
@@ -80,6 +80,7 @@ def run(
         )
     datasets.describe(config.dataset, data_dir)
     directory.check(config)
+    _check_paths(directory, config)
     begin = time.monotonic()
     place = plan.Workplace(
         directory.path.absolute(), config, data_dir, threads, log_tensorboard
@@ -124,6 +125,17 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     whole = len(names) - len(missing) - len(damaged)
     print(f"{directory.path}: {whole} of {len(names)} records are whole.")
     return int(whole < len(names))
+
+
+def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
+    """Long pipelines make long names; they are told before hours of work."""
+    longest = max((task.name for task in plan.make(config)), key=len)
+    path = directory.record(longest).path / "checkpoint" / "manifest.json.partial"
+    if not system.takes_path(path):
+        raise InputError(
+            f"--output_dir: this system takes no path as long as {path}; give a folder "
+            "nearer to the root, or modules and functions of shorter names."
+        )
 
 
 def _do(directory, place, stages, crew) -> dict[str, str]:
@@ -175,7 +187,7 @@ def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None
 def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> None:
     """Adds this session to the account of how the directory was made."""
     path = directory.path / "provenance.json"
-    sessions = json.loads(path.read_text()) if path.exists() else []
+    sessions = json.loads(path.read_text("utf-8")) if path.exists() else []
     versions = {"kdfunc": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -190,19 +202,10 @@ def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> N
             "threads_a_task": threads,
             "machine": {
                 "system": platform.platform(),
-                "processor": _processor(),
+                "processor": system.processor(),
                 "cores": os.cpu_count(),
             },
             "versions": versions,
         }
     )
     write_json(path, sessions)
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line for line in file if line.startswith("model name")]
-        return names[0].partition(":")[2].strip()
-    except (OSError, IndexError):
-        return platform.processor()

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import filelock
 import numpy as np
 
+from kdfunc import system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 
@@ -58,7 +59,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    system.sync(path.parent)
 
 
 def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
@@ -85,7 +86,7 @@ def seal(
     """
     entries = {}
     for name in sorted(files):
-        _sync(folder / name)
+        system.sync(folder / name)
         size = (folder / name).stat().st_size
         entries[name] = {"bytes": size, "sha256": sha256(folder / name)}
     content = {"files": entries, **facts}
@@ -100,7 +101,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, Any]:
     """The manifest of a folder, or an empty dict where there is none that is whole."""
     try:
-        content = json.loads((folder / manifest).read_text())
+        content = json.loads((folder / manifest).read_text("utf-8"))
         whole = content.pop("sha256") == _digest(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -207,7 +208,7 @@ class Record:
     def not_possible(self) -> str | None:
         """Which library cannot make this model, and why; None where one is there."""
         path = self.path / "not_possible.txt"
-        return path.read_text().strip() if path.exists() else None
+        return path.read_text("utf-8").strip() if path.exists() else None
 
     @property
     def softmax(self) -> np.ndarray:
@@ -241,7 +242,7 @@ class RunDirectory:
           InputError: there is none.
         """
         try:
-            fields = json.loads((self.path / "config.json").read_text())
+            fields = json.loads((self.path / "config.json").read_text("utf-8"))
             return ExperimentConfig(**fields)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{self.path} holds no readable run ({error}).") from error
@@ -258,7 +259,7 @@ class RunDirectory:
     @property
     def class_names(self) -> list[str]:
         """Names of the classes."""
-        return json.loads((self.record("data").path / "class_names.json").read_text())
+        return json.loads((self.record("data").path / "class_names.json").read_text("utf-8"))
 
     def check(self, config: ExperimentConfig) -> None:
         """Makes sure that the directory can be written and holds no other experiment.
@@ -330,12 +331,3 @@ class RunDirectory:
         if record.path.is_dir():
             remove(record.path / MANIFEST)
         remove(record.path)
-
-
-def _sync(path: pathlib.Path) -> None:
-    """Asks the system to bring a file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -280,6 +280,7 @@ def test_another_config_for_the_same_directory_is_refused(finished):
         (["--architecture=nothing:build", "--workers=0"], "No module named 'nothing'"),
         (["--dataset=mnits"], "--dataset: got 'mnits'; allowed: digits"),
         (["--stages=prune,sleep"], "--stages: got 'sleep'"),
+        ([f"--compressions={'a' * 300}:f"], "takes no path as long as"),
         (["--output_dir=file"], "--output_dir: file/digits-lenet-published cannot"),
         (["--epoch=2"], "Unknown command line flag 'epoch'"),
         (["epochs=2"], "'epochs=2' is no flag"),

@@ -1,0 +1,109 @@
+"""What differs between Linux, macOS and Windows, each variant in this one place.
+
+Linux has all of it and is where kdfunc was tried. The variants for the others are
+tested by taking away what those systems lack.
+"""
+
+import os
+import pathlib
+import platform
+import signal
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
+
+#: What Linux tells of processes and processors.
+PROC = pathlib.Path("/proc")
+#: Characters of a path that Windows takes, unless it was set up for more.
+WINDOWS_PATH = 259
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Asks the system to bring a file or folder to the disk."""
+    is_folder = os.path.isdir(path)
+    try:
+        # Windows syncs no handle that cannot write.
+        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    except PermissionError:
+        if is_folder:  # Windows opens no folders
+            return
+        raise
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def takes_path(path: pathlib.Path) -> bool:
+    """Whether a path is short enough, whole and in its parts."""
+    path = path.absolute()
+    if os.name == "nt":
+        return len(str(path)) <= WINDOWS_PATH
+    return all(len(os.fsencode(part)) <= 255 for part in path.parts)
+
+
+def processor() -> str:
+    """The name of the processor, as far as the system tells."""
+    try:
+        lines = (PROC / "cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line for line in lines if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else platform.processor()
+
+
+def memory(which: str) -> int | None:
+    """Bytes of this process that are resident.
+
+    Args:
+      which: `VmRSS` for now, `VmHWM` for the most so far.
+
+    Returns:
+      None where the system does not tell.
+    """
+    try:
+        lines = (PROC / "self" / "status").read_text("utf-8").splitlines()
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in lines)
+    return 1024 * int(fields[which].split()[0])
+
+
+def half_of_memory() -> int | None:
+    """Half of the machine's memory in bytes; None where memory cannot be limited."""
+    if not can_limit_memory():
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def can_limit_memory() -> bool:
+    """Whether `limit_memory` works: on Linux."""
+    return resource is not None and (PROC / "self" / "statm").exists()
+
+
+def limit_memory(memory: int) -> None:
+    """Limits the data that this process may have from now on.
+
+    Args:
+      memory: bytes beyond those in use.
+    """
+    pages = (PROC / "self" / "statm").read_text("utf-8").split()[5]
+    in_use = int(pages) * resource.getpagesize()
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY or in_use + memory < most:
+        resource.setrlimit(resource.RLIMIT_DATA, (in_use + memory, most))
+
+
+def leave_no_core_file() -> None:
+    """Keeps a crash of this process from writing its memory to the disk."""
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def how_it_ended(code: int) -> str:
+    """A process's return code in words: the signal that ended it, or its exit code."""
+    if code < 0:
+        return signal.Signals(-code).name
+    return f"exit code {code:#x}" if code > 255 else f"exit code {code}"

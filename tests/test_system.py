@@ -1,0 +1,105 @@
+"""The variants for macOS and Windows, tried by taking away what they lack."""
+
+import fcntl
+import os
+import pathlib
+import platform
+import signal
+import sys
+
+import psutil
+import pytest
+
+from kdfunc import system
+from kdfunc.edge import running
+from kdfunc.edge.isolation import Isolated
+from kdfunc.errors import InputError
+from kdfunc.runs import engine, records
+
+
+@pytest.fixture
+def like_windows(monkeypatch):
+    """Folders are not opened; handles that cannot write are not synced."""
+    synced = []
+
+    def open_(path, flags, *rest, _open=os.open, **settings):
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied", path)
+        return _open(path, flags, *rest, **settings)
+
+    def fsync(handle, _fsync=os.fsync):
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(9, "Bad file descriptor")
+        _fsync(handle)
+        synced.append(handle)
+
+    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setattr(os, "fsync", fsync)
+    return synced
+
+
+def test_files_are_written_where_folders_cannot_be_synced(like_windows, tmp_path):
+    with pytest.raises(PermissionError):
+        os.open(tmp_path, os.O_RDONLY)
+    records.write_atomic(tmp_path / "a" / "config.json", "{}")
+    (tmp_path / "softmax.npy").write_bytes(b"numbers")
+    records.seal(tmp_path, ["softmax.npy"])
+    assert records.damages(tmp_path) == []
+    assert len(like_windows) == 3  # both files that were written, and the one sealed
+
+
+def test_a_file_that_cannot_be_synced_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        system.sync(tmp_path / "none")
+
+
+def test_cores_are_counted_where_no_process_is_bound_to_some(monkeypatch):
+    monkeypatch.delattr(psutil.Process, "cpu_affinity", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert 1 <= engine.default_workers() <= os.cpu_count()
+
+
+@pytest.fixture
+def without_proc(monkeypatch, tmp_path):
+    monkeypatch.setattr(system, "PROC", tmp_path / "proc")
+
+
+def test_a_processor_has_a_name_everywhere(without_proc):
+    assert system.processor() == platform.processor()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what Linux tells")
+def test_linux_tells_name_and_memory():
+    assert min(system.memory("VmHWM"), system.memory("VmRSS")) > 1 << 20
+    assert system.half_of_memory() > 1 << 28
+    assert system.can_limit_memory()
+
+
+@pytest.mark.parametrize("lacking", ["proc", "resource"])
+def test_where_memory_is_not_limited_a_limit_is_refused(lacking, monkeypatch, tmp_path):
+    if lacking == "proc":  # as on macOS
+        monkeypatch.setattr(system, "PROC", tmp_path / "proc")
+        assert system.memory("VmRSS") is None
+    else:  # as on Windows
+        monkeypatch.setattr(system, "resource", None)
+        system.leave_no_core_file()
+    assert running.Settings().memory is None
+    with pytest.raises(InputError, match="--memory: .* Linux alone; leave it out"):
+        Isolated(list, title="it", memory=1 << 30)
+    with Isolated(list, title="it", memory=running.Settings().memory) as there:
+        assert there.call("count", 1) == 0
+
+
+def test_ends_of_processes_are_told_by_name_or_number():
+    assert system.how_it_ended(-signal.SIGSEGV) == "SIGSEGV"
+    assert system.how_it_ended(3) == "exit code 3"
+    assert system.how_it_ended(3221225477) == "exit code 0xc0000005"
+
+
+def test_paths_can_be_too_long(monkeypatch, tmp_path):
+    part = pathlib.Path("a" * 255)
+    assert system.takes_path(tmp_path / part / part)
+    assert not system.takes_path(tmp_path / ("a" * 256))
+    assert not system.takes_path(tmp_path / ("\u00e9" * 128))
+    monkeypatch.setattr(system.os, "name", "nt")
+    assert not system.takes_path(part.absolute())
