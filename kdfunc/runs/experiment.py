@@ -130,7 +130,7 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
 def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
     """Long pipelines make long names; they are told before hours of work."""
     longest = max((task.name for task in plan.make(config)), key=len)
-    path = directory.record(longest).path / "checkpoint" / "manifest.json.partial"
+    path = directory.record(longest).path / ".checkpoint.npz.01234567.partial"
     if not system.takes_path(path):
         raise InputError(
             f"--output_dir: this system takes no path as long as {path}; give a folder "

@@ -259,7 +259,9 @@ class RunDirectory:
     @property
     def class_names(self) -> list[str]:
         """Names of the classes."""
-        return json.loads((self.record("data").path / "class_names.json").read_text("utf-8"))
+        return json.loads(
+            (self.record("data").path / "class_names.json").read_text("utf-8")
+        )
 
     def check(self, config: ExperimentConfig) -> None:
         """Makes sure that the directory can be written and holds no other experiment.

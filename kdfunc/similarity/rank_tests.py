@@ -141,14 +141,15 @@ def mann_whitney(
     """
     sample = _sample(sample, "sample")
     controls = {name: _sample(values, name) for name, values in controls.items()}
-    results = []
+    statistics, p_values = [], []
     for control in controls.values():
-        result = mannwhitneyu(sample, control)
+        statistic, p_value = mannwhitneyu(sample, control)
         both = np.concatenate([sample, control])
         if len(np.unique(both)) < len(both):
             # Tied: scipy takes the normal distribution, which errs in small samples.
-            result = result._replace(pvalue=_trend([[sample, control]])[1])
-        results.append(result)
+            p_value = _trend([[sample, control]])[1]
+        statistics.append(float(statistic))
+        p_values.append(float(p_value))
     sizes = [(len(sample), len(control)) for control in controls.values()]
     # Adjusted p values grow with every p value of the family, so the adjusted smallest
     # ones are the smallest adjusted ones.
@@ -156,17 +157,18 @@ def mann_whitney(
         UTest(
             name,
             size,
-            float(result.statistic),
+            statistic,
             cliffs_delta(sample, controls[name]),
-            float(result.pvalue),
+            p_value,
             float(adjusted),
             float(smallest),
         )
-        for name, size, result, adjusted, smallest in zip(
+        for name, size, statistic, p_value, adjusted, smallest in zip(
             controls,
             sizes,
-            results,
-            holm([result.pvalue for result in results]),
+            statistics,
+            p_values,
+            holm(p_values),
             holm([smallest_p(*size) for size in sizes]),
             strict=True,
         )
