@@ -17,8 +17,9 @@ from kdfunc import edge
 
 def main(folder: str = "build/api") -> None:
     """Documents every module, what a package's `__all__` leaves out included."""
-    for name in edge.__all__:
-        getattr(edge, name)  # imported when first asked for, which pdoc does not
+    for package in (kdfunc, edge):
+        for name in package.__all__:
+            getattr(package, name)  # imported when first asked for, which pdoc does not
     modules = (m.name for m in pkgutil.walk_packages(kdfunc.__path__, "kdfunc."))
     os.environ["PDOC_ALLOW_EXEC"] = "1"  # libraries ask for the processor on import
     # "kdfunc" brings most of them, but not what `__all__` hides.

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from kdfunc.commands import VERSION, Parser
+from kdfunc.comparison import options
 from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
@@ -34,6 +35,17 @@ side. Missing tables are made from the run's records first.
 
 example: kdfunc report runs/digits-lenet-published
          kdfunc report runs/* --output=all.html
+"""
+COMPARE = """\
+Compares what two models gave for the same examples: softmax or logits from PyTorch,
+ONNX, JAX, scikit-learn or anything else, with no model needed. Files are .npy, .npz
+or .csv (a row for each example); of a .npz with several arrays, each is an output.
+
+example: kdfunc compare base.npy small.npy --labels=labels.npy
+         kdfunc compare base.npy small.npy --independent=other.npy \\
+             --limit 'agreement>=99% at 95%' --report=page.html
+
+Outputs, limits and exit codes are those of `kdfunc-edge compare`.
 """
 
 
@@ -76,6 +88,17 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("directories", nargs="+", metavar="DIR", help="a run directory")
     one.add_argument("--output", metavar="FILE", help="where to write the page")
     one.set_defaults(run=_report)
+    one = commands.add_parser(
+        "compare",
+        help="is it still the same function, from two files of outputs",
+        description=COMPARE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("reference", help="outputs of the model to be faithful to")
+    one.add_argument("candidate", help="outputs of the model that is judged")
+    one.add_argument("--labels", metavar="FILE", help="the true classes")
+    options.add(one, "outputs of a model")
+    one.set_defaults(run=_compare)
     return parser
 
 
@@ -133,6 +156,19 @@ def _print_plan(config, stages: Sequence[str]) -> None:
         print(f"  {task.name:<41} {epochs:<10} {needs}".rstrip())
     if "analyse" in stages:
         print("  then tables and landscapes")
+
+
+def _compare(asked: argparse.Namespace) -> int:
+    from kdfunc.comparison.arrays import compare_files
+
+    compared = compare_files(
+        asked.reference,
+        asked.candidate,
+        asked.labels,
+        asked.independent,
+        **options.given(asked),
+    )
+    return options.show(compared, asked)
 
 
 def _report(asked: argparse.Namespace) -> int:

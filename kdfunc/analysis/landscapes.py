@@ -1,14 +1,21 @@
 """The landscapes of a run: which models a panel shows, and where they lie."""
 
+import io
+import os
+import pathlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from kdfunc.analysis import accuracy, figures
+from kdfunc.comparison import forms
 from kdfunc.config import PANELS
+from kdfunc.errors import InputError
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory, write_atomic
 from kdfunc.similarity import embedding
@@ -128,3 +135,113 @@ def embeddings(
                 panels, starts, perplexities, strict=True
             )
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """A map of models; in a notebook it shows its figure.
+
+    Attributes:
+      points: A row for each point: `model`, `family`, `label`, `epoch`, `x` and `y` of
+        the t-SNE, `mds_x` and `mds_y` of the metric map, whose unit is the root mean
+        square over examples of the distance between two softmax outputs.
+      perplexity: Of the t-SNE.
+      stress: Of the metric map: 0 perfect, 0.1 fair, above 0.2 poor.
+      figure: Both maps, side by side.
+    """
+
+    points: pd.DataFrame
+    perplexity: float
+    stress: float
+    figure: Figure
+
+    def save(self, path: str | os.PathLike[str]) -> list[pathlib.Path]:
+        """Writes the figure as PNG and PDF.
+
+        Args:
+          path: Where to, without a suffix.
+
+        Returns:
+          The two files.
+        """
+        return figures.style.save(self.figure, path)
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.figure.savefig(content, format="png", dpi=110)
+        return content.getvalue()
+
+
+def landscape(
+    outputs: Sequence[np.ndarray],
+    names: Sequence[str],
+    families: Sequence[str] | None = None,
+    perplexity: float = 30,
+    title: str = "Functional landscape",
+) -> Landscape:
+    """Maps models by what they gave for the same examples.
+
+    Args:
+      outputs: Of each model the softmax, or logits where another model gives softmax:
+        `[examples, classes]`, or `[snapshots, examples, classes]` for a trajectory.
+      names: Of the models.
+      families: Of the models, which share a colour: `base`, `independent`, `student`,
+        `quantized`, `pruned`, or words of your own; by default all are one family.
+      perplexity: Of the t-SNE; lower where there are too few models for it.
+      title: Of the figure.
+
+    Returns:
+      The map and its figure.
+
+    Raises:
+      InputError: Other numbers of names than of models, outputs that are not those of
+        classifiers, or fewer than two different models.
+    """
+    records = _records(outputs, names)
+    families = ["model"] * len(names) if families is None else families
+    points = pd.DataFrame(
+        [
+            {"model": name, "family": family, "label": name, "epoch": epoch}
+            for name, family, record in zip(names, families, records, strict=True)
+            for epoch in range(len(record))
+        ]
+    )
+    squared = embedding.squared_distances(records)
+    if not squared.any():
+        raise InputError(
+            "all models gave the same outputs, which makes one point and no map; give "
+            "at least two that differ."
+        )
+    (position,) = embeddings(records, squared, [np.arange(len(points))], [perplexity])
+    mapped, stress = embedding.metric_map(squared / records[0].shape[1])
+    points = points.assign(
+        x=position[:, 0], y=position[:, 1], mds_x=mapped[:, 0], mds_y=mapped[:, 1]
+    )
+    used = embedding.usable_perplexity(perplexity, len(points))
+    panel = "distillation" if len(points) > len(names) else "all"
+    figure = figures.landscape.landscape(points, panel, title, used, stress)
+    return Landscape(points, used, float(stress), figure)
+
+
+def _records(outputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+    """Softmax `[snapshots, examples, classes]` of each model."""
+    if len(outputs) != len(names) or len(set(names)) != len(names):
+        raise InputError(
+            f"there are {len(outputs)} outputs and {len(set(names))} different names; "
+            "give a name of its own for each model."
+        )
+    arrays = [np.asarray(array) for array in outputs]
+    arrays = [array[None] if array.ndim == 2 else array for array in arrays]
+    snapshots = {
+        f"{name} at snapshot {i}": snapshot
+        for name, array in zip(names, arrays, strict=True)
+        for i, snapshot in enumerate(array)
+    }
+    settled = forms.settle("", snapshots, dict.fromkeys(snapshots, forms.AUTO))
+    if settled.kind != forms.CLASSES:
+        raise InputError(
+            f"the outputs are taken for {settled.kind}; give the softmax of "
+            "classifiers [examples, classes], or one of several snapshots."
+        )
+    softmax = iter(settled.arrays.values())
+    return [np.stack([next(softmax) for _ in array]) for array in arrays]

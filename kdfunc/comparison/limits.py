@@ -62,7 +62,7 @@ class Limit:
 
 
 def parse(
-    texts: Sequence[str],
+    texts: str | Sequence[str],
     labels: bool = True,
     independents: bool = True,
     files: bool = True,
@@ -70,7 +70,7 @@ def parse(
     """Reads limits such as `agreement>=99%`, `bytes<=30%`, `agreement>=99% at 95%`.
 
     Args:
-      texts: One limit each.
+      texts: One limit each; or one alone.
       labels: Whether there are true classes.
       independents: Whether there are independently trained models.
       files: Whether the models are files, which have a size and a speed.
@@ -79,6 +79,7 @@ def parse(
       InputError: No limit, no such number, one that is always met or never, or what it
         needs is not there.
     """
+    texts = [texts] if isinstance(texts, str) else texts
     there = {"labels": labels, "independents": independents, "files": files}
     return [_parse(text, there) for text in texts]
 

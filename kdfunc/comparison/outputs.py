@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,47 @@ from kdfunc.errors import InputError
 REFERENCE, CANDIDATE, INDEPENDENT = "reference", "candidate", "independent"
 
 
-def title(role: str, number: int, file: str) -> str:
-    """What a model is called in errors: `candidate small.tflite`."""
-    return f"{role}{f'-{number}' if role == INDEPENDENT else ''} {file}"
+@dataclass(frozen=True)
+class Said:
+    """What the user says of outputs that are not to be recognised.
+
+    Each is one of `forms.SAYINGS`, or for one output of several `NAME=logits`, with
+    commas between.
+
+    Attributes:
+      all: Of all models.
+      reference: Of the reference alone.
+      candidate: Of the candidate alone.
+    """
+
+    all: str | None = None
+    reference: str | None = None
+    candidate: str | None = None
+
+    def of(self, role: str) -> dict[str | None, str]:
+        """By output, what is said of the model in a role; None for all outputs.
+
+        Raises:
+          InputError: It is none of `forms.SAYINGS`.
+        """
+        own = {REFERENCE: self.reference, CANDIDATE: self.candidate}.get(role)
+        found: dict[str | None, str] = {}
+        for part in filter(None, (own or self.all or "").split(",")):
+            name, _, saying = part.rpartition("=")
+            if saying not in forms.SAYINGS:
+                raise InputError(
+                    f"outputs are said to be {saying!r}; choose from "
+                    f"{', '.join(forms.SAYINGS)}, for one output of several as in "
+                    "scores=logits."
+                )
+            found[name or None] = saying
+        return found
+
+
+def roles(models: int) -> list[str]:
+    """`reference`, `candidate`, `independent-1` and so on."""
+    others = [f"{INDEPENDENT}-{i + 1}" for i in range(models - 2)]
+    return [REFERENCE, CANDIDATE, *others]
 
 
 def compare(
@@ -121,37 +160,58 @@ def _values(
 
 
 def settle_all(
-    outputs: Mapping[str, Mapping[str, np.ndarray]],
-    said: Mapping[str, Mapping[str | None, str]],
+    given: Sequence[Mapping[str, np.ndarray]],
+    titles: Sequence[str],
+    said: Said,
     labels: np.ndarray | None,
 ) -> list[Output]:
     """Brings every output into the form in which it is compared.
 
+    Outputs of the same names belong together; where names differ, as files from
+    different converters have them, those in the same place do.
+
     Args:
-      outputs: Arrays `[n, ...]` by output and model.
-      said: By model, what the user says of its outputs, by name; None for all.
+      given: For each model its outputs `[n, ...]` by name.
+      titles: Of the models: the role and what it is called.
+      said: What the user says of the outputs.
       labels: `[n]` true classes, or None.
 
     Raises:
-      InputError: As `forms.settle`, or something is said of an output that is not
-        there.
+      InputError: As `forms.settle`, models have different outputs, or something is
+        said of an output that is not there.
     """
-    for sayings in said.values():
-        for name in sayings:
-            if name is not None and name not in outputs:
-                raise InputError(
-                    f"there is no output {name!r}; the models have "
-                    f"{', '.join(map(repr, outputs))}."
-                )
-    alone = len(outputs) == 1
+    names = list(given[0])
+    for title, arrays in zip(titles[1:], given[1:], strict=True):
+        if len(arrays) != len(names):
+            raise InputError(
+                f"{title} has {len(arrays)} outputs and {titles[0]} has {len(names)}; "
+                "give models of the same outputs."
+            )
+    by_model = [
+        arrays if set(arrays) == set(names) else _renamed(arrays, names)
+        for arrays in given
+    ]
+    sayings = {title: said.of(title.split()[0]) for title in titles}
+    for name in {name for found in sayings.values() for name in found} - {None}:
+        if name not in names:
+            raise InputError(
+                f"there is no output {name!r}; the models have "
+                f"{', '.join(map(repr, names))}."
+            )
     settled = []
-    for name, arrays in outputs.items():
+    for name in names:
         here = {
-            model: sayings.get(name, sayings.get(None, forms.AUTO))
-            for model, sayings in said.items()
+            title: found.get(name, found.get(None, forms.AUTO))
+            for title, found in sayings.items()
         }
-        settled.append(forms.settle("" if alone else name, arrays, here, labels))
+        arrays = {t: x[name] for t, x in zip(titles, by_model, strict=True)}
+        alone = "" if len(names) == 1 else name
+        settled.append(forms.settle(alone, arrays, here, labels))
     return settled
+
+
+def _renamed(arrays: Mapping[str, np.ndarray], names: Sequence[str]):
+    return dict(zip(names, arrays.values(), strict=True))
 
 
 def check_labels(labels: Any, examples: int) -> np.ndarray:
@@ -177,23 +237,3 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
             "give the true classes as whole numbers from 0."
         )
     return labels.astype(np.int64)
-
-
-def sayings(text: str | Sequence[str] | None) -> dict[str | None, str]:
-    """Reads what is said of outputs: `logits`, or `boxes=numbers,scores=logits`.
-
-    Raises:
-      InputError: It is none of `forms.SAYINGS`.
-    """
-    found: dict[str | None, str] = {}
-    for part in (text or "").split(",") if isinstance(text or "", str) else text:
-        name, _, saying = part.rpartition("=")
-        if part and saying not in forms.SAYINGS:
-            raise InputError(
-                f"outputs are said to be {saying!r}; choose from "
-                f"{', '.join(forms.SAYINGS)}, for one output of several as in "
-                "scores=logits."
-            )
-        if part:
-            found[name or None] = saying
-    return found

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kdfunc.comparison import forms, limits, outputs
+from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.text import as_text
 
@@ -25,11 +26,11 @@ class Comparison(dict):
 
 
 def compare(
-    arrays: Mapping[str, Mapping[str, np.ndarray]],
+    given: Sequence[Mapping[str, np.ndarray]],
     models: Sequence[Mapping[str, Any]],
-    said: Mapping[str, Mapping[str | None, str]],
     labels: np.ndarray | None = None,
     wanted: Sequence[limits.Limit] = (),
+    said: Said | None = None,
     sizes: Mapping[str, Quantity] | None = None,
     resamples: int = 2000,
     confidence: float = 0.95,
@@ -38,12 +39,12 @@ def compare(
     """Compares the outputs of two models and judges the limits.
 
     Args:
-      arrays: `[n, ...]` by output and model; first the reference, then the candidate,
-        then independently trained models.
-      models: What is known of each model, in that order: at least `role` and `file`.
-      said: By model, what the user says of its outputs.
+      given: For each model its outputs `[n, ...]` by name: first the reference's, then
+        the candidate's, then those of independently trained models.
+      models: What is known of each, in that order: at least `file`, its name.
       labels: `[n]` true classes as `outputs.check_labels` returns them, or None.
       wanted: Limits.
+      said: What the user says of the outputs.
       sizes: Sizes and speed by name, for limits on them.
       resamples: Of the bootstrap.
       confidence: Share of intervals that are to cover the truth.
@@ -52,10 +53,17 @@ def compare(
     Raises:
       InputError: Outputs that cannot be compared, or a limit on what they do not have.
     """
-    settled = outputs.settle_all(arrays, said, labels)
+    roles = outputs.roles(len(given))
+    titles = [
+        f"{role} {model['file']}" for role, model in zip(roles, models, strict=True)
+    ]
+    settled = outputs.settle_all(given, titles, said or Said(), labels)
     of_classes = [output for output in settled if output.kind == forms.CLASSES]
     labelled = of_classes[0] if labels is not None and len(of_classes) == 1 else None
-    models = [dict(model) for model in models]
+    models = [
+        {"role": role.partition("-")[0], **model}
+        for role, model in zip(roles, models, strict=True)
+    ]
     found, entries = {}, []
     for output in settled:
         truth = labels if output is labelled else None

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc.comparison import limits, outputs, result
+from kdfunc.comparison import limits, result
 from kdfunc.comparison.catalog import RELATIVE, SIZES
+from kdfunc.comparison.outputs import Said, check_labels
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.result import Comparison
 from kdfunc.edge.files import ImageFile
@@ -28,7 +29,7 @@ def compare(
     data: str | os.PathLike,
     independents: Sequence[str | os.PathLike] = (),
     limit: Sequence[str] = (),
-    outputs_are: str | None = None,
+    outputs: str | None = None,
     reference_outputs: str | None = None,
     candidate_outputs: str | None = None,
     resamples: int = 2000,
@@ -45,7 +46,7 @@ def compare(
       independents: paths of models trained like the reference from other initial
         weights, the yardstick of the function preserved.
       limit: such as `agreement>=99% at 95%`; see `kdfunc.comparison.limits`.
-      outputs_are: what the outputs are, where they are not to be recognised:
+      outputs: what the outputs are, where they are not to be recognised:
         `probabilities`, `logits` or `numbers`, or for one output of several
         `NAME=logits`, with commas between.
       reference_outputs: the same of the reference alone.
@@ -67,31 +68,21 @@ def compare(
     images = ImageFile(data)
     labels = images.labels
     if labels is not None:
-        labels = outputs.check_labels(labels, len(images))
+        labels = check_labels(labels, len(images))
     wanted = limits.parse(limit, labels is not None, bool(independents))
-    said = {
-        outputs.REFERENCE: outputs.sayings(reference_outputs or outputs_are),
-        outputs.CANDIDATE: outputs.sayings(candidate_outputs or outputs_are),
-        outputs.INDEPENDENT: outputs.sayings(outputs_are),
-    }
-    roles = [outputs.REFERENCE, outputs.CANDIDATE]
-    roles += [outputs.INDEPENDENT] * len(independents)
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
-    models, arrays, sayings = [], {}, {}
-    for i, (role, path, size) in enumerate(zip(roles, paths, sizes, strict=True)):
-        found, latency = _run(path, images, settings)
-        models.append({"role": role, **size, "latency_ms": latency})
-        title = outputs.title(role, i - 1, size["file"])
-        sayings[title] = said[role]
-        for name, array in found.items():
-            arrays.setdefault(name, {})[title] = array
+    given, models = [], []
+    for path, size in zip(paths, sizes, strict=True):
+        arrays, latency = _run(path, images, settings)
+        given.append(arrays)
+        models.append({**size, "latency_ms": latency})
     return result.compare(
-        arrays,
+        given,
         models,
-        sayings,
         labels,
         wanted,
+        Said(outputs, reference_outputs, candidate_outputs),
         _quantities(*models[:2]),
         resamples,
         confidence,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kdfunc.commands import Parser
+from kdfunc.comparison import options
 from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
@@ -107,39 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("reference", help="the model to be faithful to")
     one.add_argument("candidate", help="the model that is judged")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
-    one.add_argument(
-        "--independent",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="model trained like the reference from other initial weights, the "
-        "yardstick of the function preserved; may be given several times",
-    )
-    one.add_argument(
-        "--limit",
-        action="append",
-        default=[],
-        metavar="'MEASURE>=X'",
-        help="or <=, and `at 95%%` for certainty; exit code 1 where it is missed, 3 "
-        "where it is undecided; may be given several times",
-    )
-    one.add_argument(
-        "--outputs",
-        metavar="KIND",
-        help="probabilities, logits or numbers, instead of what is recognised; for "
-        "one of several outputs NAME=KIND",
-    )
-    one.add_argument("--reference-outputs", metavar="KIND", help="the reference's")
-    one.add_argument("--candidate-outputs", metavar="KIND", help="the candidate's")
-    one.add_argument("--logits", action="store_true", help="is --outputs=logits")
-    one.add_argument(
-        "--resamples", type=_count, default=2000, help="of the bootstrap; default 2000"
-    )
-    one.add_argument(
-        "--confidence", type=float, default=0.95, help="of intervals; default 0.95"
-    )
+    options.add(one, "model")
     _add_running(one)
-    _add_json(one)
     return parser
 
 
@@ -241,24 +211,17 @@ def _predict(asked: argparse.Namespace) -> int:
 
 
 def _compare(asked: argparse.Namespace) -> int:
-    from kdfunc.comparison import limits
     from kdfunc.edge import comparison
 
-    result = comparison.compare(
+    compared = comparison.compare(
         asked.reference,
         asked.candidate,
         asked.data,
         asked.independent,
-        asked.limit,
-        "logits" if asked.logits else asked.outputs,
-        asked.reference_outputs,
-        asked.candidate_outputs,
-        asked.resamples,
-        asked.confidence,
-        _settings(asked, batch_size=asked.batch_size, threads=asked.threads),
+        **options.given(asked),
+        settings=_settings(asked, batch_size=asked.batch_size, threads=asked.threads),
     )
-    _print(result, asked, str)
-    return limits.exit_code(result["limits"])
+    return options.show(compared, asked)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import jaccard_score
 
 from kdfunc.comparison import limits, outputs
+from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import compare
 from kdfunc.errors import InputError
 from kdfunc.similarity import MEASURES, all_measures, bootstrap_measures
@@ -12,23 +13,11 @@ from kdfunc.similarity import MEASURES, all_measures, bootstrap_measures
 RESAMPLES = 60
 
 
-def compared(*arrays, labels=None, wanted=(), said=None, names=("",)):
-    roles = ["reference", "candidate"] + ["independent"] * 5
-    titles = [outputs.title(role, i - 1, f"m{i}") for i, role in enumerate(roles)]
-    titles = titles[: len(arrays)]
-    by_name = {
-        name: {
-            title: array[name] if isinstance(array, dict) else array
-            for title, array in zip(titles, arrays, strict=True)
-        }
-        for name in names
-    }
-    models = [
-        {"role": role, "file": f"m{i}"} for i, role in enumerate(roles[: len(arrays)])
-    ]
-    said = dict.fromkeys(titles, said or {})
-    wanted = limits.parse(wanted, labels is not None, len(arrays) > 2, files=False)
-    return compare(by_name, models, said, labels, wanted, resamples=RESAMPLES)
+def compared(*given, labels=None, wanted=(), said=None):
+    given = [x if isinstance(x, dict) else {"": x} for x in given]
+    models = [{"file": f"m{i}"} for i in range(len(given))]
+    wanted = limits.parse(wanted, labels is not None, len(given) > 2, files=False)
+    return compare(given, models, labels, wanted, said, resamples=RESAMPLES)
 
 
 def only(result):
@@ -172,7 +161,6 @@ def test_several_outputs_each_by_what_fits_it(softmax, rng):
         reference,
         candidate,
         reference,
-        names=("scores", "boxes"),
         labels=p.argmax(axis=1),
         wanted=["agreement>=1%", "cosine_similarity[boxes]>=99%", "accuracy>=10%"],
     )
@@ -187,9 +175,15 @@ def test_several_outputs_each_by_what_fits_it(softmax, rng):
     ]
     assert "in output 'boxes'" in result["outcome"]
     with pytest.raises(InputError, match="there is no output 'scorse'"):
-        compared(
-            reference, candidate, names=("scores", "boxes"), said={"scorse": "logits"}
-        )
+        compared(reference, candidate, said=Said("scorse=logits"))
+    numbers = compared(reference, candidate, said=Said("scores=numbers"))
+    assert [output["kind"] for output in numbers["outputs"]] == ["numbers"] * 2
+    # Where names differ, those in the same place belong together.
+    renamed = {"a": q, "b": candidate["boxes"]}
+    again = compared(reference, renamed)
+    assert again["outputs"][1]["measures"] == places["measures"]
+    with pytest.raises(InputError, match="m1 has 1 outputs and reference m0 has 2"):
+        compared(reference, {"scores": q})
 
 
 def test_it_prints_well_and_is_json(softmax, rng):
@@ -221,8 +215,10 @@ def test_labels_are_checked(softmax):
 
 
 def test_what_is_said_of_outputs_is_read():
-    assert outputs.sayings(None) == {}
-    assert outputs.sayings("logits") == {None: "logits"}
-    assert outputs.sayings("a=b=numbers,c=logits") == {"a=b": "numbers", "c": "logits"}
+    assert Said().of("reference") == {}
+    assert Said("logits", candidate="numbers").of("reference") == {None: "logits"}
+    assert Said("logits", candidate="numbers").of("candidate") == {None: "numbers"}
+    found = Said("a=b=numbers,c=logits").of("independent-1")
+    assert found == {"a=b": "numbers", "c": "logits"}
     with pytest.raises(InputError, match="said to be 'logit'; choose from auto"):
-        outputs.sayings("logit")
+        Said("logit").of("reference")

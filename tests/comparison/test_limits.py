@@ -32,6 +32,7 @@ def test_limits_are_read():
     assert not limit.relative and limit.bound == 3_000_000
     (limit,) = parse(["jensen_shannon.p99.9<=0.2"])
     assert limit.name == "jensen_shannon.p99.9"
+    assert parse("agreement>=99%") == parse(["agreement>=99%"])  # not letter by letter
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_logits_are_recognised(lenet):
         lenet.logits,
         lenet.logits,
         lenet.unlabelled,
-        outputs_are="logits",
+        outputs="logits",
         resamples=RESAMPLES,
     )
     assert only(found)["kind"] == "classes"

@@ -136,8 +136,10 @@ def _add_legend(
     figure: Figure, points: pd.DataFrame, styles: dict[str, dict], with_paths: bool
 ) -> None:
     """Explains the marks beside the axes, family by family."""
-    handles = [Line2D([], [], label="Initialisation", **_START)]
-    if with_paths:
+    handles = []
+    if (points["epoch"] > 0).any():
+        handles.append(Line2D([], [], label="Initialisation", **_START))
+    if with_paths and handles:
         handles.append(Line2D([], [], label="Epochs", color="0.4", **_PATH))
     for family, labels in _labels_by_family(points):
         handles.append(Line2D([], [], linestyle="none", label=style(family).name))

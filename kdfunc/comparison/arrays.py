@@ -1,0 +1,171 @@
+"""Any two sets of outputs, from arrays or from files, with no model needed."""
+
+import csv
+import os
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kdfunc.comparison import limits, result
+from kdfunc.comparison.outputs import Said, check_labels
+from kdfunc.comparison.result import Comparison
+from kdfunc.errors import InputError
+
+Arrays = np.ndarray | Mapping[str, np.ndarray]
+EXPECTED = "give outputs [examples, ...] as .npy, .npz or .csv"
+LABELS = "labels"  # member of a .npz file
+
+
+def compare(
+    p: Arrays,
+    q: Arrays,
+    labels: np.ndarray | None = None,
+    independents: Sequence[Arrays] = (),
+    limit: Sequence[str] = (),
+    outputs: str | None = None,
+    reference_outputs: str | None = None,
+    candidate_outputs: str | None = None,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    names: Sequence[str] | None = None,
+) -> Comparison:
+    """Compares what two models gave for the same examples.
+
+    Args:
+      p: `[examples, ...]` of the reference: softmax or logits `[n, classes]`, or any
+        other output, from any library; of a model of several outputs, arrays by name.
+      q: The same of the candidate, the model that is judged.
+      labels: `[examples]` true classes, or None.
+      independents: The same as `p`, of models trained like the reference from other
+        initial weights, the yardstick of the function preserved.
+      limit: Such as `agreement>=99% at 95%`; see `kdfunc.comparison.limits`.
+      outputs: What the outputs are, where they are not to be recognised:
+        `probabilities`, `logits` or `numbers`, or for one output of several
+        `NAME=logits`, with commas between.
+      reference_outputs: The same of the reference alone.
+      candidate_outputs: The same of the candidate alone.
+      resamples: Bootstrap resamples of the examples.
+      confidence: Share of intervals that are to cover the truth.
+      names: What the models are called, in the order in which they are given.
+
+    Returns:
+      A dictionary that JSON can hold and that prints well: `outputs`, each with what it
+      was taken for, measures with intervals and, for classes, tails, flips and the
+      classes hit hardest; `limits`; `outcome`, a sentence.
+
+    Raises:
+      InputError: Arrays that cannot be compared, or a limit that makes no sense here.
+
+    Example:
+      >>> import kdfunc, numpy as np
+      >>> p = np.random.default_rng(0).dirichlet([1, 1, 1], 100)
+      >>> kdfunc.compare(p, p.round(2) + 1e-3)["outputs"][0]["kind"]
+      'classes'
+    """
+    given = [_by_name(x) for x in (p, q, *independents)]
+    names = names or ["p", "q", *(f"independents[{i}]" for i in range(len(given) - 2))]
+    first = next(iter(given[0].values()))
+    if labels is not None:
+        labels = check_labels(labels, len(first) if first.ndim else 0)
+    wanted = limits.parse(limit, labels is not None, len(independents) > 0, files=False)
+    return result.compare(
+        given,
+        [{"file": name} for name in names],
+        labels,
+        wanted,
+        Said(outputs, reference_outputs, candidate_outputs),
+        resamples=resamples,
+        confidence=confidence,
+    )
+
+
+def compare_files(
+    p: str | os.PathLike,
+    q: str | os.PathLike,
+    labels: str | os.PathLike | None = None,
+    independents: Sequence[str | os.PathLike] = (),
+    **options,
+) -> Comparison:
+    """`compare` for files of outputs.
+
+    Args:
+      p: Of the reference: `.npy`; `.npz` with an array for each output, and perhaps
+        the true classes as `labels`; `.csv` with a row for each example.
+      q: The same of the candidate.
+      labels: `.npy`, `.npz` or `.csv` of the true classes, or None.
+      independents: As `p`.
+      **options: Of `compare`.
+
+    Raises:
+      InputError: As `compare`, or a file that cannot be read.
+    """
+    paths = [p, q, *independents]
+    given = [read(path) for path in paths]
+    truth = given[0].pop(LABELS, None)
+    for arrays in given[1:]:
+        arrays.pop(LABELS, None)
+    if labels is not None:
+        members = read(labels)
+        truth = members.get(LABELS, next(iter(members.values())))
+    given = [_alone(arrays) for arrays in given]
+    names = [os.fspath(path) for path in paths]
+    return compare(given[0], given[1], truth, given[2:], names=names, **options)
+
+
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of a file by name; a file of one array has it under "".
+
+    Raises:
+      InputError: It cannot be read, or there are no numbers in it.
+    """
+    path = pathlib.Path(path)
+    try:
+        if path.suffix == ".csv":
+            found = {"": _csv(path)}
+        elif zipfile.is_zipfile(path):
+            with np.load(path, allow_pickle=False) as members:
+                found = {name: members[name] for name in members.files}
+        else:
+            found = {"": np.load(path, mmap_mode="r", allow_pickle=False)}
+    except Exception as error:  # numpy and zipfile raise many kinds for damaged files
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path} cannot be read ({reason.rstrip('.')}); {EXPECTED}."
+        ) from error
+    for name, array in found.items():
+        if array.ndim < 1 or array.size == 0 or array.dtype.kind not in "fiub":
+            raise InputError(
+                f"{path} has {f'in {name} ' if name else ''}an array "
+                f"{list(array.shape)} of {array.dtype}; {EXPECTED}."
+            )
+    if not found.keys() - {LABELS} and found.keys() != {LABELS}:
+        raise InputError(f"{path} has no arrays in it; {EXPECTED}.")
+    return found
+
+
+def _csv(path: pathlib.Path) -> np.ndarray:
+    """`[rows, columns]` of numbers; a first row of words is the header."""
+    with open(path, newline="") as file:
+        header = next(csv.reader(file), None)
+    if not header:
+        raise ValueError("it is empty")
+    try:
+        [float(cell) for cell in header]
+        skipped = 0
+    except ValueError:
+        skipped = 1
+    found = np.loadtxt(path, delimiter=",", ndmin=2, skiprows=skipped, comments=None)
+    return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _alone(arrays: dict[str, np.ndarray]) -> Arrays:
+    """The array itself where there is but one, whatever it is called."""
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
+    if isinstance(arrays, Mapping):
+        return {name: np.asarray(array) for name, array in arrays.items()}
+    return {"": np.asarray(arrays)}

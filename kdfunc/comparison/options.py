@@ -1,0 +1,112 @@
+"""The options of both commands that compare, `kdfunc` and `kdfunc-edge`."""
+
+import argparse
+import json
+from typing import Any
+
+from kdfunc.errors import InputError
+
+RESAMPLES, CONFIDENCE = 2000, 0.95
+
+
+def add(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds the options.
+
+    Args:
+      parser: Of the command.
+      what: Is given for each model.
+    """
+    parser.add_argument(
+        "--independent",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"{what} trained like the reference from other initial weights, the "
+        "yardstick of the function preserved; may be given several times",
+    )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="'MEASURE>=X'",
+        help="or <=, and `at 95%%` for certainty; exit code 1 where it is missed, 3 "
+        "where it is undecided; may be given several times",
+    )
+    parser.add_argument(
+        "--outputs",
+        metavar="KIND",
+        help="probabilities, logits or numbers, instead of what is recognised; for "
+        "one of several outputs NAME=KIND",
+    )
+    parser.add_argument("--reference-outputs", metavar="KIND", help="the reference's")
+    parser.add_argument("--candidate-outputs", metavar="KIND", help="the candidate's")
+    parser.add_argument("--logits", action="store_true", help="is --outputs=logits")
+    parser.add_argument(
+        "--resamples",
+        type=_count,
+        default=RESAMPLES,
+        metavar="N",
+        help=f"of the bootstrap; default {RESAMPLES}",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=CONFIDENCE,
+        metavar="C",
+        help=f"of intervals; default {CONFIDENCE}",
+    )
+    parser.add_argument("--report", metavar="FILE", help="HTML page to write")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def given(asked: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `compare` that were asked for.
+
+    Raises:
+      InputError: Two options say different things.
+    """
+    if asked.logits and asked.outputs not in (None, "logits"):
+        raise InputError(
+            f"--logits and --outputs={asked.outputs} differ; give one of them."
+        )
+    return {
+        "limit": asked.limit,
+        "outputs": "logits" if asked.logits else asked.outputs,
+        "reference_outputs": asked.reference_outputs,
+        "candidate_outputs": asked.candidate_outputs,
+        "resamples": asked.resamples,
+        "confidence": asked.confidence,
+    }
+
+
+def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
+    """Prints a comparison, writes its page, and returns the exit code."""
+    from kdfunc.comparison import limits
+
+    if asked.report:
+        _write_page(compared, asked.report)
+    print(json.dumps(compared, indent=2) if asked.json else compared)
+    return limits.exit_code(compared["limits"])
+
+
+def _write_page(compared: dict[str, Any], path: str) -> None:
+    try:
+        from kdfunc.report import comparison_page
+    except ImportError as error:
+        raise InputError(
+            f"--report needs {error.name}, which is not installed here; pip install "
+            f"{error.name}."
+        ) from error
+    comparison_page.write(compared, path)
+
+
+def _count(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; give a whole number of at least 1"
+        )
+    return value

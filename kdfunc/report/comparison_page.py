@@ -1,0 +1,68 @@
+"""A comparison of two models as one HTML file that needs nothing else."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+from kdfunc.runs.records import write_atomic
+from kdfunc.text import number, percent
+
+WIDTH = 220  # of a line on which an interval is drawn, in pixels
+FLIPS = 100  # that are listed
+
+
+def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes the page, whole or not at all.
+
+    Args:
+      result: From `kdfunc.compare` or `kdfunc.edge.compare`.
+      path: The file to write.
+
+    Returns:
+      The file.
+    """
+    write_atomic(pathlib.Path(path), render(result))
+    return pathlib.Path(path)
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kdfunc.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(percent=percent, number=number, four=_four, name=_name)
+    environment.globals.update(bar=_bar, taken=_taken)
+    return environment.get_template("comparison.html.jinja").render(
+        r=result, most_flips=FLIPS
+    )
+
+
+def _four(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _name(path: str) -> str:
+    return pathlib.PurePath(path).name or path
+
+
+def _taken(output: Mapping[str, Any]) -> str:
+    """What the output of each model was taken for."""
+    forms = output["forms"]
+    if len(set(forms.values())) == 1:
+        return next(iter(forms.values()))
+    return ", ".join(f"{form} ({model})" for model, form in forms.items())
+
+
+def _bar(entry: Mapping[str, Any], low: float, high: float) -> dict[str, float] | None:
+    """Where the interval lies on a line from low to high, in pixels; None if beyond."""
+    ends = {end: entry[end] for end in ("low", "value", "high")}
+    if any(x is None or not low <= x <= high for x in ends.values()):
+        return None
+    return {k: round(WIDTH * (x - low) / (high - low), 1) for k, x in ends.items()}

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+import kdfunc
+from kdfunc.errors import InputError
+from kdfunc.similarity import embedding
+
+
+@pytest.fixture
+def logits(rng):
+    z = 2 * rng.normal(size=(4, 50, 3))
+    z[1] = z[0] + 0.1 * rng.normal(size=(50, 3))
+    return z
+
+
+def softmax(z):
+    return np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+
+
+def test_map_and_figure_in_one_call(logits, tmp_path):
+    p = softmax(logits)
+    names = ["base", "int8", "other 1", "other 2"]
+    found = kdfunc.landscape(
+        [p[0], logits[1], p[2], p[3]],
+        names,
+        ["base", "quantized", "independent", "independent"],
+    )
+    assert found.points["model"].tolist() == names
+    expected, stress = embedding.metric_map(
+        embedding.squared_distances(p[:, None]) / 50
+    )
+    assert found.stress == pytest.approx(stress)
+    mapped = found.points[["mds_x", "mds_y"]].to_numpy()
+    np.testing.assert_allclose(mapped, expected, atol=1e-6)
+    assert np.linalg.norm(mapped[0] - mapped[1]) < 0.2 < np.ptp(mapped)
+    labels = {text.get_text() for text in found.figure.legends[0].get_texts()}
+    assert {"base", "int8", "other 1", "Quantized"} <= labels
+    assert "Initialisation" not in labels  # none is among them
+    assert found._repr_png_().startswith(b"\x89PNG")
+    assert [path.suffix for path in found.save(tmp_path / "map")] == [".png", ".pdf"]
+
+
+def test_trajectories(logits):
+    p = softmax(logits)
+    found = kdfunc.landscape([p[:3], p[3]], ["trained", "other"])
+    assert found.points["epoch"].tolist() == [0, 1, 2, 0]
+    labels = {text.get_text() for text in found.figure.legends[0].get_texts()}
+    assert {"Initialisation", "Epochs"} <= labels
+
+
+def test_what_is_no_landscape_is_told(logits):
+    p = softmax(logits)
+    for outputs, names, told in [
+        (p[:2], ["a"], "2 outputs and 1 different names"),
+        (p[:2], ["a", "a"], "2 outputs and 1 different names"),
+        (p[[0, 0]], ["a", "b"], "at least two that differ"),
+        (logits[:2], ["a", "b"], "taken for numbers"),
+        ([p[0], p[1][:10]], ["a", "b"], "of 10 and 50 examples"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            kdfunc.landscape(outputs, names)

@@ -1,0 +1,157 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import kdfunc
+from kdfunc import cli
+from kdfunc.comparison.arrays import compare_files, read
+from kdfunc.errors import InputError
+
+RESAMPLES = 40
+
+
+@pytest.fixture
+def arrays(rng):
+    z = 2 * rng.normal(size=(200, 4))
+    softmax = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    return softmax, z + 0.2 * rng.normal(size=z.shape), rng.normal(size=z.shape)
+
+
+@pytest.fixture
+def files(arrays, tmp_path, monkeypatch):
+    p, q, other = arrays
+    monkeypatch.chdir(tmp_path)
+    np.save("p.npy", p.astype(np.float32))
+    np.savez("q.npz", logits=q)
+    np.savetxt("other.csv", other, delimiter=",", header="a,b,c,d", comments="")
+    np.savetxt("plain.csv", other, delimiter=",")
+    np.save("y.npy", p.argmax(axis=1))
+    np.savetxt("y.csv", p.argmax(axis=1), fmt="%d")
+    return tmp_path
+
+
+def test_softmax_and_logits_of_any_library(arrays):
+    p, q, other = arrays
+    labels = p.argmax(axis=1)
+    found = kdfunc.compare(
+        p, q, labels, other[None], ["agreement>=50% at 95%"], resamples=RESAMPLES
+    )
+    assert [model["role"] for model in found["models"]] == [
+        "reference",
+        "candidate",
+        "independent",
+    ]
+    assert found["models"][1]["accuracy"] == (q.argmax(axis=1) == labels).mean()
+    (output,) = found["outputs"]
+    assert output["measures"]["agreement"]["value"] == found["models"][1]["accuracy"]
+    assert "preserved" in output["measures"]["jensen_shannon"]
+    assert found["limits"][0]["outcome"] == "met"
+    text = str(found)
+    assert text.startswith("reference    p\ncandidate    q\nindependent  independents")
+    assert "every limit is met" in " ".join(text.split())
+
+
+def test_several_outputs(arrays, rng):
+    p, q, _ = arrays
+    boxes = rng.normal(size=(200, 3, 4))
+    found = kdfunc.compare(
+        {"scores": p, "boxes": boxes},
+        {"scores": q, "boxes": boxes},
+        resamples=RESAMPLES,
+        outputs="boxes=numbers",
+    )
+    assert [(o["name"], o["kind"]) for o in found["outputs"]] == [
+        ("scores", "classes"),
+        ("boxes", "numbers"),
+    ]
+
+
+def test_bad_arrays_are_told(arrays):
+    p, q, _ = arrays
+    for wrong, told in [
+        ((p, q[:100]), "of 100 and 200 examples"),
+        ((p, q[:, :3]), "give models of the same outputs"),
+        ((p, q, np.zeros(3)), "give the 200 true classes"),
+        ((np.float64(3), np.float64(3)), "give numbers"),
+        ((p.astype(str), q), "give numbers"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            kdfunc.compare(*wrong)
+    with pytest.raises(InputError, match="needs model files"):
+        kdfunc.compare(p, q, limit=["bytes<=50%"])
+
+
+def test_files_are_the_arrays_in_them(files, arrays):
+    p, q, other = arrays
+    expected = kdfunc.compare(
+        p.astype(np.float32), q, p.argmax(1), [other], resamples=RESAMPLES
+    )
+    for labels, third in [("y.npy", "other.csv"), ("y.csv", "plain.csv")]:
+        found = compare_files("p.npy", "q.npz", labels, [third], resamples=RESAMPLES)
+        assert found["outputs"] == expected["outputs"]
+        assert found["models"][1]["file"] == "q.npz"
+
+
+def test_labels_may_be_in_the_file(files, arrays):
+    p, *_ = arrays
+    np.savez("with.npz", softmax=p, labels=p.argmax(axis=1))
+    found = compare_files("with.npz", "q.npz", resamples=RESAMPLES)
+    assert found["labels"] and found["models"][0]["accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("missing.npy", None),
+        ("text.npy", b"no array"),
+        ("words.csv", b"a,b\nc,d\n"),
+        ("empty.csv", b""),
+        ("ragged.csv", b"1,2\n3\n"),
+        ("broken.npz", b"PK\x03\x04"),
+    ],
+)
+def test_files_that_cannot_be_read_are_told(name, content, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} .*give outputs"):
+        read(tmp_path / name)
+
+
+def test_files_of_objects_or_of_nothing_are_told(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{}, {}]), allow_pickle=True)
+    np.savez(tmp_path / "nothing.npz")
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    for name in ("objects.npy", "nothing.npz", "words.npy"):
+        with pytest.raises(InputError, match="give outputs"):
+            read(tmp_path / name)
+
+
+def test_command(files, capsys):
+    arguments = ["compare", "p.npy", "q.npz", "--labels=y.npy", "--resamples=40"]
+    assert cli.main([*arguments, "--independent=other.csv"]) == 0
+    assert "q.npz gives the same class as p.npy" in capsys.readouterr().out
+    assert cli.main([*arguments, "--json", "--limit=agreement>=99.9%"]) == 1
+    assert json.loads(capsys.readouterr().out)["limits"][0]["outcome"] == "missed"
+    close = "--limit=agreement>=92% at 99.9%"
+    assert cli.main([*arguments, close]) == 3
+    assert "is undecided" in capsys.readouterr().out
+    assert cli.main([*arguments, "--limit=agreement>=92"]) == 2
+    assert "did you mean agreement>=92%?" in capsys.readouterr().err
+    assert cli.main([*arguments, "--logits"]) == 2
+    assert "is not logits" in capsys.readouterr().err
+    assert cli.main([*arguments, "--logits", "--outputs=numbers"]) == 2
+    assert cli.main([*arguments, "--candidate_outputs=logits"]) == 0
+
+
+def test_nothing_heavy_is_imported():
+    code = """
+import sys, kdfunc, numpy as np
+p = np.array([[.2, .8], [.3, .7]])
+kdfunc.compare(p, p, resamples=10)
+print({"tensorflow", "pandas", "sklearn", "matplotlib"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
