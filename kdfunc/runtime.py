@@ -12,21 +12,35 @@ import sys
 import zlib
 from collections.abc import Callable
 
+from kdfunc import machine
 from kdfunc.errors import InputError
 from kdfunc.quiet import quiet_stderr
 
 # What is truly wrong is raised; below 3, `fit` and `predict` print "errors" that are
 # none (attributes of operations that one part of TensorFlow does not know of another).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+machine.prefer_onednn()
 with quiet_stderr():
     import tf_keras as keras
 
     import tensorflow as tf
+    from tensorflow.python.util import _pywrap_util_port
 
     GPUS = tf.config.list_physical_devices("GPU")
 tf.get_logger().setLevel(logging.ERROR)
 
-__all__ = ["derive_seed", "import_function", "keras", "set_up", "tf"]
+#: Whether TensorFlow works with its oneDNN kernels.
+ONEDNN = _pywrap_util_port.IsMklEnabled()
+
+__all__ = [
+    "ONEDNN",
+    "describe_machine",
+    "derive_seed",
+    "import_function",
+    "keras",
+    "set_up",
+    "tf",
+]
 
 
 def set_up(threads: int) -> None:
@@ -58,6 +72,15 @@ def set_up(threads: int) -> None:
     tf.config.experimental.enable_op_determinism()
     # Dropout and its like then draw from generators that `training` can set.
     keras.backend.experimental.enable_tf_random_generator()
+
+
+def describe_machine() -> dict[str, str | int]:
+    """What the last digits of results depend on in the machine and its settings."""
+    onednn = "on" if ONEDNN else "off"
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    if ONEDNN and limit:
+        onednn += f", with no more than {limit}"
+    return machine.describe() | {"onednn": onednn}
 
 
 def import_function(flag: str, name: str, signature: str) -> Callable:

@@ -46,12 +46,17 @@ def takes_path(path: pathlib.Path) -> bool:
 
 def processor() -> str:
     """The name of the processor, as far as the system tells."""
+    return cpuinfo("model name") or platform.processor()
+
+
+def cpuinfo(entry: str) -> str:
+    """What Linux tells of the first processor; empty where it tells nothing."""
     try:
         lines = (PROC / "cpuinfo").read_text("utf-8").splitlines()
     except OSError:
-        return platform.processor()
-    names = [line for line in lines if line.startswith("model name")]
-    return names[0].partition(":")[2].strip() if names else platform.processor()
+        return ""
+    parts = (line.partition(":") for line in lines)
+    return next((text.strip() for name, _, text in parts if name.strip() == entry), "")
 
 
 def memory(which: str) -> int | None:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from kdfunc import machine
 from kdfunc.edge.interpreter import as_floats, check_images
 from kdfunc.errors import InputError
 
@@ -68,6 +69,7 @@ class Network:
 
 
 def _tensorflow(threads: int):
+    machine.prefer_onednn()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -36,9 +36,9 @@ class InProcess:
 
     workers = 1
 
-    def call(self, function: Callable, *arguments: Any) -> None:
-        """Calls a function where tasks are done."""
-        function(*arguments)
+    def call(self, function: Callable, *arguments: Any) -> list[Any]:
+        """Calls a function where tasks are done; what it returns there."""
+        return [function(*arguments)]
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
@@ -77,9 +77,9 @@ class OnDask:
         """How many workers there are now."""
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
-    def call(self, function: Callable, *arguments: Any) -> None:
-        """Calls a function on every worker; raises what it raises."""
-        self._client.run(function, *arguments)
+    def call(self, function: Callable, *arguments: Any) -> list[Any]:
+        """Calls a function on every worker; what it returns there, or raises."""
+        return list(self._client.run(function, *arguments).values())
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener

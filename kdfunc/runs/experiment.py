@@ -86,10 +86,10 @@ def run(
         directory.path.absolute(), config, data_dir, threads, log_tensorboard
     )
     with engine.open(workers, scheduler) as crew:
-        crew.call(place.check)
+        machines = crew.call(place.check)
         with directory.claimed(config):
             failures = _do(directory, place, stages, crew)
-            _note_provenance(directory, threads, time.monotonic() - begin)
+            _note_provenance(directory, threads, machines, time.monotonic() - begin)
             if "analyse" in stages and not failures:
                 if everything.write(directory):
                     page.write([directory], directory.path / "report.html")
@@ -184,8 +184,11 @@ def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None
                 curves.add(row)
 
 
-def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> None:
+def _note_provenance(
+    directory: RunDirectory, threads: int, machines: list[dict], seconds: float
+) -> None:
     """Adds this session to the account of how the directory was made."""
+    first, *others = [m for i, m in enumerate(machines) if m not in machines[:i]]
     path = directory.path / "provenance.json"
     sessions = json.loads(path.read_text("utf-8")) if path.exists() else []
     versions = {"kdfunc": __version__, "python": platform.python_version()}
@@ -200,11 +203,8 @@ def _note_provenance(directory: RunDirectory, threads: int, seconds: float) -> N
             "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
             "seconds": round(seconds, 1),
             "threads_a_task": threads,
-            "machine": {
-                "system": platform.platform(),
-                "processor": system.processor(),
-                "cores": os.cpu_count(),
-            },
+            "machine": first,
+            **({"other_machines": others} if others else {}),
             "versions": versions,
         }
     )

@@ -89,15 +89,15 @@ class Workplace:
         """The run directory."""
         return RunDirectory(self.directory)
 
-    def check(self) -> None:
-        """Tries whether the architecture suits the data.
+    def check(self) -> dict[str, Any]:
+        """Tries whether the architecture suits the data; describes the machine.
 
         Raises:
           InputError: it does not.
         """
         from kdfunc.runs import tasks
 
-        tasks.check(self)
+        return tasks.check(self)
 
     def perform(self, task: Task, report: Callable[..., None]) -> dict[str, float]:
         """Does a task in this process, which loads TensorFlow for it."""

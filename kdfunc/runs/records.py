@@ -224,7 +224,7 @@ class Record:
 
     @property
     def made(self) -> Mapping[str, Any]:
-        """How it was made: seconds, threads, machine."""
+        """How it was made: seconds, threads, machine, its instruction set, oneDNN."""
         return read_manifest(self.path).get("made", {})
 
 

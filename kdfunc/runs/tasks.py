@@ -14,6 +14,7 @@ from kdfunc import (
     datasets,
     distillation,
     edge,
+    machine,
     models,
     pruning,
     quantization,
@@ -38,8 +39,11 @@ OPTIMIZERS = {
 REPRESENTATIVES = 200
 
 
-def check(place: Workplace) -> None:
+def check(place: Workplace) -> dict[str, Any]:
     """Builds each model, imports each step: what cannot work is told before the work.
+
+    Returns:
+      What results depend on in this machine, for the provenance.
 
     Raises:
       InputError: an architecture cannot be built for the data set's images or not be
@@ -59,6 +63,7 @@ def check(place: Workplace) -> None:
         for step in pipeline.split("+"):
             if ":" in step:
                 compression.own_step(step)
+    return runtime.describe_machine()
 
 
 def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
@@ -86,6 +91,8 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
                 "seconds": round(time.monotonic() - begin, 2),
                 "threads": place.threads,
                 "machine": platform.node(),
+                "instruction_set": machine.instruction_set(),
+                "onednn": runtime.ONEDNN,
             }
             records.seal(record.path, files, made=made)
         records.remove(record.path / records.CHECKPOINT)

@@ -252,12 +252,34 @@ def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished):
     assert run(*SMALL, "--verify", cwd=cwd).returncode == 0
 
 
-def test_how_it_was_made_is_told(finished):
+def test_how_it_was_made_is_told(finished, tensorflow):
+    from kdfunc import runtime
+
     folder, _ = finished
     session = json.loads((folder / "provenance.json").read_text())[0]
     assert session["command"].startswith("run_experiments.py --epochs=2")
     assert session["versions"]["tensorflow"].startswith("2.")
     assert session["seconds"] > 0 and session["machine"]["cores"] >= 1
+    assert session["machine"] == runtime.describe_machine()
+    made = json.loads((folder / "records" / "base" / "manifest.json").read_text())
+    assert made["made"]["onednn"] is runtime.ONEDNN
+
+
+def test_without_onednn_the_bytes_are_the_same_for_any_number_of_workers(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    small = ("--epochs=1", "--independents=1", "--stages=train")
+    for workers in (0, 2):
+        output = f"--output_dir={tmp_path / str(workers)}"
+        done = run(*small, f"--workers={workers}", output, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (alone, _), (together, session) = (
+        (kill.checksums(folder), json.loads(next(folder.glob("*/prov*")).read_text()))
+        for folder in (tmp_path / "0", tmp_path / "2")
+    )
+    assert alone == together
+    assert session[0]["machine"]["onednn"] == "off"
 
 
 def test_another_config_for_the_same_directory_is_refused(finished):
