@@ -103,11 +103,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: Sequence[str], command: str) -> int:
-    from absl import logging
-
     from kdfunc.runs import flags
 
-    logging.set_verbosity(logging.ERROR)
     values = flags.parse(arguments)
     if values.help:
         print(RUN + flags.explained())
@@ -119,8 +116,11 @@ def _run(arguments: Sequence[str], command: str) -> int:
     if values.dry_run:
         _print_plan(config, values.stages)
         return 0
+    from absl import logging
+
     from kdfunc.runs import experiment
 
+    logging.set_verbosity(logging.ERROR)
     if values.verify:
         return experiment.verify(config, values.output_dir)
     try:

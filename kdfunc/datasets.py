@@ -12,7 +12,6 @@ import pathlib
 import threading
 import urllib.request
 
-import filelock
 import numpy as np
 
 from kdfunc.errors import InputError
@@ -70,6 +69,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
     """
     if name == "digits":
         return _digits()
+    import filelock
+
     builder = _builder(name, data_dir)
     cache = pathlib.Path(builder.data_dir) / "kdfunc"
     try:

@@ -14,7 +14,10 @@ from collections.abc import Callable
 
 from kdfunc import machine
 from kdfunc.errors import InputError
+from kdfunc.extras import require
 from kdfunc.quiet import quiet_stderr
+
+require("kdfunc.runtime", "tensorflow", "tf_keras", "tensorflow_model_optimization")
 
 # What is truly wrong is raised; below 3, `fit` and `predict` print "errors" that are
 # none (attributes of operations that one part of TensorFlow does not know of another).

@@ -90,13 +90,8 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
 
 
 def _write_page(compared: dict[str, Any], path: str) -> None:
-    try:
-        from kdfunc.report import comparison_page
-    except ImportError as error:
-        raise InputError(
-            f"--report needs {error.name}, which is not installed here; pip install "
-            f"{error.name}."
-        ) from error
+    from kdfunc.report import comparison_page
+
     comparison_page.write(compared, path)
 
 

@@ -1,1 +1,5 @@
 """Doing an experiment: plan, tasks, engine, records."""
+
+from kdfunc.extras import require
+
+require("kdfunc.runs", "absl", "dask", "distributed", "filelock", "psutil")
