@@ -56,19 +56,15 @@ def compare(
         preserved = function_preserved(None, p, [q], independents, labels, **options)
         for name, estimate in preserved.items():
             found[PRESERVED + name] = estimated(estimate, n)
-    divergence = _divergence(p, q)
-    tails = {tail: _tail(divergence, level) for tail, level in TAILS.items()}
+    each = divergence(p, q)
+    tails = {tail: _tail(each, level) for tail, level in TAILS.items()}
     for tail, value in tails.items():
         if value is not None:
             found[f"{TAILED}.{tail}"] = Quantity(value)
-    worst = np.argsort(-divergence, kind="stable")[:WORST]
+    worst = np.argsort(-each, kind="stable")[:WORST]
     return found, {
-        "tails": {**tails, "max": float(divergence.max())},
-        "worst": [
-            {"index": int(i), TAILED: float(divergence[i])}
-            for i in worst
-            if divergence[i]
-        ],
+        "tails": {**tails, "max": float(each.max())},
+        "worst": [{"index": int(i), TAILED: float(each[i])} for i in worst if each[i]],
         "flips": _flips(p, q, labels),
         "classes": _classes(p, q, labels),
     }
@@ -107,7 +103,7 @@ def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
     return Quantity(disagreement.value / error, n, ends)
 
 
-def _divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Jensen-Shannon divergence of each example, `[n]`, in bits."""
     wanted = {("reference", "candidate"): [TAILED]}
     found = components({"reference": p, "candidate": q}, wanted)

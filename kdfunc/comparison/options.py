@@ -10,12 +10,22 @@ RESAMPLES, CONFIDENCE = 2000, 0.95
 
 
 def add(parser: argparse.ArgumentParser, what: str) -> None:
-    """Adds the options.
+    """Adds the options of a comparison.
 
     Args:
       parser: Of the command.
       what: Is given for each model.
     """
+    add_comparing(parser, what)
+    parser.add_argument("--reference-outputs", metavar="KIND", help="the reference's")
+    parser.add_argument("--candidate-outputs", metavar="KIND", help="the candidate's")
+    parser.add_argument("--logits", action="store_true", help="is --outputs=logits")
+    parser.add_argument("--report", metavar="FILE", help="HTML page to write")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds the options of all that compares; arguments as for `add`."""
     parser.add_argument(
         "--independent",
         action="append",
@@ -38,9 +48,6 @@ def add(parser: argparse.ArgumentParser, what: str) -> None:
         help="probabilities, logits or numbers, instead of what is recognised; for "
         "one of several outputs NAME=KIND",
     )
-    parser.add_argument("--reference-outputs", metavar="KIND", help="the reference's")
-    parser.add_argument("--candidate-outputs", metavar="KIND", help="the candidate's")
-    parser.add_argument("--logits", action="store_true", help="is --outputs=logits")
     parser.add_argument(
         "--resamples",
         type=_count,
@@ -55,8 +62,6 @@ def add(parser: argparse.ArgumentParser, what: str) -> None:
         metavar="C",
         help=f"of intervals; default {CONFIDENCE}",
     )
-    parser.add_argument("--report", metavar="FILE", help="HTML page to write")
-    parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def given(asked: argparse.Namespace) -> dict[str, Any]:

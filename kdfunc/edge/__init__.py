@@ -12,6 +12,7 @@ _HOMES = {
     "Model": "interpreter",
     "Settings": "running",
     "benchmark": "timing",
+    "costly_layers": "blame",
     "compare": "comparison",
     "inspect": "inspection",
     "predict": "interpreter",

@@ -16,7 +16,7 @@ from kdfunc.comparison.result import Comparison
 from kdfunc.edge.files import ImageFile
 from kdfunc.edge.inspection import inspect
 from kdfunc.edge.running import Settings, is_tflite, isolated
-from kdfunc.edge.running import outputs as run
+from kdfunc.edge.running import outputs as batches_of
 from kdfunc.errors import InputError
 
 WARM_UP = 3
@@ -74,7 +74,7 @@ def compare(
     sizes = [_size(path) for path in paths]  # and whether they are models at all
     given, models = [], []
     for path, size in zip(paths, sizes, strict=True):
-        arrays, latency = _run(path, images, settings)
+        arrays, latency = run(path, images, settings)
         given.append(arrays)
         models.append({**size, "latency_ms": latency})
     return result.compare(
@@ -99,10 +99,10 @@ def _quantities(reference, candidate) -> dict[str, Quantity]:
     return found
 
 
-def _run(path, images: ImageFile, settings: Settings):
+def run(path, images: ImageFile, settings: Settings):
     """Outputs `[n, ...]` by name, and the median time of one image in milliseconds."""
     with isolated(path, settings) as runner:
-        found = list(run(runner, images, settings))
+        found = list(batches_of(runner, images, settings))
         runner.call("seconds", 1, WARM_UP)
         latency = 1000 * float(np.median(runner.call("seconds", 1, RUNS)))
     return {"": np.concatenate(found)}, latency

@@ -57,6 +57,19 @@ met only where the end of the 95 % interval is, and may be undecided. Exit
 code: 0, or 1 where a limit is missed, 2 for bad input, 3 where one is
 undecided.
 """
+BLAME = """\
+Which layers of a compressed model cost it how much of the function. Each layer
+is restored alone, as the reference has it in floating point, in the candidate's
+file: what that gives back, with intervals, and the bytes it costs. With limits,
+the layers to restore for them with the fewest bytes.
+
+example: kdfunc-edge blame float32.tflite int8.tflite --data=images.npz
+         kdfunc-edge blame float32.tflite int8.tflite --data=images.npz \\
+             --limit 'agreement>=99%' --output=mixed.tflite --node-data=nodes.json
+
+--node-data writes JSON that Model Explorer loads beside the candidate's graph.
+Exit code: 0, or 1 where no set of layers meets the limits, or 2 for bad input.
+"""
 DATA = ".npz with images [n, ...] as `images` and perhaps true classes [n] as `labels`"
 
 
@@ -110,6 +123,16 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     options.add(one, "model")
     _add_running(one)
+
+    one = command(_blame, "which layer costs how much of the function", BLAME)
+    one.add_argument("reference", help="a .tflite file in floating point")
+    one.add_argument("candidate", help="a compressed .tflite file of the same model")
+    one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
+    options.add_comparing(one, "model")
+    one.add_argument("--output", metavar="FILE", help="to write, with those layers")
+    one.add_argument("--node-data", metavar="FILE", help="to write, as JSON")
+    _add_running(one)
+    _add_json(one)
     return parser
 
 
@@ -222,6 +245,28 @@ def _compare(asked: argparse.Namespace) -> int:
         settings=_settings(asked, batch_size=asked.batch_size, threads=asked.threads),
     )
     return options.show(compared, asked)
+
+
+def _blame(asked: argparse.Namespace) -> int:
+    from kdfunc.edge import blame
+
+    found = blame.costly_layers(
+        asked.reference,
+        asked.candidate,
+        asked.data,
+        asked.independent,
+        asked.limit,
+        asked.outputs,
+        asked.resamples,
+        asked.confidence,
+        asked.output,
+        _settings(asked, batch_size=asked.batch_size, threads=asked.threads),
+    )
+    if asked.node_data:
+        with open(asked.node_data, "w") as file:
+            json.dump(blame.node_data(found), file, indent=2)
+    _print(found, asked, str)
+    return 1 if found["limits"] and found["best"] is None else 0
 
 
 if __name__ == "__main__":

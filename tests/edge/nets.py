@@ -51,6 +51,19 @@ class Net:
             operator.builtinOptions = options
         self.graph.operators.append(operator)
 
+    def sign(self, key, inputs, outputs):
+        """Adds a signature: tensors by the names of its inputs and outputs."""
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = key, 0
+        for side, tensors in (("inputs", inputs), ("outputs", outputs)):
+            maps = []
+            for name, tensor in tensors.items():
+                entry = schema.TensorMapT()
+                entry.name, entry.tensorIndex = name, tensor
+                maps.append(entry)
+            setattr(signature, side, maps)
+        self.model.signatureDefs = [*(self.model.signatureDefs or []), signature]
+
     def save(self, path: pathlib.Path, inputs, outputs) -> pathlib.Path:
         """Writes the file."""
         self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
@@ -94,3 +107,51 @@ def scaled(path, shape, factor):
     k = net.tensor([1], data=np.array([factor], "f4"))
     net.add(OPERATORS.MUL, [x, k], [y], schema.MulOptionsT())
     return net.save(path, [x], [y])
+
+
+def classifier(path, rng):
+    """Convolutions and dense layers with random weights: 12x12x3 images, six classes.
+
+    Its layers are called conv, depth, dense and out.
+    """
+    net = Net()
+
+    def computed(shape, name):
+        return net.tensor(shape, name, any_batch=False)
+
+    def weights(shape, name):
+        values = 1.5 * rng.normal(size=shape) / np.sqrt(np.prod(shape[1:]))
+        return net.tensor(shape, name, data=values.astype("f4"))
+
+    def biases(size, name):
+        return net.tensor([size], name, data=(0.1 * rng.normal(size=size)).astype("f4"))
+
+    x, z = computed([1, 12, 12, 3], "image"), computed([1, 6], "z")
+    conv, depth = computed([1, 10, 10, 16], "c"), computed([1, 8, 8, 16], "d")
+    flat, hidden = computed([1, 1024], "flat"), computed([1, 32], "h")
+    p = computed([1, 6], "p")
+    relu = schema.ActivationFunctionType.RELU
+    sliding = [schema.Conv2DOptionsT(), schema.DepthwiseConv2DOptionsT()]
+    for options in sliding:
+        options.strideW = options.strideH = 1
+        options.dilationWFactor = options.dilationHFactor = 1
+        options.padding = schema.Padding.VALID
+        options.fusedActivationFunction = relu
+    sliding[1].depthMultiplier = 1
+    inputs = [x, weights([16, 3, 3, 3], "conv/w"), biases(16, "conv/b")]
+    net.add(OPERATORS.CONV_2D, inputs, [conv], sliding[0])
+    inputs = [conv, weights([1, 3, 3, 16], "depth/w"), biases(16, "depth/b")]
+    net.add(OPERATORS.DEPTHWISE_CONV_2D, inputs, [depth], sliding[1])
+    shape = net.tensor([2], "s", data=np.array([1, 1024], "i4"), kind=TYPES.INT32)
+    net.add(OPERATORS.RESHAPE, [depth, shape], [flat], schema.ReshapeOptionsT())
+    dense = schema.FullyConnectedOptionsT()
+    dense.fusedActivationFunction = relu
+    inputs = [flat, weights([32, 1024], "dense/w"), biases(32, "dense/b")]
+    net.add(OPERATORS.FULLY_CONNECTED, inputs, [hidden], dense)
+    inputs = [hidden, weights([6, 32], "out/w"), biases(6, "out/b")]
+    net.add(OPERATORS.FULLY_CONNECTED, inputs, [z], schema.FullyConnectedOptionsT())
+    options = schema.SoftmaxOptionsT()
+    options.beta = 1.0
+    net.add(OPERATORS.SOFTMAX, [z], [p], options)
+    net.sign("serving_default", {"image": x}, {"p": p})
+    return net.save(path, [x], [p])

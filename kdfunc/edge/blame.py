@@ -1,0 +1,254 @@
+"""Which layers of a candidate cost it how much of its reference's function.
+
+One layer at a time is restored: written into the candidate's file as it is in the
+reference, everything else left as it is. What the candidate then gives tells what the
+layer costs it, and the bytes of the file tell what restoring it would cost.
+"""
+
+import itertools
+import os
+import pathlib
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kdfunc.comparison import limits
+from kdfunc.edge.restoring import Restorer
+from kdfunc.edge.running import Settings
+from kdfunc.edge.surgery import Layer
+from kdfunc.text import WIDTH, number, table
+
+#: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
+EXHAUSTIVE = 64
+REST = 90  # percent, below which it is said that layers are not all
+#: From no effect to the largest: white to red, as Model Explorer draws nodes.
+GRADIENT = [{"stop": 0, "bgColor": "#ffffff"}, {"stop": 1, "bgColor": "#d1495b"}]
+
+
+class Blame(dict):
+    """What came out, as JSON can hold it; prints well."""
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    __repr__ = __str__
+
+
+def costly_layers(
+    reference: str | os.PathLike,
+    candidate: str | os.PathLike,
+    data: str | os.PathLike,
+    independents: Sequence[str | os.PathLike] = (),
+    limit: Sequence[str] = (),
+    outputs: str | None = None,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    output: str | os.PathLike | None = None,
+    settings: Settings | None = None,
+) -> Blame:
+    """Restores the layers of a candidate one at a time.
+
+    Args:
+      reference: `.tflite` file with weights in float32 or float16.
+      candidate: `.tflite` file of the same model, quantized, pruned or else compressed.
+      data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
+      independents: Models trained like the reference from other initial weights, the
+        yardstick of the function preserved.
+      limit: That is to be met; then the layers are looked for that are to be restored
+        for it, with the least bytes.
+      outputs: What the outputs are, where they are not to be recognised.
+      resamples: Bootstrap resamples of the examples.
+      confidence: Share of intervals that are to cover the truth.
+      output: `.tflite` file to write with these layers restored, or None.
+      settings: How models are run.
+
+    Returns:
+      `layers`, those that give back most first: each with what restoring it alone
+      brings in `function_percent` (of the divergence between candidate and reference),
+      `agreement_points` and, with independents, `preserved_points`, with intervals from
+      the same resamples; the `bytes` it would cost, and `percent_per_kib`. `all`, the
+      same with every layer restored. `best`, the set of layers for the limits, or None.
+
+    Raises:
+      InputError: Models that have not the same layers or are no classifiers, or a limit
+        that makes no sense here.
+    """
+    work = Restorer(
+        reference, candidate, data, independents, outputs, settings or Settings()
+    )
+    wanted = limits.parse(limit, work.labels is not None, len(independents) > 0)
+    options = {"resamples": resamples, "confidence": confidence}
+    single = [frozenset({layer}) for layer in work.layers]
+    everything = frozenset(work.layers)
+    gains = work.gains([*single, everything], **options)
+    found = [
+        {**_described(layer), **gain}
+        for layer, gain in zip(work.layers, gains, strict=False)
+    ]
+    result = Blame(
+        reference=os.fspath(reference),
+        candidate=os.fspath(candidate),
+        data=os.fspath(data),
+        examples=len(work.p),
+        confidence=confidence,
+        divergence=work.divergence,
+        layers=sorted(found, key=lambda x: -(x["function_percent"]["value"] or 0)),
+        all=gains[-1],
+        limits=list(limit),
+        best=None,
+    )
+    if wanted:
+        order = [
+            layer
+            for _, layer in sorted(
+                zip(gains, work.layers, strict=False),
+                key=lambda pair: -(pair[0]["percent_per_kib"] or 0),
+            )
+        ]
+
+        def meets(chosen: frozenset[Layer]) -> bool:
+            judged = limits.judge(wanted, work.quantities(chosen, **options))
+            return limits.exit_code(judged) == 0
+
+        chosen, complete = least(order, work.cost, meets)
+        if chosen is not None:
+            result["best"] = {
+                "layers": [layer.name for layer in work.layers if layer in chosen],
+                "bytes": work.cost(chosen),
+                "complete": complete,
+                **work.gains([chosen], **options)[0],
+            }
+            if output is not None:
+                pathlib.Path(output).write_bytes(work.content(chosen))
+    return result
+
+
+def least(
+    order: Sequence[Layer],
+    cost: Callable[[frozenset[Layer]], int],
+    meets: Callable[[frozenset[Layer]], bool],
+) -> tuple[frozenset[Layer] | None, bool]:
+    """The set of layers of the least bytes that meets the limits.
+
+    Args:
+      order: The layers, those first that give back most per byte.
+      cost: Bytes of a set.
+      meets: Whether a set meets the limits.
+
+    Returns:
+      The set, or None where even all layers do not meet them; and whether all sets were
+      looked at. Where there are too many, layers are added in their order until the
+      limits are met, and then left out again where they are met without.
+    """
+    if 2 ** len(order) <= EXHAUSTIVE:
+        sets = [
+            frozenset(chosen)
+            for size in range(len(order) + 1)
+            for chosen in itertools.combinations(order, size)
+        ]
+        return next(filter(meets, sorted(sets, key=cost)), None), True
+    chosen: frozenset[Layer] = frozenset()
+    left = list(order)
+    while not meets(chosen):
+        if not left:
+            return None, False
+        chosen |= {left.pop(0)}
+    for layer in sorted(chosen, key=lambda layer: -cost(frozenset({layer}))):
+        if meets(chosen - {layer}):
+            chosen -= {layer}
+    return chosen, False
+
+
+def _described(layer: Layer) -> dict[str, Any]:
+    return {
+        "layer": layer.name,
+        "operator": layer.operator,
+        "output": layer.output,
+        "shape": list(layer.shape),
+    }
+
+
+def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What each layer gives back, as node data that Model Explorer opens.
+
+    Args:
+      found: From `costly_layers`.
+
+    Returns:
+      To be written as JSON and loaded beside the candidate's graph: values in percent
+      of the function that is lost, by the name of the operator's output tensor.
+    """
+    return {
+        "results": {
+            entry["output"]: {"value": entry["function_percent"]["value"]}
+            for entry in found["layers"]
+        },
+        "gradient": GRADIENT,
+    }
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """The layers for people, in 80 columns."""
+    preserved = "preserved_points" in found["all"]
+    key = "preserved_points" if preserved else "function_percent"
+    what = (
+        "points of function preserved, by Jensen-Shannon divergence"
+        if preserved
+        else "% of the Jensen-Shannon divergence between candidate and reference"
+    )
+    entries = [*found["layers"], {"layer": "all of them", **found["all"]}]
+    rows = [
+        [
+            entry["layer"],
+            f"{entry['bytes']:,}",
+            *(number(entry[key][end], 1) for end in ("value", "low", "high")),
+            number(entry["percent_per_kib"], 3),
+            *(
+                number(entry["agreement_points"][end], 2)
+                for end in ("value", "low", "high")
+            ),
+        ]
+        for entry in entries
+    ]
+    header = ["restored", "bytes", "function", "low", "high", "%/KiB"]
+    header += ["agree", "low", "high"]
+    sections = [
+        f"reference    {found['reference']}\ncandidate    {found['candidate']}",
+        _wrapped(
+            f"what a layer gives back where it alone is restored, on "
+            f"{found['examples']:,} examples with {100 * found['confidence']:g} % "
+            f"intervals: function in {what}; points of agreement; bytes it costs"
+        )
+        + "\n"
+        + table(header, rows),
+    ]
+    back = found["all"]["function_percent"]["value"]
+    if back is not None and back < REST:
+        sections.append(
+            _wrapped(
+                f"all layers together give back {back:.1f} %: the rest is lost "
+                "elsewhere, such as in activations or outputs stored as integers."
+            )
+        )
+    if found["limits"]:
+        sections.append(_wrapped(_best(found)))
+    return "\n\n".join(sections)
+
+
+def _best(found: Mapping[str, Any]) -> str:
+    wanted, best = " and ".join(found["limits"]), found["best"]
+    if best is None:
+        return f"even with every layer restored, {wanted} is not met."
+    if not best["layers"]:
+        return f"{wanted} is met with no layer restored."
+    how = (
+        "of all sets" if best["complete"] else "found by adding and leaving out layers"
+    )
+    return (
+        f"for {wanted}, restore {', '.join(best['layers'])}, which costs "
+        f"{best['bytes']:,} bytes: the least {how}."
+    )
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False))

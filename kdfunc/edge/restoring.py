@@ -1,0 +1,180 @@
+"""A candidate run with layers restored, and what that gives back."""
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kdfunc.comparison import classes, forms
+from kdfunc.comparison.catalog import RELATIVE
+from kdfunc.comparison.limits import FILES
+from kdfunc.comparison.outputs import Said, check_labels, roles, settle_all
+from kdfunc.comparison.quantities import Quantity
+from kdfunc.edge.comparison import run
+from kdfunc.edge.files import ImageFile
+from kdfunc.edge.running import Settings, is_tflite
+from kdfunc.edge.surgery import Graph, Layer, common_layers, restored
+from kdfunc.errors import InputError
+from kdfunc.similarity import Estimate, bootstrap_measures, function_preserved
+
+MEASURE = "jensen_shannon"
+Chosen = frozenset[Layer]
+
+
+class Restorer:
+    """A candidate of which any layers can be restored.
+
+    Args:
+      reference: `.tflite` file with weights in floating point.
+      candidate: `.tflite` file of the same model.
+      data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
+      independents: Paths of independently trained models.
+      outputs: What the outputs are, where they are not to be recognised.
+      settings: How models are run.
+
+    Attributes:
+      layers: That can be restored.
+      labels: `[n]` true classes, or None.
+      p: `[n, classes]` softmax of the reference.
+      divergence: Mean Jensen-Shannon divergence between it and the candidate.
+
+    Raises:
+      InputError: Models that have not the same layers, or are no classifiers.
+    """
+
+    def __init__(
+        self,
+        reference: str | os.PathLike,
+        candidate: str | os.PathLike,
+        data: str | os.PathLike,
+        independents: Sequence[str | os.PathLike],
+        outputs: str | None,
+        settings: Settings,
+    ):
+        for path in (reference, candidate):
+            if not is_tflite(path):
+                raise InputError(
+                    f"{path} is no .tflite file, whose layers could be restored; "
+                    "convert it first."
+                )
+        self._graphs = Graph(candidate), Graph(reference)
+        self.layers = common_layers(*self._graphs)
+        self._reference_bytes = os.path.getsize(reference)
+        self._settings, self._said = settings, Said(outputs)
+        self._images = ImageFile(data)
+        self.labels = self._images.labels
+        if self.labels is not None:
+            self.labels = check_labels(self.labels, len(self._images))
+        paths = [reference, candidate, *independents]
+        names = roles(len(paths))
+        self._titles = [
+            f"{r} {os.fspath(x)}" for r, x in zip(names, paths, strict=True)
+        ]
+        self._given = [run(path, self._images, settings)[0] for path in paths]
+        self.p, candidate_softmax, *self._others = self._softmax_of(self._given)
+        self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
+        self._sizes: dict[Chosen, int] = {}
+        self.divergence = float(classes.divergence(self.p, candidate_softmax).mean())
+
+    def content(self, chosen: Chosen) -> bytes:
+        """The candidate's file with these layers restored."""
+        return restored(*self._graphs, chosen)
+
+    def cost(self, chosen: Chosen) -> int:
+        """Bytes by which the file grows."""
+        for wanted in (chosen, frozenset()):  # written alike, so that sizes compare
+            if wanted not in self._sizes:
+                self._sizes[wanted] = len(self.content(wanted))
+        return self._sizes[chosen] - self._sizes[frozenset()]
+
+    def softmax(self, chosen: Chosen) -> np.ndarray:
+        """`[n, classes]` of the candidate with these layers restored."""
+        if chosen not in self._softmax:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, "restored.tflite")
+                path.write_bytes(self.content(chosen))
+                arrays, _ = run(path, self._images, self._settings)
+            *_, self._softmax[chosen] = self._softmax_of([*self._given, arrays])
+        return self._softmax[chosen]
+
+    def gains(
+        self, sets: Sequence[Chosen], resamples: int, confidence: float
+    ) -> list[dict[str, Any]]:
+        """What each set of layers gives back, where it is restored.
+
+        Returns:
+          `bytes`, `function_percent`, `agreement_points`, with independent models
+          `preserved_points`, and `percent_per_kib`.
+        """
+        models = [self.softmax(frozenset()), *map(self.softmax, sets)]
+        options = {"resamples": resamples, "confidence": confidence}
+        names = [MEASURE, "disagreement"]
+        found = bootstrap_measures(names, self.p, models, **options)
+        columns = {
+            "function_percent": found[MEASURE].derive(_percent_back),
+            "agreement_points": found["disagreement"].derive(
+                lambda x: 100 * (x[..., :1] - x[..., 1:])
+            ),
+        }
+        if self._others:
+            preserved = function_preserved(
+                [MEASURE], self.p, models, self._others, **options
+            )
+            columns["preserved_points"] = preserved[MEASURE].derive(
+                lambda x: x[..., 1:] - x[..., :1]
+            )
+        gains = []
+        for i, chosen in enumerate(sets):
+            entry = {"bytes": self.cost(chosen)}
+            entry |= {name: _told(e, i) for name, e in columns.items()}
+            percent = entry["function_percent"]["value"]
+            per_kib = None if percent is None else percent / max(entry["bytes"], 1)
+            entry["percent_per_kib"] = per_kib and 1024 * per_kib
+            gains.append(entry)
+        return gains
+
+    def quantities(
+        self, chosen: Chosen, resamples: int, confidence: float
+    ) -> Mapping[str | None, Mapping[str, Quantity]]:
+        """Every number that can be limited, with these layers restored."""
+        found, _ = classes.compare(
+            self.p,
+            self.softmax(chosen),
+            self._others,
+            self.labels,
+            resamples,
+            confidence,
+        )
+        size = self.cost(chosen) + self._sizes[frozenset()]
+        sizes = {"bytes": size, RELATIVE + "bytes": size / self._reference_bytes}
+        return {"": found, FILES: {name: Quantity(x) for name, x in sizes.items()}}
+
+    def _softmax_of(
+        self, given: Sequence[Mapping[str, np.ndarray]]
+    ) -> list[np.ndarray]:
+        """Softmax of models by their outputs, the reference's first."""
+        titles = [*self._titles, "restored candidate"][: len(given)]
+        settled = settle_all(given, titles, self._said, self.labels)
+        of_classes = [output for output in settled if output.kind == forms.CLASSES]
+        if len(of_classes) != 1:
+            kinds = ", ".join(output.kind for output in settled)
+            hint = next((f"; {o.hint}" for o in settled if o.hint), "")
+            raise InputError(
+                f"{self._titles[1]} gives outputs that are taken for {kinds}, and what "
+                f"layers cost is told of one output of classes{hint}."
+            )
+        return list(of_classes[0].arrays.values())
+
+
+def _percent_back(values: np.ndarray) -> np.ndarray:
+    """Of `[..., 1 + sets]` distances, how much less than the first the others are."""
+    first = np.where(values[..., :1] > 0, values[..., :1], np.nan)
+    return 100 * (1 - values[..., 1:] / first)
+
+
+def _told(estimate: Estimate, i: int) -> dict[str, float | None]:
+    ends = {end: float(getattr(estimate, end)[i]) for end in ("value", "low", "high")}
+    return {end: None if np.isnan(x) else x for end, x in ends.items()}

@@ -1,0 +1,211 @@
+"""Layers restored one at a time, held against models built that way for real."""
+
+import contextlib
+import io
+import json
+import re
+
+import nets
+import numpy as np
+import pytest
+
+from kdfunc.edge import costly_layers, predict
+from kdfunc.edge.blame import least, node_data
+from kdfunc.edge.main import main
+from kdfunc.edge.surgery import Graph, common_layers, restored
+from kdfunc.errors import InputError
+from kdfunc.similarity import measure
+
+MODES = ["dynamic_wi8_afp32", "dynamic_wi4_afp32", "weight_only_wi8_afp32"]
+MODES += ["static_wi8_ai8"]
+
+
+class Tiny:
+    """A float32 model of random weights, images, and the model in integers."""
+
+    def __init__(self, folder):
+        rng = np.random.default_rng(3)
+        self.folder = folder
+        self.float32 = nets.classifier(folder / "float32.tflite", rng)
+        self.other = nets.classifier(folder / "other.tflite", rng)
+        self.images = rng.random((120, 12, 12, 3)).astype(np.float32)
+        self.data = folder / "images.npy"
+        np.save(self.data, self.images)
+
+    def quantized(self, mode, without=None):
+        """The file in a mode, perhaps without the layer of this output."""
+        from ai_edge_quantizer import quantizer, recipe
+
+        path = self.folder / f"{mode}-{without}.tflite"
+        if not path.exists():
+            tool = quantizer.Quantizer(str(self.float32), getattr(recipe, mode)())
+            with contextlib.redirect_stdout(io.StringIO()):
+                if without:
+                    tool.update_quantization_recipe(
+                        re.escape(without) + ".*", "*", algorithm_key="no_quantize"
+                    )
+                examples = [{"image": image[None]} for image in self.images[:10]]
+                seen = None
+                if mode.startswith("static"):
+                    seen = tool.calibrate({"serving_default": examples})
+                path.write_bytes(bytes(tool.quantize(seen).quantized_model))
+        return path
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return Tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_restored_layers_are_those_that_were_never_quantized(tiny, mode):
+    """To the last bit, and within 48 bytes of the file's size."""
+    reference, candidate = Graph(tiny.float32), Graph(tiny.quantized(mode))
+    before = predict(candidate.content, tiny.images)
+    layers = common_layers(candidate, reference)
+    names = ["conv/w", "depth/w", "dense/w", "out/w"]
+    if "wi4" in mode:
+        names.remove("depth/w")  # which ai-edge-quantizer leaves in float32
+    assert [layer.name for layer in layers] == names
+    for layer in layers:
+        mixed = restored(candidate, reference, [layer])
+        real = tiny.quantized(mode, layer.output)
+        found = predict(mixed, tiny.images)
+        np.testing.assert_array_equal(found, predict(real, tiny.images))
+        assert not np.array_equal(found, before)
+        assert abs(len(mixed) - real.stat().st_size) <= 48
+
+
+def test_with_every_layer_restored_it_is_the_reference(tiny):
+    reference = Graph(tiny.float32)
+    expected = predict(tiny.float32, tiny.images)
+    for mode in MODES[:3]:
+        candidate = Graph(tiny.quantized(mode))
+        whole = restored(candidate, reference, common_layers(candidate, reference))
+        np.testing.assert_array_equal(predict(whole, tiny.images), expected)
+
+
+def test_converters_files_can_be_restored(lenet):
+    """Files of TensorFlow's converter, in every form that a reference can restore."""
+    reference, images = Graph(lenet.float32), lenet.images[:60]
+    expected = predict(lenet.float32, images)
+    for mode in ("dynamic", "float16", "full_float", "full", "int16x8", "int4"):
+        candidate = Graph(getattr(lenet, mode))
+        layers = common_layers(candidate, reference)
+        assert [layer.shape for layer in layers][-1] == (10, 128), mode
+        before = np.abs(predict(candidate.content, images) - expected).max()
+        whole = predict(restored(candidate, reference, layers), images)
+        after = np.abs(whole - expected).max()
+        exact = mode in ("dynamic", "float16", "int4")
+        assert after < 1e-6 if exact else after <= max(before, 0.01), mode
+
+
+def test_what_a_layer_gives_back(tiny):
+    candidate = tiny.quantized("dynamic_wi4_afp32")
+    found = costly_layers(
+        tiny.float32, candidate, tiny.data, [tiny.other], resamples=60
+    )
+    p, q = (predict(path, tiny.images) for path in (tiny.float32, candidate))
+    lost = measure("jensen_shannon", p, q)
+    assert found["divergence"] == pytest.approx(lost)
+    for entry in found["layers"]:
+        real = tiny.quantized("dynamic_wi4_afp32", entry["output"])
+        r = predict(real, tiny.images)
+        percent = entry["function_percent"]
+        expected = 100 * (1 - measure("jensen_shannon", p, r) / lost)
+        assert percent["value"] == pytest.approx(expected, abs=1e-6)
+        assert percent["low"] <= percent["value"] <= percent["high"]
+        flips = [measure("disagreement", p, x) for x in (q, r)]
+        points = entry["agreement_points"]["value"]
+        assert points == pytest.approx(100 * (flips[0] - flips[1]))
+        assert entry["preserved_points"]["value"] > 0
+        assert entry["percent_per_kib"] == pytest.approx(
+            1024 * expected / entry["bytes"]
+        )
+    values = [entry["function_percent"]["value"] for entry in found["layers"]]
+    assert values == sorted(values, reverse=True)
+    assert found["all"]["function_percent"]["value"] == pytest.approx(100)
+    lines = str(found).split("\n")
+    assert max(map(len, lines[2:])) < 80  # the first two are paths
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
+    candidate = tiny.quantized("dynamic_wi4_afp32")
+    p, q = (predict(path, tiny.images) for path in (tiny.float32, candidate))
+    bound = measure("jensen_shannon", p, q) / 4
+    out, nodes = tmp_path / "mixed.tflite", tmp_path / "nodes.json"
+    arguments = ["blame", tiny.float32, candidate, f"--data={tiny.data}", "--json"]
+    arguments += [f"--output={out}", f"--node-data={nodes}", "--resamples=20"]
+    arguments += [f"--limit=jensen_shannon<={bound:.9f}"]
+    assert main([str(argument) for argument in arguments]) == 0
+    best = json.loads(capsys.readouterr().out)["best"]
+    assert best["complete"]
+    reached = measure("jensen_shannon", p, predict(out, tiny.images))
+    assert reached <= bound
+    # No set of fewer bytes does: each was written, and run.
+    graphs = Graph(candidate), Graph(tiny.float32)
+    layers = common_layers(*graphs)
+    plain = len(restored(*graphs, []))
+    for mask in range(8):
+        some = [layer for i, layer in enumerate(layers) if mask >> i & 1]
+        content = restored(*graphs, some)
+        if len(content) - plain < best["bytes"]:
+            assert measure("jensen_shannon", p, predict(content, tiny.images)) > bound
+    written = json.loads(nodes.read_text())
+    assert set(written["results"]) == {"c", "h", "z"}
+    assert {stop["stop"] for stop in written["gradient"]} == {0, 1}
+
+
+def test_node_data_is_what_model_explorer_reads(tiny):
+    """The keys of its GraphNodeData, as `ai-edge-model-explorer` 0.1.34 has them."""
+    found = costly_layers(
+        tiny.float32, tiny.quantized("dynamic_wi8_afp32"), tiny.data, resamples=5
+    )
+    data = node_data(found)
+    assert data.keys() == {"results", "gradient"}
+    for name, result in data["results"].items():
+        assert isinstance(name, str) and result.keys() == {"value"}
+    assert all(stop.keys() == {"stop", "bgColor"} for stop in data["gradient"])
+
+
+def test_many_layers_are_added_and_left_out_again():
+    """A search that cannot try all sets ends with one from which none can be spared."""
+    order = [f"layer {i}" for i in range(10)]
+    costs = dict(zip(order, [5, 1, 9, 2, 2, 7, 1, 3, 8, 4], strict=True))
+    needed = {"layer 1", "layer 5"}
+
+    def cost(chosen):
+        return sum(costs[layer] for layer in chosen)
+
+    chosen, complete = least(order, cost, lambda chosen: needed <= chosen)
+    assert chosen == needed and not complete
+    assert least(order, cost, lambda chosen: False) == (None, False)
+    assert least(order, cost, lambda chosen: True) == (frozenset(), False)
+    assert least(order[:3], cost, lambda chosen: "layer 2" in chosen) == (
+        frozenset({"layer 2"}),
+        True,
+    )
+
+
+def test_no_set_of_layers_is_enough(tiny, capsys):
+    arguments = ["blame", tiny.float32, tiny.quantized("static_wi8_ai8")]
+    arguments += [f"--data={tiny.data}", "--resamples=5"]
+    arguments += ["--limit=jensen_shannon<=0.00000001"]
+    assert main([str(argument) for argument in arguments]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "even with every layer restored" in told
+    assert "the rest is lost elsewhere" in told
+
+
+def test_what_cannot_be_restored_is_told(tiny, tmp_path, rng):
+    integer = tiny.quantized("dynamic_wi8_afp32")
+    numbers = nets.negative(tmp_path / "numbers.tflite", [1, 4])
+    for reference, candidate, told in [
+        (integer, tiny.quantized("dynamic_wi4_afp32"), "float32 or float16"),
+        (tiny.float32, tiny.float32, "nothing to restore"),
+        (tiny.float32, numbers, "0 layers with weights"),
+        (tmp_path / "base.keras", integer, "no .tflite file"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            costly_layers(reference, candidate, tiny.data, resamples=5)
