@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kdfunc import pipelines
+from kdfunc import catalog, pipelines
 from kdfunc.errors import InputError
 
 #: The settings on which the paper's text and its notebooks disagree, and the
@@ -49,15 +49,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "pruning_scope": ("all", "kernels"),
     "student_optimizer": ("adam", "adamax"),
     "data_order": ("fixed", "reshuffled"),
-    "quantization": ("float16", "int8"),
-    "controls": (
-        "independent-optimizer",
-        "same-start",
-        "same-start-base-optimizer",
-        "no-knowledge",
-        "other-teacher",
-        "other-targets",
-    ),
+    "quantization": tuple(catalog.modes()),
+    "controls": tuple(catalog.CONTROLS),
 }
 
 #: The built-in architectures, as tables call them; `models.ARCHITECTURES` has their

@@ -14,7 +14,7 @@ The steps, in the order that they must have; each may be left out:
     qat
         Quantization-aware training for full-int8; keeps zeros and clusters.
     float32 (the default), float16, int8, full-int8, int16x8, int4
-        How the weights are stored in the `.tflite` file, see `quantization.MODES`.
+        How the weights are stored in the `.tflite` file, see `catalog.FORMATS`.
     sparse
         Stores zeros of pruned kernels as indices of the others.
 """
@@ -22,10 +22,8 @@ The steps, in the order that they must have; each may be left out:
 import re
 from collections.abc import Iterable
 
+from kdfunc.catalog import FORMATS, modes
 from kdfunc.errors import InputError
-
-#: How a `.tflite` file stores numbers; `quantization.convert` makes each of them.
-FORMATS = ("float32", "float16", "int8", "full-int8", "int16x8", "int4")
 
 #: The kinds of steps by the patterns of their names.
 _KINDS = {
@@ -34,7 +32,6 @@ _KINDS = {
     "finetune": re.compile(r"finetune"),
     "cluster": re.compile(r"cluster([3-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-6])"),
     "qat": re.compile(r"qat"),
-    "format": re.compile("|".join(FORMATS)),
     "sparse": re.compile(r"sparse"),
 }
 _ORDER = re.compile(
@@ -102,7 +99,7 @@ def parse(pipeline: str) -> tuple[list[str], str, bool]:
         raise refuse("qat trains for one format, so give qat+full-int8")
     if "sparse" in steps and "prune" not in kinds:
         raise refuse("sparse stores zeros, so prune before, as in prune90+sparse")
-    if pipeline in ("float16", "int8"):
+    if pipeline in modes():
         raise refuse(f"that model is made by --quantization={pipeline}")
     if formats == ["float32"] and len(steps) > 1:
         raise refuse("float32 is the default, so leave it out")
@@ -146,6 +143,8 @@ def trainings(pipeline: str) -> int:
 
 
 def _kind(step: str, pipeline: str) -> str:
+    if step in FORMATS:
+        return "format"
     for kind, pattern in _KINDS.items():
         if pattern.fullmatch(step):
             return kind

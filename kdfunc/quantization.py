@@ -7,8 +7,8 @@ from importlib import metadata
 
 import numpy as np
 
+from kdfunc.catalog import FORMATS
 from kdfunc.errors import InputError, NotPossible
-from kdfunc.pipelines import FORMATS
 from kdfunc.quiet import quiet_stderr
 from kdfunc.runtime import keras, tf
 
@@ -49,7 +49,7 @@ def convert(
 
     Args:
       model: Keras 2 model.
-      mode: one of the above.
+      mode: one of `catalog.FORMATS`.
       representative: `[n, ...]` float32 images from which `full-int8` and `int16x8`
         learn the ranges of the activations.
       sparse: whether to store the zeros of kernels as indices of the others. The
@@ -61,39 +61,50 @@ def convert(
     """
     if mode not in FORMATS:
         raise InputError(f"mode: got {mode!r}; allowed: {', '.join(FORMATS)}.")
-    if mode == "int4":
-        return _int4(convert(model, "float32", sparse=sparse))
-    if mode == "int16x8" and sparse:
+    return FORMATS[mode].function()(model, representative, sparse)
+
+
+def float32(model, representative, sparse) -> bytes:
+    """Weights as they are; see `convert`."""
+    return _converted(_converter(model, sparse, optimize=False))
+
+
+def float16(model, representative, sparse) -> bytes:
+    """Weights rounded to float16; see `convert`."""
+    converter = _converter(model, sparse)
+    converter.target_spec.supported_types = [tf.float16]
+    return _converted(converter)
+
+
+def dynamic_range(model, representative, sparse) -> bytes:
+    """Weights as int8, activations scaled at run time; see `convert`."""
+    return _converted(_converter(model, sparse))
+
+
+def full_int8(model, representative, sparse) -> bytes:
+    """Weights and activations as int8; see `convert`."""
+    ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return _integer(_converter(model, sparse), representative, ops, tf.int8)
+
+
+def int16x8(model, representative, sparse) -> bytes:
+    """Weights as int8, activations as int16; see `convert`."""
+    if sparse:
         # Seen with LeNet, MobileNet and ResNet-50.
         raise NotPossible(
             f"tensorflow {tf.__version__}: the converter gives sparse int16x8 models "
             "biases of a type that the interpreter refuses, or of a wrong scale"
         )
-    optimize, ops = tf.lite.Optimize, tf.lite.OpsSet
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [] if mode == "float32" else [optimize.DEFAULT]
-    if sparse:
-        converter.optimizations += [optimize.EXPERIMENTAL_SPARSITY]
-    if mode == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if mode in ("full-int8", "int16x8"):
-        kernels, dtype = {
-            "full-int8": (ops.TFLITE_BUILTINS_INT8, tf.int8),
-            "int16x8": (
-                ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
-                tf.int16,
-            ),
-        }[mode]
-        converter.target_spec.supported_ops = [kernels]
-        converter.inference_input_type = converter.inference_output_type = dtype
-        converter.representative_dataset = lambda: ([i[None]] for i in representative)
-    with limits_of("tensorflow"), quiet_stderr():
-        return converter.convert()
+    sets = tf.lite.OpsSet
+    ops = [sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8]
+    return _integer(_converter(model, sparse), representative, ops, tf.int16)
 
 
-def _int4(content: bytes) -> bytes:
+def int4(model, representative, sparse) -> bytes:
+    """Weights as int4, by ai-edge-quantizer; see `convert`."""
     from ai_edge_quantizer import quantizer, recipe
 
+    content = float32(model, representative, sparse)
     with (
         limits_of("ai-edge-quantizer"),
         contextlib.redirect_stdout(io.StringIO()),
@@ -101,3 +112,24 @@ def _int4(content: bytes) -> bytes:
     ):
         tool = quantizer.Quantizer(bytearray(content), recipe.dynamic_wi4_afp32())
         return bytes(tool.quantize().quantized_model)
+
+
+def _converter(model, sparse: bool, optimize: bool = True):
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    wanted = tf.lite.Optimize
+    converter.optimizations = [wanted.DEFAULT] if optimize else []
+    if sparse:
+        converter.optimizations += [wanted.EXPERIMENTAL_SPARSITY]
+    return converter
+
+
+def _integer(converter, representative, ops, dtype) -> bytes:
+    converter.target_spec.supported_ops = ops
+    converter.inference_input_type = converter.inference_output_type = dtype
+    converter.representative_dataset = lambda: ([i[None]] for i in representative)
+    return _converted(converter)
+
+
+def _converted(converter) -> bytes:
+    with limits_of("tensorflow"), quiet_stderr():
+        return converter.convert()

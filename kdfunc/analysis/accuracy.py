@@ -6,6 +6,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
+from kdfunc.catalog import FAMILIES, FORMATS
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory, write_atomic
@@ -16,11 +17,7 @@ DATASET_NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
 }
-METHODS = {
-    "student": "Self-distillation",
-    "quantized": "Quantization",
-    "pruned": "L1 pruning",
-}
+METHODS = {name: row.method for name, row in FAMILIES.items() if row.method}
 
 
 def write(run: RunDirectory, tasks: list[Task]) -> None:
@@ -102,7 +99,8 @@ def setting(task: Task) -> str:
         case "student":
             return f"alpha {task.settings['alpha']:g}"
         case "quantized":
-            return {"float16": "16-bit", "int8": "8-bit"}[task.settings["mode"]]
+            mode = task.settings["mode"]
+            return FORMATS[mode].published or mode
         case "pruned":
             return f"{100 * task.settings['level']:g} %"
     raise ValueError(f"{task.name} is no compressed model")

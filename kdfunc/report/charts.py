@@ -5,45 +5,16 @@ Text, grid and background are left to the page's style sheet, which knows light 
 dark.
 """
 
-import dataclasses
 from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
-from matplotlib.colors import to_hex
 from plotly.io import to_html
 
 from kdfunc.analysis.figures.style import FLOOR, style
 
-# By matplotlib's letter: plotly's symbol, and a character for text.
-_SYMBOLS = {
-    "*": ("star", "★"),
-    "s": ("square", "■"),
-    "^": ("triangle-up", "▲"),
-    "D": ("diamond", "◆"),
-    "v": ("triangle-down", "▼"),
-    "P": ("cross", "✚"),
-    "X": ("x", "✖"),
-    "p": ("pentagon", "⬟"),
-}
 NEUTRAL = "#808080"  # reads on white and on black
 _DASHES = ("0", "7px,4px", "2px,3px", "8px,3px,2px,3px", "14px,4px")
-
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """How a family of models looks: name, `#rrggbb`, plotly's symbol, a character."""
-
-    name: str
-    color: str
-    symbol: str
-    mark: str
-
-
-def family(name: str) -> Family:
-    """The look of a family, as in the other figures."""
-    look = style(name)
-    return Family(look.name, to_hex(look.color), *_SYMBOLS[look.marker])
 
 
 def preserved(models: pd.DataFrame) -> go.Figure:
@@ -57,7 +28,7 @@ def preserved(models: pd.DataFrame) -> go.Figure:
     shown = models[["preserved", "low", "high"]].clip(lower=FLOOR)
     for name in models["family"].unique():
         rows = models["family"] == name
-        at, look = shown[rows], family(name)
+        at, look = shown[rows], style(name)
         figure.add_trace(
             go.Scatter(
                 x=at["preserved"],
@@ -69,7 +40,7 @@ def preserved(models: pd.DataFrame) -> go.Figure:
                     "width": 3,
                 },
                 mode="markers",
-                name=look.name,
+                name=look.label,
                 marker={"symbol": look.symbol, "color": look.color, "size": 10},
                 hovertext=_hover(models[rows], "preserved", "%"),
                 hoverinfo="text",
@@ -102,7 +73,7 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
                 width=0.36,
                 marker={
                     "color": [
-                        family("control" if side else "student").color
+                        style("control" if side else "student").color
                         for side in steps["side"]
                     ],
                     "opacity": 0.55,
@@ -146,7 +117,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
     models = models[models["epoch"] > 0]
     figure = go.Figure()
     for name, label, dash in lines(models):
-        look = family(name)
+        look = style(name)
         rows = models[(models["family"] == name) & (models["name"] == label)]
         by_epoch = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
         texts = by_epoch["mean"].map(("{:.2%}" if percent else "{:.4g}").format)

@@ -6,8 +6,8 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
+from kdfunc.analysis.figures.style import style
 from kdfunc.report.charts import NEUTRAL, plain
-from kdfunc.report.charts import family as look_of
 
 #: The maps of a landscape: columns of the table that hold a point's place.
 MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
@@ -55,7 +55,7 @@ def landscape(points: pd.DataFrame) -> Landscape:
     ]
     heads, indices = {}, {}
     for name, members in placed.groupby("family", sort=False):
-        look, first = look_of(name), len(traces)
+        look, first = style(name), len(traces)
         moving = members[members["snapshots"] > 1]
         if len(moving):
             traces.append(
@@ -105,7 +105,7 @@ def _side_by_side(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict]]:
     points = points.sort_values("epoch", kind="stable")
     points["snapshots"] = points.groupby("model")["epoch"].transform("size")
     points["text"] = [
-        f"{row.model}<br>{look_of(row.family).name}, epoch {row.epoch}"
+        f"{row.model}<br>{style(row.family).label}, epoch {row.epoch}"
         for row in points.itertuples()
     ]
     order = {label: place for place, label in enumerate(points["label"].unique())}

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from kdfunc import pipelines
 from kdfunc.analysis import published
-from kdfunc.analysis.figures.style import FLOOR
+from kdfunc.analysis.figures.style import FLOOR, style
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import charts, landscape_chart, side_by_side, tables
@@ -208,7 +208,7 @@ def _landscapes(run: Results) -> list[dict[str, Any]]:
                 "panel": panel,
                 "chart": charts.to_page(drawn.figure, f"{id}-chart"),
                 "landscape": drawn,
-                "families": {name: charts.family(name) for name in drawn.traces},
+                "families": {name: style(name) for name in drawn.traces},
                 "stress": stress.get(panel),
                 "static": _picture(run, panel),
                 "table": tables.of_run(
@@ -250,7 +250,7 @@ def _curves(run: Results) -> dict[str, Any] | None:
             for column, title, table, percent in drawn
         ],
         "lines": [
-            (name, charts.family(family).color, dash)
+            (name, style(family).color, dash)
             for family, name, dash in charts.lines(trained)
         ],
         "table": tables.of_run(

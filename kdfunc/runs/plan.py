@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kdfunc import pipelines
+from kdfunc.catalog import CONTROLS, FORMATS
 from kdfunc.config import (
     ARCHITECTURE_NAMES,
     CHOICES,
@@ -18,15 +19,6 @@ from kdfunc.runs.records import RunDirectory
 
 #: Of the base and the independent models.
 BASE_OPTIMIZER = "adam"
-
-CONTROL_LABELS = {
-    "independent-optimizer": "I opt",
-    "same-start": "Start",
-    "same-start-base-optimizer": "Start B",
-    "no-knowledge": "Random",
-    "other-teacher": "D of I",
-    "other-targets": "Other",
-}
 
 #: The parts of an experiment that `--stages` chooses from, in their order.
 STAGES = (
@@ -122,7 +114,7 @@ def make(config: ExperimentConfig) -> list[Task]:
                 needs=("data", "base"),
                 settings={"mode": mode},
                 family="quantized",
-                label={"float16": "Q16", "int8": "Q8"}[mode],
+                label=FORMATS[mode].label,
             )
             for mode in config.quantization
         ),
@@ -216,41 +208,37 @@ def leaning_alpha(config: ExperimentConfig) -> float:
 
 def _controls(config: ExperimentConfig) -> Iterable[Task]:
     """What students are held against; a control that is another model is left out."""
-    same_optimizer = config.student_optimizer == BASE_OPTIMIZER
-    redundant = {"independent-optimizer", "same-start-base-optimizer"}
-    for control in config.controls:
-        settings = {"control": control, "optimizer": config.student_optimizer}
-        if same_optimizer and control in redundant:
-            continue
-        if control == "independent-optimizer":
-            for number in range(1, config.independents + 1):
-                name = f"{control}-{number}"
-                own = {"start": name, "order": _order(config, name)}
-                yield _control(config, name, settings | own)
-            continue
-        if control == "same-start-base-optimizer":
-            settings["optimizer"] = BASE_OPTIMIZER
-        if control in ("no-knowledge", "other-teacher", "other-targets"):
+    optimizers = {"students": config.student_optimizer, "base": BASE_OPTIMIZER}
+    (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
+    trained = [("own", {"optimizer": BASE_OPTIMIZER})]  # the independent models
+    for name in config.controls:
+        control = CONTROLS[name]
+        settings = {"optimizer": optimizers[control.optimizer]}
+        if control.teacher:
             if not config.alphas:
                 continue
-            settings |= _student_settings(config, leaning_alpha(config))
-        if control == "no-knowledge":
-            settings["teacher"] = "random"
-        if control == "other-targets":
-            (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
-            settings["soft_targets"] = other
-        if control == "other-teacher":
-            yield from _of_other_teachers(config, settings)
+            settings = _student_settings(config, leaning_alpha(config)) | settings
+            settings["teacher"] = control.teacher
+            if control.soft_targets == "other":
+                settings["soft_targets"] = other
+        if (control.start, settings) in trained:
             continue
-        for seed in config.distillation_seeds:
-            order = f"seed{seed}"
-            if (
-                "teacher" not in settings
-                and settings["optimizer"] == BASE_OPTIMIZER
-                and order == _order(config, "base")
-            ):
-                continue
-            yield _control(config, f"{control}-{order}", settings | {"order": order})
+        trained.append((control.start, settings))
+        settings = {"control": name} | settings
+        if control.teacher == "independents":
+            yield from _of_other_teachers(config, settings)
+        elif control.start == "own":
+            for number in range(1, config.independents + 1):
+                own = f"{name}-{number}"
+                order = {"start": own, "order": _order(config, own)}
+                yield _control(config, own, settings | order)
+        else:
+            for seed in config.distillation_seeds:
+                order = f"seed{seed}"
+                again = {"optimizer": BASE_OPTIMIZER, "order": _order(config, "base")}
+                if settings | {"order": order} == {"control": name} | again:
+                    continue  # it is the base model
+                yield _control(config, f"{name}-{order}", settings | {"order": order})
 
 
 def _of_other_teachers(
@@ -276,7 +264,7 @@ def _order(config: ExperimentConfig, name: str) -> str:
 
 
 def _control(config: ExperimentConfig, name: str, settings: Mapping[str, Any]) -> Task:
-    label = CONTROL_LABELS[settings["control"]]
+    label = CONTROLS[settings["control"]].label
     return _training(config, name, "control", "control", label, settings)
 
 

@@ -142,7 +142,7 @@ def _add_legend(
     if with_paths and handles:
         handles.append(Line2D([], [], label="Epochs", color="0.4", **_PATH))
     for family, labels in _labels_by_family(points):
-        handles.append(Line2D([], [], linestyle="none", label=style(family).name))
+        handles.append(Line2D([], [], linestyle="none", label=style(family).label))
         for label in labels:
             handles.append(
                 Line2D([], [], linestyle="none", label=label, **styles[label])

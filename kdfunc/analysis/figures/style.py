@@ -1,14 +1,14 @@
-"""What all figures share: the families' names, colours and markers, sizes, a start.
+"""What all figures share: how families look (`catalog.FAMILIES`), sizes, a start.
 
 Figures are made without pyplot, so that they look the same, and cost no display, in a
 script, a worker or a notebook.
 """
 
+import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import matplotlib as mpl
 import seaborn as sns
@@ -17,46 +17,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kdfunc.catalog import FAMILIES, Family
 from kdfunc.runs.records import write_atomic
 
 TEXT_SIZE = 8  # points
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
 GREY = "0.45"
 FLOOR = -100  # of the function preserved (%); a broken model can be at -7000 %
-_COLORS = sns.color_palette("colorblind")
 
 
-class Style(NamedTuple):
-    """How a family of models is shown.
-
-    Attributes:
-      name: For legends.
-      color: Red, green and blue in [0, 1].
-      marker: As matplotlib has it.
-      size: Of the marker, in points.
-    """
-
-    name: str
-    color: tuple[float, float, float]
-    marker: str
-    size: float = 8
-
-
-FAMILIES: Mapping[str, Style] = {
-    "base": Style("Base", _COLORS[0], "*", 11),
-    "independent": Style("Independent", _COLORS[7], "s"),
-    "control": Style("Control", _COLORS[1], "P"),
-    "student": Style("Distilled", _COLORS[2], "^"),
-    "variant": Style("Variant", _COLORS[9], "X"),
-    "quantized": Style("Quantized", _COLORS[4], "D", 6.5),
-    "pruned": Style("Pruned", _COLORS[3], "v"),
-    "compressed": Style("Compressed", _COLORS[5], "p"),
-}
-
-
-def style(family: str) -> Style:
-    """A family's style; one that is not in `FAMILIES` goes by its own name."""
-    return FAMILIES.get(family, Style(family.capitalize(), _COLORS[5], "p"))
+def style(family: str) -> Family:
+    """A family's row of the catalog; one that has none goes by its own name."""
+    row = FAMILIES["compressed"]
+    return FAMILIES.get(family, dataclasses.replace(row, label=family.capitalize()))
 
 
 def shade(family: str, step: float = 0.5) -> tuple[float, ...]:
@@ -102,7 +75,7 @@ def family_legend(figure: Figure, families: Iterable[str]) -> None:
     """Names the families below the plots."""
     figure.legend(
         handles=[
-            Line2D([], [], **marker(family), label=style(family).name)
+            Line2D([], [], **marker(family), label=style(family).label)
             for family in families
         ],
         loc="outside lower center",

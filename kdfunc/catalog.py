@@ -1,0 +1,171 @@
+"""What there is, as data: families of models, formats of files, controls.
+
+One row holds all that is known of an entry: what it is called in tables and figures,
+how it is drawn, what the paper calls it, and what makes it. A row and, for a format,
+the function that it names are all that an addition takes. Nothing here imports
+TensorFlow.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models in tables, figures and on the page.
+
+    Attributes:
+      label: In legends.
+      color: `#rrggbb`, of seaborn's palette "colorblind".
+      marker: Matplotlib's letter.
+      symbol: The same mark as plotly calls it.
+      mark: The same as a character.
+      size: Of the mark in figures, in points.
+      method: What the paper's tables call it; empty where they do not have it.
+    """
+
+    label: str
+    color: str
+    marker: str
+    symbol: str
+    mark: str
+    size: float = 8
+    method: str = ""
+
+
+FAMILIES: dict[str, Family] = {
+    "base": Family("Base", "#0173b2", "*", "star", "★", 11),
+    "independent": Family("Independent", "#949494", "s", "square", "■"),
+    "control": Family("Control", "#de8f05", "P", "cross", "✚"),
+    "student": Family(
+        "Distilled", "#029e73", "^", "triangle-up", "▲", method="Self-distillation"
+    ),
+    "variant": Family("Variant", "#56b4e9", "X", "x", "✖"),
+    "quantized": Family(
+        "Quantized", "#cc78bc", "D", "diamond", "◆", 6.5, method="Quantization"
+    ),
+    "pruned": Family(
+        "Pruned", "#d55e00", "v", "triangle-down", "▼", method="L1 pruning"
+    ),
+    "compressed": Family("Compressed", "#ca9161", "p", "pentagon", "⬟"),
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a `.tflite` file stores numbers.
+
+    Attributes:
+      makes: `module:function`, called with a Keras model, `[n, ...]` float32 images
+        that stand for the data, and whether to store zeros sparsely; returns the file.
+      about: What is stored in which numbers.
+      label: Short name in tables and figures; a format that has one is a mode of
+        `--quantization`.
+      published: What the paper calls it.
+      saves: The share of a float32 file's bytes that it saves.
+    """
+
+    makes: str
+    about: str
+    label: str = ""
+    published: str = ""
+    saves: float = 0.0
+
+    def function(self) -> Callable:
+        """The function that makes such files; importing it imports TensorFlow."""
+        module, _, name = self.makes.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+#: All formats, in which the pipelines of `kdfunc.pipelines` can end.
+FORMATS: dict[str, Format] = {
+    "float32": Format("kdfunc.quantization:float32", "float32 weights"),
+    "float16": Format(
+        "kdfunc.quantization:float16",
+        "float16 weights, computed with in float32",
+        label="Q16",
+        published="16-bit",
+        saves=0.5,
+    ),
+    "int8": Format(
+        "kdfunc.quantization:dynamic_range",
+        "int8 weights, activations scaled to int8 at run time (dynamic range)",
+        label="Q8",
+        published="8-bit",
+        saves=0.75,
+    ),
+    "full-int8": Format(
+        "kdfunc.quantization:full_int8",
+        "int8 weights and activations, int8 in and out",
+        saves=0.75,
+    ),
+    "int16x8": Format(
+        "kdfunc.quantization:int16x8",
+        "int8 weights, int16 activations, int16 in and out",
+        saves=0.75,
+    ),
+    "int4": Format(
+        "kdfunc.quantization:int4",
+        "int4 weights, activations scaled to int8 at run time",
+        saves=0.875,
+    ),
+}
+
+
+def modes() -> dict[str, Format]:
+    """The formats that an experiment quantizes the base model to (`--quantization`)."""
+    return {name: row for name, row in FORMATS.items() if row.label}
+
+
+@dataclass(frozen=True)
+class Control:
+    """Models that students are held against.
+
+    Attributes:
+      label: Short name in tables and figures.
+      about: What its models are.
+      start: Whose initial weights they have: the base model's, or their own as the
+        independent models have.
+      optimizer: The students', or that of the base and independent models.
+      teacher: None for no teacher; the base model; `random`, which knows nothing; or
+        the independent models, which take turns.
+      soft_targets: The students' kind, or the other one.
+    """
+
+    label: str
+    about: str
+    start: Literal["base", "own"] = "base"
+    optimizer: Literal["students", "base"] = "students"
+    teacher: Literal[None, "base", "random", "independents"] = None
+    soft_targets: Literal["students", "other"] = "students"
+
+
+CONTROLS: dict[str, Control] = {
+    "independent-optimizer": Control(
+        "I opt", "independent models with the students' optimizer", start="own"
+    ),
+    "same-start": Control(
+        "Start", "the base model's initial weights, students' optimizer, no teacher"
+    ),
+    "same-start-base-optimizer": Control(
+        "Start B",
+        "the base model's initial weights and optimizer, no teacher",
+        optimizer="base",
+    ),
+    "no-knowledge": Control(
+        "Random", "students of fixed random soft targets", teacher="random"
+    ),
+    "other-teacher": Control(
+        "D of I",
+        "students of independent models instead of the base model",
+        teacher="independents",
+    ),
+    "other-targets": Control(
+        "Other",
+        "students of the other preset's soft targets",
+        teacher="base",
+        soft_targets="other",
+    ),
+}
