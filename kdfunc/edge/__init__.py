@@ -9,13 +9,16 @@ models run in a process of their own, which a damaged one may crash. `predict` a
 import importlib
 
 _HOMES = {
-    "Model": "interpreter",
-    "Settings": "running",
+    "DataFile": "files",
+    "Model": "model",
+    "Outputs": "running",
+    "Settings": "settings",
     "benchmark": "timing",
     "costly_layers": "blame",
     "compare": "comparison",
     "inspect": "inspection",
-    "predict": "interpreter",
+    "outputs_of": "running",
+    "predict": "model",
     "predict_file": "running",
 }
 __all__ = list(_HOMES)

@@ -14,7 +14,7 @@ from typing import Any
 
 from kdfunc.comparison import limits
 from kdfunc.edge.restoring import Restorer
-from kdfunc.edge.running import Settings
+from kdfunc.edge.settings import Settings
 from kdfunc.edge.surgery import Layer
 from kdfunc.text import WIDTH, number, table
 

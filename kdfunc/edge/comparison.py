@@ -3,7 +3,7 @@
 import gzip
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,11 @@ from kdfunc.comparison.catalog import RELATIVE, SIZES
 from kdfunc.comparison.outputs import Said, check_labels
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.result import Comparison
-from kdfunc.edge.files import ImageFile
+from kdfunc.edge.files import DataFile
 from kdfunc.edge.inspection import inspect
-from kdfunc.edge.running import Settings, is_tflite, isolated
-from kdfunc.edge.running import outputs as batches_of
+from kdfunc.edge.running import is_tflite, outputs_of
+from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
-
-WARM_UP = 3
-RUNS = 20
 
 
 def compare(
@@ -65,18 +62,18 @@ def compare(
         a limit that makes no sense here.
     """
     settings = settings or Settings()
-    images = ImageFile(data)
-    labels = images.labels
+    examples = DataFile(data)
+    labels = examples.labels
     if labels is not None:
-        labels = check_labels(labels, len(images))
+        labels = check_labels(labels, len(examples))
     wanted = limits.parse(limit, labels is not None, bool(independents))
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
     given, models = [], []
     for path, size in zip(paths, sizes, strict=True):
-        arrays, latency = run(path, images, settings)
-        given.append(arrays)
-        models.append({**size, "latency_ms": latency})
+        found = outputs_of(path, examples, settings)
+        given.append(named(found.arrays, given, path))
+        models.append({**size, "latency_ms": found.latency_ms, "run": found.told})
     return result.compare(
         given,
         models,
@@ -92,20 +89,40 @@ def compare(
 
 def _quantities(reference, candidate) -> dict[str, Quantity]:
     """The candidate's size and speed, and as shares of the reference's."""
-    found = {name: Quantity(candidate[name]) for name in SIZES}
-    for name in SIZES:
+    known = [name for name in SIZES if candidate[name] and reference[name]]
+    found = {name: Quantity(candidate[name]) for name in known}
+    for name in known:
         ratio = candidate[name] / reference[name]
         found[RELATIVE + name] = Quantity(ratio)
     return found
 
 
-def run(path, images: ImageFile, settings: Settings):
-    """Outputs `[n, ...]` by name, and the median time of one image in milliseconds."""
-    with isolated(path, settings) as runner:
-        found = list(batches_of(runner, images, settings))
-        runner.call("seconds", 1, WARM_UP)
-        latency = 1000 * float(np.median(runner.call("seconds", 1, RUNS)))
-    return {"": np.concatenate(found)}, latency
+def named(
+    arrays: Mapping[str, np.ndarray],
+    others: Sequence[Mapping[str, np.ndarray]],
+    path: str | os.PathLike,
+) -> dict[str, np.ndarray]:
+    """Outputs under the names of the first model's, by name or else by place.
+
+    Args:
+      arrays: outputs of a model.
+      others: those of the models before it.
+      path: its path, for the error.
+
+    Raises:
+      InputError: it has more or fewer outputs.
+    """
+    if not others:
+        return {"": next(iter(arrays.values()))} if len(arrays) == 1 else arrays
+    names = list(others[0])
+    if set(names) == set(arrays):
+        return {name: arrays[name] for name in names}
+    if len(names) != len(arrays):
+        raise InputError(
+            f"{path} has the outputs {', '.join(arrays)} and the reference has "
+            f"{len(names)}; give models of the same outputs."
+        )
+    return dict(zip(names, arrays.values(), strict=True))
 
 
 def _size(path: str | os.PathLike) -> dict[str, Any]:

@@ -1,117 +1,262 @@
-"""Images read and outputs written a batch at a time; neither need fit memory."""
+"""Examples read and outputs written a batch at a time; neither need fit memory.
+
+Headers are read first, and what they promise is held against the size of the file and
+of its members, so that no damaged file takes more memory or time than its size accounts
+for.
+"""
 
 import contextlib
 import math
 import os
 import pathlib
+import stat
+import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
 from kdfunc.errors import InputError
 
 EXPECTED = (
-    "give a .npy file of images [n, ...] or a .npz file with the member `images` and, "
-    "where known, the true classes [n] as `labels`"
+    "give a .npy file of images [n, ...] or a .npz file with the member `images`, or "
+    "one for each input of the model by its name, and, where known, the true classes "
+    "[n] as `labels`"
 )
-#: What numpy and zipfile raise for files that are damaged or no arrays.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+IMAGES, LABELS = "images", "labels"
+SUFFIX = ".npy"
 
 
-class ImageFile:
-    """Images, and labels where there are any, in a `.npy` or `.npz` file.
+@dataclass(frozen=True)
+class Header:
+    """What the header of an array says: shape, type, order, and where it ends."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fortran_order: bool
+    offset: int
+
+    @property
+    def example_bytes(self) -> int:
+        """Bytes of one example."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+def read_header(file: BinaryIO, size: int) -> Header:
+    """Reads the header of an array and checks it.
 
     Args:
-      path: `.npy` of images, or `.npz` with `images` and perhaps `labels`.
-
-    Attributes:
-      shape: `(n, ...)` of the images.
-      labels: `[n]` true classes, or None.
+      file: at its beginning.
+      size: of the file in bytes.
 
     Raises:
-      InputError: here and in `batches`: no such file, damaged, no images in it.
+      ValueError: it is damaged, no array of numbers, or promises more or less than
+        there is.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+            version, np.lib.format.read_array_header_2_0
+        )
+        shape, fortran_order, dtype = read(file)
+    except Exception as error:  # its parser raises many kinds for damaged headers
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"its header is damaged: {reason.rstrip('.')}") from error
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"its header gives the shape {shape}")
+    if dtype.kind not in "biufc":
+        raise ValueError(f"it holds {dtype}, no numbers")
+    header = Header(shape, dtype, bool(fortran_order), file.tell())
+    promised = header.offset + math.prod(shape) * dtype.itemsize
+    if promised > size:
+        raise ValueError(
+            f"an array {list(shape)} of {dtype} takes {promised:,} bytes and there are "
+            f"{size:,}"
+        )
+    return header
+
+
+class DataFile:
+    """Examples, and labels where there are any, in a `.npy` or `.npz` file.
+
+    Args:
+      path: `.npy` of images; or `.npz` with `images`, or with an array for each input
+        of a model by its name, and perhaps `labels`.
+
+    Attributes:
+      shapes: `(n, ...)` of each array by name, without the labels.
+
+    Raises:
+      InputError: here and in the methods: no such file, damaged, no examples in it.
     """
 
     def __init__(self, path: str | os.PathLike):
         self._path = pathlib.Path(path)
-        self._array = self.labels = None
         with self._telling():
-            if not zipfile.is_zipfile(path):
-                self._array = np.lib.format.open_memmap(path, mode="r")
-                self.shape = self._array.shape
-            else:
-                self.labels = self._check_members()
-                with self._stream() as (self.shape, _, _):
-                    pass
-        if len(self.shape) < 2 or min(self.shape) < 1:
-            raise InputError(f"{path} has an array {list(self.shape)}; {EXPECTED}.")
-        if self.labels is not None and self.labels.shape != self.shape[:1]:
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("it is no regular file")
+            self._is_archive = zipfile.is_zipfile(path)
+            self._unread: dict[str, ValueError] = {}
+            headers = self._headers(status.st_size)
+            for name in (IMAGES, LABELS):
+                self._check_read(name)
+        self._labels = headers.pop(LABELS, None) if self._is_archive else None
+        self._arrays = headers
+        self.shapes = {name: header.shape for name, header in headers.items()}
+        shapes = self.shapes
+        if IMAGES in shapes:
+            shapes = {IMAGES: shapes[IMAGES]}
+        counts = {shape[0] if shape else 0 for shape in shapes.values()}
+        if len(counts) != 1 or 0 in counts:
+            found = ", ".join(f"{name} {list(s)}" for name, s in shapes.items())
             raise InputError(
-                f"{path} has {self.shape[0]} images and labels "
-                f"{list(self.labels.shape)}; {EXPECTED}."
+                f"{path} has {'' if shapes else 'no arrays'}{found}, which are no "
+                f"examples; {EXPECTED}."
+            )
+        (self._count,) = counts
+        if self._labels is not None and self._labels.shape != (self._count,):
+            raise InputError(
+                f"{path} has {self._count} examples and labels "
+                f"{list(self._labels.shape)}; {EXPECTED}."
             )
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return self._count
 
-    def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Reads the images in order, so many at a time."""
-        counts = [min(size, len(self) - start) for start in range(0, len(self), size)]
+    @property
+    def labels(self) -> np.ndarray | None:
+        """`[n]` true classes as they are in the file, or None."""
+        if self._labels is None:
+            return None
+        with self._telling(), self._opened(LABELS) as read:
+            labels = read(self._count)
+            if labels.dtype.kind not in "iu" or labels.min() < 0:
+                raise ValueError("its labels are no whole numbers from 0 on")
+        return labels
+
+    def names_for(self, inputs: Sequence[str], model: str) -> list[str]:
+        """The arrays for the inputs of a model, in their order.
+
+        Args:
+          inputs: their names.
+          model: its name, for the error.
+
+        Raises:
+          InputError: the file has not what the model takes.
+        """
+        if len(inputs) == 1:
+            for name in (inputs[0], IMAGES):
+                if name in self.shapes:
+                    return [name]
+            if len(self.shapes) == 1:
+                return list(self.shapes)
         with self._telling():
-            if self._array is not None:
-                for i, count in enumerate(counts):
-                    yield np.array(self._array[i * size : i * size + count])
-                return
-            with self._stream() as (shape, dtype, stream):
-                one = math.prod(shape[1:]) * dtype.itemsize
-                for count in counts:
-                    content = stream.read(count * one)
-                    if len(content) < count * one:
-                        raise EOFError("it ends before its last image")
-                    yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
+            for name in inputs:
+                self._check_read(name)
+        missing = [name for name in inputs if name not in self.shapes]
+        if missing:
+            takes = f"{model} takes {', '.join(inputs)}"
+            raise InputError(
+                f"{self._path} has {', '.join(self.shapes)} and {takes}; {EXPECTED}."
+            )
+        return list(inputs)
 
-    def _check_members(self) -> np.ndarray | None:
-        """The labels, where there are any."""
-        with np.load(self._path, allow_pickle=False) as members:
-            if "images" not in members.files:
-                raise InputError(
-                    f"{self._path} has {', '.join(members.files) or 'no members'}; "
-                    f"{EXPECTED}."
-                )
-            return members["labels"] if "labels" in members.files else None
+    def batches(
+        self, names: Sequence[str], size: int, most_bytes: int | None = None
+    ) -> Iterator[list[np.ndarray]]:
+        """Reads some of the arrays in order, so many examples at a time.
+
+        Args:
+          names: of the arrays.
+          size: examples in a batch.
+          most_bytes: limit for one batch, or None.
+
+        Raises:
+          InputError: a batch takes more.
+        """
+        size = min(size, len(self))
+        taken = size * sum(self._arrays[name].example_bytes for name in names)
+        if most_bytes and taken > most_bytes:
+            raise InputError(
+                f"{size} examples of {self._path} take {taken >> 20:,} MB and "
+                f"{most_bytes >> 20:,} MB are allowed; give a smaller "
+                "--batch-size, or more --memory."
+            )
+        with self._telling(), contextlib.ExitStack() as stack:
+            readers = [stack.enter_context(self._opened(name)) for name in names]
+            for start in range(0, len(self), size):
+                count = min(size, len(self) - start)
+                yield [read(count) for read in readers]
+
+    def _headers(self, size: int) -> dict[str, Header]:
+        if not self._is_archive:
+            with open(self._path, "rb") as file:
+                return {IMAGES: read_header(file, size)}
+        found = {}
+        with zipfile.ZipFile(self._path) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(SUFFIX):
+                    continue
+                name = member.filename.removesuffix(SUFFIX)
+                with archive.open(member) as file:
+                    try:
+                        found[name] = read_header(file, member.file_size)
+                    except ValueError as error:  # it matters where it is needed
+                        self._unread[name] = error
+        return found
+
+    def _check_read(self, name: str) -> None:
+        if name in self._unread:
+            raise ValueError(f"{name}: {self._unread[name]}")
 
     @contextlib.contextmanager
-    def _stream(self):
-        """Shape, type and the stream of the images' bytes in a `.npz` file."""
-        with zipfile.ZipFile(self._path) as archive, archive.open("images.npy") as file:
-            if np.lib.format.read_magic(file) == (1, 0):
-                header = np.lib.format.read_array_header_1_0(file)
-            else:
-                header = np.lib.format.read_array_header_2_0(file)
-            shape, fortran_order, dtype = header
-            if fortran_order or dtype.hasobject:
-                raise ValueError("its images are objects or not in C order")
-            yield shape, dtype, file
+    def _opened(self, name: str):
+        """A function that reads the next so many rows of an array."""
+        header = self._labels if name == LABELS else self._arrays[name]
+        if not self._is_archive:
+            order = "F" if header.fortran_order else "C"
+            array = np.memmap(
+                self._path, header.dtype, "r", header.offset, header.shape, order
+            )
+            position = 0
+
+            def read(count: int) -> np.ndarray:
+                nonlocal position
+                position += count
+                return np.array(array[position - count : position])
+
+            yield read
+            return
+        if header.fortran_order and len(header.shape) > 1:
+            raise ValueError(
+                f"{name} is in Fortran's order; save np.ascontiguousarray of it"
+            )
+        with (
+            zipfile.ZipFile(self._path) as archive,
+            archive.open(name + SUFFIX) as file,
+        ):
+            file.read(header.offset)
+
+            def read(count: int) -> np.ndarray:
+                content = file.read(count * header.example_bytes)
+                if len(content) < count * header.example_bytes:
+                    raise EOFError("it ends before its last example")
+                values = np.frombuffer(content, header.dtype)
+                return values.reshape(count, *header.shape[1:])
+
+            yield read
 
     @contextlib.contextmanager
     def _telling(self):
+        """What numpy and zipfile raise for damaged files becomes one sentence."""
         try:
             yield
-        except InputError:
+        except (InputError, GeneratorExit):
             raise
-        except UNREADABLE as error:
+        except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"{self._path} cannot be read ({reason.rstrip('.')}); {EXPECTED}."
@@ -119,51 +264,123 @@ class ImageFile:
 
 
 class OutputFile:
-    """A `.npy` file of float32, written a batch at a time, there whole or not at all.
+    """Outputs written a batch at a time, there whole in the end or not at all.
 
     Args:
-      path: of the file.
+      path: a `.npy` file for one output, or a `.npz` file for all by their names.
       rows: how many there will be.
+      inputs: files that are read meanwhile, which it must not replace.
 
     Raises:
       InputError: it cannot be written there.
     """
 
-    def __init__(self, path: str | os.PathLike, rows: int):
-        self._path = pathlib.Path(path)
-        self._partial = self._path.with_name(self._path.name + ".partial")
-        self._rows = rows
-        try:
-            self._file = open(self._partial, "wb")
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be written ({error.strerror}); give a path in a "
-                "folder that exists and may be written to."
-            ) from error
-
-    def append(self, batch: np.ndarray) -> None:
-        """Adds rows `[n, ...]`."""
-        if self._file.tell() == 0:
-            np.lib.format.write_array_header_1_0(
-                self._file,
-                {
-                    "descr": "<f4",
-                    "fortran_order": False,
-                    "shape": (self._rows, *batch.shape[1:]),
-                },
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        rows: int,
+        inputs: Sequence[str | os.PathLike] = (),
+    ):
+        self._given, self._rows = os.fspath(path), rows
+        self._path = pathlib.Path(os.path.realpath(path))  # a link stays a link
+        _check_output(self._given, self._path, inputs)
+        self._is_archive = self._path.suffix == ".npz"
+        self._files: dict[str, BinaryIO] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        with self._telling():
+            self._folder = tempfile.TemporaryDirectory(
+                prefix=".kdfunc-", dir=self._path.parent
             )
-        self._file.write(np.ascontiguousarray(batch, "<f4"))
+
+    def append(self, batch: Mapping[str, np.ndarray]) -> None:
+        """Adds rows `[n, ...]` of each output.
+
+        Raises:
+          InputError: there are several and the file holds one, shapes differ from
+            batch to batch, or the disk is full.
+        """
+        if len(batch) > 1 and not self._is_archive:
+            raise InputError(
+                f"the model has {len(batch)} outputs ({', '.join(batch)}) and "
+                f"{self._given} holds one; give a .npz file as --output."
+            )
+        with self._telling():
+            for name, values in batch.items():
+                if name not in self._files:
+                    self._begin(name, values)
+                elif values.shape[1:] != self._shapes[name]:
+                    raise InputError(
+                        f"{name} has shape {list(values.shape[1:])} for some examples "
+                        f"and {list(self._shapes[name])} for others, which no array "
+                        "holds; choose another signature."
+                    )
+                self._files[name].write(np.ascontiguousarray(values))
 
     def __enter__(self) -> "OutputFile":
         return self
 
     def __exit__(self, kind, error, trace) -> None:
         try:
-            with self._file:
-                if kind is None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
+            for file in self._files.values():
+                file.close()
             if kind is None:
-                os.replace(self._partial, self._path)
+                with self._telling():
+                    self._finish()
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._folder.cleanup()
+
+    def _begin(self, name: str, values: np.ndarray) -> None:
+        self._shapes[name] = values.shape[1:]
+        path = pathlib.Path(self._folder.name, str(len(self._files)))
+        self._files[name] = open(path, "xb")
+        header = {
+            "descr": np.lib.format.dtype_to_descr(values.dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *values.shape[1:]),
+        }
+        np.lib.format.write_array_header_1_0(self._files[name], header)
+
+    def _finish(self) -> None:
+        paths = {name: file.name for name, file in self._files.items()}
+        if self._is_archive:
+            whole = pathlib.Path(self._folder.name, "archive")
+            with zipfile.ZipFile(whole, "x") as archive:
+                for name, path in paths.items():
+                    archive.write(path, name + SUFFIX)
+                    os.unlink(path)
+        else:
+            (whole,) = paths.values()
+        with open(whole, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(whole, self._path)
+
+    @contextlib.contextmanager
+    def _telling(self):
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self._given} cannot be written ({error.strerror}); give a path in a "
+                "folder that exists, may be written to and has room."
+            ) from error
+
+
+def _check_output(given: str, path: pathlib.Path, inputs) -> None:
+    if not given:
+        raise InputError("--output is empty; give the .npy or .npz file to write.")
+    if path.is_dir():
+        raise InputError(f"{given} is a folder; give a .npy or .npz file to write.")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise InputError(
+            f"{given} is no regular file and would be replaced by one; give a .npy or "
+            ".npz file to write."
+        )
+    for other in inputs:
+        within = pathlib.Path(os.path.realpath(other)) in path.parents
+        if within or os.path.exists(other) and os.path.samefile(path, other):
+            raise InputError(
+                f"{given} is read as well, and would be lost; give another file as "
+                "--output."
+            )

@@ -3,11 +3,16 @@
 import gzip
 import os
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from kdfunc.edge.metadata import metadata_of
+from kdfunc.edge.names import BITS
 from kdfunc.edge.reading import read
-from kdfunc.edge.schema import BITS, ModelFile, Operator, Subgraph, Tensor
-from kdfunc.text import number, percent, table
+from kdfunc.edge.schema import ModelFile, Operator, Signature, Subgraph, Tensor
 
 #: Operators that only bring weights into the form in which they are computed with.
 UNPACKING = {"DEQUANTIZE", "DENSIFY"}
@@ -27,15 +32,22 @@ def inspect(model: bytes | str | os.PathLike) -> dict[str, Any]:
     Returns:
       `file`, `bytes`, `gzip_bytes`, `description`; `quantization`, see `scheme`;
       `inputs` and `outputs` with name, shape (-1 for any size), type, scale and zero
-      point; `operators`, the count of each; `tensors`, by type the count and bytes of
-      constants (as stored) and of computed tensors (batch of one); `layers`, the
-      weights in the order in which they are used: an entry for each operator and
-      constant of two or more dimensions that it computes with, with the share of zeros.
+      point; `signatures`, each with key, subgraph, inputs and outputs; `subgraphs`,
+      each with name, inputs, outputs and the count of its operators; `operators`, the
+      same of all subgraphs; `custom`, the operators that are none of the schema's, with
+      the bytes of their options; `state`, what is kept from one run to the next, or
+      None; `metadata`, see `kdfunc.edge.metadata`; `runtime`, the least version of it;
+      `tensors`, by type the count and bytes of constants (as stored) and of computed
+      tensors (batch of one); `layers`, the weights in the order in which they are used:
+      an entry for each operator and constant of two or more dimensions that it computes
+      with, whether it has a scale for all or one per channel, and the share of zeros;
+      `problems`, what does not fit together or is not known.
 
     Raises:
       InputError: it is no TFLite model, or it is damaged.
     """
     file = read(model)
+    metadata = metadata_of(file)
     main = file.subgraphs[0]
     layers = [layer for subgraph in file.subgraphs for layer in _layers(subgraph)]
     return {
@@ -46,15 +58,16 @@ def inspect(model: bytes | str | os.PathLike) -> dict[str, Any]:
         "quantization": scheme(layers),
         "inputs": [_interface(main.tensors[i]) for i in main.inputs],
         "outputs": [_interface(main.tensors[i]) for i in main.outputs],
-        "operators": dict(
-            Counter(
-                operator.name
-                for subgraph in file.subgraphs
-                for operator in subgraph.operators
-            ).most_common()
-        ),
+        "signatures": [_signature(file, signature) for signature in file.signatures],
+        "subgraphs": [_subgraph(subgraph) for subgraph in file.subgraphs],
+        "operators": _counts(file.subgraphs),
+        "custom": _custom(file),
+        "state": asdict(file.state) if file.state else None,
+        "metadata": asdict(metadata),
+        "runtime": _runtime(file),
         "tensors": _tensors(file),
         "layers": layers,
+        "problems": [*file.problems, *filter(None, [metadata.problem])],
     }
 
 
@@ -82,7 +95,7 @@ def scheme(layers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _layer_scheme(layer: dict[str, Any]) -> str:
     weights, activations = layer["type"], layer["activations"]
-    if BITS[weights] < 8:
+    if BITS.get(weights, 8) < 8:
         return weights
     if weights in FLOATS:
         return "float32" if weights in ("float32", "float64") else "float16"
@@ -103,6 +116,7 @@ def _layers(subgraph: Subgraph) -> list[dict[str, Any]]:
             "shape": list(weights.shape),
             "activations": _activations(subgraph, operator, producers),
             "dequantized": dequantized,
+            "scales": scales(weights),
             "bytes": weights.stored_bytes,
             "zero_share": weights.zero_share,
         }
@@ -143,15 +157,73 @@ def _activations(
     return subgraph.tensors[operator.outputs[0]].type if operator.outputs else "none"
 
 
-def _interface(tensor: Tensor) -> dict[str, Any]:
+def scales(tensor: Tensor) -> str | None:
+    """`per tensor`, `per channel`, or None where nothing is quantized."""
+    if not tensor.scales.size:
+        return None
+    return "per tensor" if tensor.scales.size == 1 else "per channel"
+
+
+def _signature(file: ModelFile, signature: Signature) -> dict[str, Any]:
+    tensors = file.subgraphs[signature.subgraph].tensors
+    sides = {"inputs": signature.inputs, "outputs": signature.outputs}
+    return {
+        "key": signature.key,
+        "subgraph": signature.subgraph,
+        **{
+            side: [_interface(tensors[i], name) for name, i in named.items()]
+            for side, named in sides.items()
+        },
+    }
+
+
+def _subgraph(subgraph: Subgraph) -> dict[str, Any]:
+    return {
+        "name": subgraph.name,
+        "inputs": [_interface(subgraph.tensors[i]) for i in subgraph.inputs],
+        "outputs": [_interface(subgraph.tensors[i]) for i in subgraph.outputs],
+        "operators": _counts([subgraph]),
+    }
+
+
+def _counts(subgraphs: Iterable[Subgraph]) -> dict[str, int]:
+    names = (op.name for subgraph in subgraphs for op in subgraph.operators)
+    return dict(Counter(names).most_common())
+
+
+def _custom(file: ModelFile) -> list[dict[str, Any]]:
+    found: dict[str, list[int]] = {}
+    for subgraph in file.subgraphs:
+        for operator in subgraph.operators:
+            if operator.custom:
+                found.setdefault(operator.name, []).append(operator.custom_bytes)
+    return [
+        {"name": name, "count": len(sizes), "bytes": sum(sizes)}
+        for name, sizes in found.items()
+    ]
+
+
+def _runtime(file: ModelFile) -> str | None:
+    """The least version of the runtime, as the converter wrote it."""
+    said = file.metadata.get("min_runtime_version", np.empty(0, np.uint8))
+    text = said.tobytes().partition(b"\0")[0].decode("ascii", "replace")
+    return text if text.isprintable() and text else None
+
+
+def _interface(tensor: Tensor, name: str | None = None) -> dict[str, Any]:
     quantized = tensor.scales.size == 1
     return {
-        "name": tensor.name,
+        "name": tensor.name if name is None else name,
         "shape": list(tensor.signature),
         "type": tensor.type,
-        "scale": float(tensor.scales[0]) if quantized else None,
+        "scales": scales(tensor),
+        "scale": _finite(tensor.scales[0]) if quantized else None,
         "zero_point": int(tensor.zero_points.sum()) if quantized else None,
     }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _tensors(file: ModelFile) -> dict[str, dict[str, int]]:
@@ -173,74 +245,3 @@ def _tensors(file: ModelFile) -> dict[str, dict[str, int]]:
             counted.add(id(tensor.data))
             entry["constant_bytes"] += tensor.stored_bytes
     return found
-
-
-def as_text(found: dict[str, Any]) -> str:
-    """The description for people, in 80 columns."""
-    share = percent(found["gzip_bytes"] / found["bytes"])
-    name, types = found["quantization"]["name"], found["quantization"]["types"]
-    layers = found["layers"]
-    sections = [
-        f"{found['file']}: {found['bytes']:,} bytes, {found['gzip_bytes']:,} with gzip "
-        f"({share})",
-        f"quantization: {name}\n"
-        + table(
-            ["weights", "activations", "layers"],
-            [[t["weights"], t["activations"], t["layers"]] for t in types],
-            left=2,
-        ),
-        "inputs and outputs\n"
-        + table(
-            ["name", "side", "type", "shape", "scale", "zero point"],
-            [
-                [
-                    tensor["name"],
-                    side,
-                    tensor["type"],
-                    _shape(tensor["shape"]),
-                    "-" if tensor["scale"] is None else f"{tensor['scale']:.6g}",
-                    number(tensor["zero_point"]),
-                ]
-                for side in ("in", "out")
-                for tensor in found[side + "puts"]
-            ],
-            left=4,
-        ),
-        "operators\n" + table(["name", "count"], list(found["operators"].items())),
-        "tensors\n"
-        + table(
-            ["type", "constant", "bytes", "computed", "bytes"],
-            [[key, *map(number, entry.values())] for key, entry in _by_size(found)],
-        ),
-    ]
-    if layers:
-        rows = [
-            [
-                name,
-                layer["operator"],
-                layer["type"],
-                _shape(layer["shape"]),
-                number(layer["bytes"]),
-                percent(layer["zero_share"]),
-            ]
-            for name, layer in zip(_short_names(layers), layers, strict=True)
-        ]
-        header = ["weights", "used by", "type", "shape", "bytes", "zeros"]
-        sections.append("layers\n" + table(header, rows, left=4))
-    return "\n\n".join(sections)
-
-
-def _shape(sizes: list[int]) -> str:
-    return "x".join("?" if size < 0 else str(size) for size in sizes) or "scalar"
-
-
-def _short_names(layers: list[dict[str, Any]]) -> list[str]:
-    """Names without the scopes that all share; fused operators list several."""
-    names = [layer["name"].split(";")[0] for layer in layers]
-    shared = os.path.commonprefix(names).rpartition("/")[0]
-    return [name[len(shared) :].lstrip("/") for name in names]
-
-
-def _by_size(found: dict[str, Any]):
-    entries = found["tensors"].items()
-    return sorted(entries, key=lambda item: -item[1]["constant_bytes"])

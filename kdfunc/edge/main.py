@@ -192,7 +192,7 @@ def _seconds(text: str) -> float:
 
 
 def _settings(asked: argparse.Namespace, **others: int):
-    from kdfunc.edge.running import Settings
+    from kdfunc.edge.settings import Settings
 
     if asked.memory:
         others["memory"] = asked.memory << 20
@@ -204,9 +204,10 @@ def _print(found: Any, asked: argparse.Namespace, as_text: Callable[[Any], str])
 
 
 def _inspect(asked: argparse.Namespace) -> int:
-    from kdfunc.edge import inspection
+    from kdfunc.edge.inspection import inspect
+    from kdfunc.edge.inspection_text import as_text
 
-    _print(inspection.inspect(asked.model), asked, inspection.as_text)
+    _print(inspect(asked.model), asked, as_text)
     return 0
 
 

@@ -4,35 +4,40 @@ import json
 import os
 import pathlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from kdfunc import machine
-from kdfunc.edge.interpreter import as_floats, check_images
+from kdfunc.edge.examples import bind, fits, random_values
+from kdfunc.edge.metadata import Described
+from kdfunc.edge.ports import Port
+from kdfunc.edge.preparing import Preparation
+from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 
 
 class Network:
-    """A model of one input, images, and one output, run by TensorFlow.
+    """A model run by TensorFlow.
 
-    Has the methods of `kdfunc.edge.interpreter.Model`.
+    Has the methods of `kdfunc.edge.Model`.
 
     Args:
       path: of a `.keras` file or of a folder with a SavedModel.
-      threads: of TensorFlow.
+      settings: how it is run; batch size, kernels and delegates are TensorFlow's.
 
     Raises:
-      InputError: there is no TensorFlow, the model cannot be loaded, or it is not
-        one of images.
+      InputError: there is no TensorFlow, or the model cannot be loaded.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
+    def __init__(self, path: str | os.PathLike, settings: Settings | None = None):
+        self._settings = settings or Settings()
         self._name = os.fspath(path)
         try:
             load = _saved_model if pathlib.Path(path).is_dir() else _keras
-            self._call, shape = load(self._name, threads)
+            self._call, self.inputs, self.outputs = load(self._name, self._settings)
         except ImportError as error:
             missing = error.name or "TensorFlow"
             raise InputError(
@@ -47,67 +52,127 @@ class Network:
                 f"{path} cannot be loaded ({lines[0][:200]}); give a .keras file, the "
                 "folder of a SavedModel or a .tflite file."
             ) from error
-        self._shape = tuple(-1 if size is None else size for size in shape[1:])
+        self._preparations = [
+            Preparation(port, self._settings, Described(), None, self._name)
+            for port in self.inputs
+        ]
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """The outputs for a batch of images.
+    def run(
+        self, examples: np.ndarray | Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """All outputs for a batch of examples; see `kdfunc.edge.Model.run`."""
+        arrays = bind(examples, self.inputs, self._name)
+        for values, port in zip(arrays, self.inputs, strict=True):
+            fits(values.shape, port, self._name)
+        prepared = [
+            prepare(values)
+            for prepare, values in zip(self._preparations, arrays, strict=True)
+        ]
+        found = self._call(prepared)
+        return {
+            port.name: port.dequantized(np.asarray(values))
+            for port, values in zip(self.outputs, found, strict=True)
+        }
 
-        Args:
-          images: `[n, ...]` uint8, which is divided by 255, or floating point.
+    def told(self) -> dict[str, Any]:
+        """How it is run; see `kdfunc.edge.Model.told`."""
+        return {
+            "signature": self._settings.signature,
+            "inputs": {
+                port.name: prepared.told
+                for port, prepared in zip(self.inputs, self._preparations, strict=True)
+            },
+            "threads": self._settings.threads,
+            "kernels": "TensorFlow",
+            "delegates": None,
+            "operators": None,
+            "state": False,
+            "notes": [note for each in self._preparations for note in each.notes()],
+        }
 
-        Returns:
-          `[n, ...]` float32.
-        """
-        check_images(images, self._shape, self._name)
-        return np.asarray(self._call(as_floats(images)), np.float32)
+    def random_run(self, batch_size: int) -> Callable[[], Any]:
+        """What is to be timed: a run with random examples."""
+        rng = np.random.default_rng(0)
+        examples = {
+            port.name: random_values(
+                rng, port, (batch_size, *np.maximum(port.shape[1:], 1))
+            )
+            for port in self.inputs
+        }
+        return partial(self.run, examples)
 
-    def random_run(self, batch_size: int) -> Callable[[], np.ndarray]:
-        """What is to be timed: the prediction of random images."""
-        shape = (batch_size, *np.maximum(self._shape, 1))
-        images = np.random.default_rng(0).random(shape, np.float32)
-        return partial(self.predict, images)
 
-
-def _tensorflow(threads: int):
+def _tensorflow(settings: Settings):
     machine.prefer_onednn()
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     return tf
 
 
-def _keras(path: str, threads: int):
+def _keras(path: str, settings: Settings):
+    if settings.signature:
+        raise InputError(
+            f"{path} is a Keras model, which has no signatures; leave out --signature."
+        )
     with zipfile.ZipFile(path) as archive:
         version = json.loads(archive.read("metadata.json"))["keras_version"]
-    tf = _tensorflow(threads)
+    tf = _tensorflow(settings)
     if version.startswith("2."):
         import tf_keras as keras
     else:
         import keras
     model = keras.models.load_model(path, compile=False)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(
-            f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            "give a model with one of each."
-        )
-    return tf.function(lambda x: model(x, training=False)), model.inputs[0].shape
+    names = list(getattr(model, "output_names", ()))
+    if len(names) != len(model.outputs):
+        names = [f"output_{i}" for i in range(len(model.outputs))]
+    inputs = [_port(_layer_name(tensor.name), tensor) for tensor in model.inputs]
+    outputs = [
+        _port(name, tensor) for name, tensor in zip(names, model.outputs, strict=True)
+    ]
+
+    @tf.function
+    def call(arrays):
+        given = arrays[0] if len(arrays) == 1 else list(arrays)
+        found = model(given, training=False)
+        if isinstance(found, Mapping):
+            return [found[name] for name in names]
+        return found if isinstance(found, list | tuple) else [found]
+
+    return call, inputs, outputs
 
 
-def _saved_model(path: str, threads: int):
-    tf = _tensorflow(threads)
+def _layer_name(tensor: str) -> str:
+    return tensor.partition(":")[0]
+
+
+def _saved_model(path: str, settings: Settings):
+    tf = _tensorflow(settings)
     loaded = tf.saved_model.load(path)
-    signature = loaded.signatures["serving_default"]
-    inputs = signature.structured_input_signature[1]
-    outputs = signature.structured_outputs
-    if len(inputs) != 1 or len(outputs) != 1:
+    wanted = settings.signature or "serving_default"
+    if wanted not in loaded.signatures:
         raise InputError(
-            f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; give a model "
-            "with one of each."
+            f"{path} has no signature {wanted!r}; choose one with --signature from "
+            f"{', '.join(loaded.signatures) or 'none'}."
         )
-    ((source, spec),), (sink,) = inputs.items(), outputs
+    signature = loaded.signatures[wanted]
+    given = signature.structured_input_signature[1]
+    inputs = [_port(name, spec) for name, spec in given.items()]
+    outputs = [_port(name, x) for name, x in signature.structured_outputs.items()]
 
-    def call(images):
-        return signature(**{source: tf.constant(images, spec.dtype)})[sink]
+    def call(arrays: Sequence[np.ndarray]):
+        tensors = {
+            port.name: tf.constant(values)
+            for port, values in zip(inputs, arrays, strict=True)
+        }
+        found = signature(**tensors)
+        return [found[port.name] for port in outputs]
 
     call.model = loaded  # whose variables live as long as this
-    return call, spec.shape
+    return call, inputs, outputs
+
+
+def _port(name: str, spec) -> Port:
+    shape = tuple(-1 if size is None else int(size) for size in spec.shape)
+    dtype = spec.dtype if isinstance(spec.dtype, str) else spec.dtype.name
+    return Port(name, shape, dtype)

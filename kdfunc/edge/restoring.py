@@ -13,9 +13,10 @@ from kdfunc.comparison.catalog import RELATIVE
 from kdfunc.comparison.limits import FILES
 from kdfunc.comparison.outputs import Said, check_labels, roles, settle_all
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.edge.comparison import run
-from kdfunc.edge.files import ImageFile
-from kdfunc.edge.running import Settings, is_tflite
+from kdfunc.edge.comparison import named
+from kdfunc.edge.files import DataFile
+from kdfunc.edge.running import is_tflite, outputs_of
+from kdfunc.edge.settings import Settings
 from kdfunc.edge.surgery import Graph, Layer, common_layers, restored
 from kdfunc.errors import InputError
 from kdfunc.similarity import Estimate, bootstrap_measures, function_preserved
@@ -64,16 +65,18 @@ class Restorer:
         self.layers = common_layers(*self._graphs)
         self._reference_bytes = os.path.getsize(reference)
         self._settings, self._said = settings, Said(outputs)
-        self._images = ImageFile(data)
-        self.labels = self._images.labels
+        self._examples = DataFile(data)
+        self.labels = self._examples.labels
         if self.labels is not None:
-            self.labels = check_labels(self.labels, len(self._images))
+            self.labels = check_labels(self.labels, len(self._examples))
         paths = [reference, candidate, *independents]
         names = roles(len(paths))
         self._titles = [
             f"{r} {os.fspath(x)}" for r, x in zip(names, paths, strict=True)
         ]
-        self._given = [run(path, self._images, settings)[0] for path in paths]
+        self._given: list[Mapping[str, np.ndarray]] = []
+        for path in paths:
+            self._given.append(self._outputs_of(path))
         self.p, candidate_softmax, *self._others = self._softmax_of(self._given)
         self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
         self._sizes: dict[Chosen, int] = {}
@@ -96,7 +99,7 @@ class Restorer:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "restored.tflite")
                 path.write_bytes(self.content(chosen))
-                arrays, _ = run(path, self._images, self._settings)
+                arrays = self._outputs_of(path)
             *_, self._softmax[chosen] = self._softmax_of([*self._given, arrays])
         return self._softmax[chosen]
 
@@ -151,6 +154,10 @@ class Restorer:
         size = self.cost(chosen) + self._sizes[frozenset()]
         sizes = {"bytes": size, RELATIVE + "bytes": size / self._reference_bytes}
         return {"": found, FILES: {name: Quantity(x) for name, x in sizes.items()}}
+
+    def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
+        found = outputs_of(path, self._examples, self._settings)
+        return named(found.arrays, self._given, path)
 
     def _softmax_of(
         self, given: Sequence[Mapping[str, np.ndarray]]

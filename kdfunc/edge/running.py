@@ -1,38 +1,27 @@
-"""Models run by the commands: opened by kind, in a process of their own, and timed."""
+"""Models run over a file of examples: by kind, in a process of their own, and timed."""
 
+import contextlib
 import os
 import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kdfunc import system
-from kdfunc.edge.files import ImageFile, OutputFile
-from kdfunc.edge.interpreter import Model
+from kdfunc.edge.examples import fits, joined
+from kdfunc.edge.files import DataFile, OutputFile
 from kdfunc.edge.isolation import Isolated
+from kdfunc.edge.model import Model
 from kdfunc.edge.networks import Network
+from kdfunc.edge.settings import Settings
+from kdfunc.errors import InputError
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How models are run.
-
-    Attributes:
-      batch_size: images an invocation.
-      threads: of the interpreter.
-      seconds: limit for loading a model and for each batch.
-      memory: limit in bytes for a `.tflite` model and its interpreter; None for none,
-        which is the default where the system has no such limit.
-    """
-
-    batch_size: int = 100
-    threads: int = 1
-    seconds: float = 60
-    memory: int | None = field(default_factory=system.half_of_memory)
+WARM_UP = 3
+RUNS = 20
 
 
 def is_tflite(path: str | os.PathLike) -> bool:
@@ -46,13 +35,18 @@ class Runner:
 
     Args:
       path: of a `.tflite` or `.keras` file, or of the folder of a SavedModel.
-      threads: of the interpreter.
+      settings: how it is run.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int):
+    def __init__(self, path: str | os.PathLike, settings: Settings):
         self._before = system.memory("VmRSS")
-        self._model = (Model if is_tflite(path) else Network)(path, threads)
-        self.predict = self._model.predict
+        self._model = (Model if is_tflite(path) else Network)(path, settings)
+        self.run = self._model.run
+        self.told = self._model.told
+
+    def inputs(self):
+        """What the model takes."""
+        return self._model.inputs
 
     def seconds(self, batch_size: int, runs: int) -> list[float]:
         """Times of so many runs with a batch of that size."""
@@ -78,27 +72,89 @@ def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:
     return Isolated(
         Runner,
         os.fspath(path),
-        settings.threads,
+        settings,
         title=os.fspath(path),
         seconds=settings.seconds,
         memory=settings.memory if is_tflite(path) else None,
     )
 
 
-def outputs(
-    model: Isolated, images: ImageFile, settings: Settings
-) -> Iterator[np.ndarray]:
-    """What a model gives for the images of a file, a batch at a time.
+def batches_of(
+    runner: Isolated, path: str | os.PathLike, data: DataFile, settings: Settings
+) -> Iterator[dict[str, np.ndarray]]:
+    """All outputs of a model by name, `[batch, ...]`, a batch of a file at a time.
 
     A person at a terminal is shown how far it is.
+
+    Raises:
+      InputError: the file has not what the model takes, or the model cannot be run.
     """
+    ports = runner.call("inputs")
+    names = data.names_for([port.name for port in ports], os.fspath(path))
+    for name, port in zip(names, ports, strict=True):  # before anything large is read
+        fits(data.shapes[name], port, os.fspath(path))
     done = 0
-    for batch in images.batches(settings.batch_size):
-        yield model.call("predict", batch)
-        done += len(batch)
+    for arrays in data.batches(names, settings.batch_size, settings.memory):
+        examples = {
+            port.name: values for port, values in zip(ports, arrays, strict=True)
+        }
+        yield runner.call("run", examples)
+        done += len(arrays[0])
         if sys.stderr.isatty():
-            end = "\n" if done == len(images) else ""
-            print(f"\r{done:,} of {len(images):,} images", end=end, file=sys.stderr)
+            end = "\n" if done == len(data) else ""
+            print(f"\r{done:,} of {len(data):,} examples", end=end, file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model gave for the examples of a file.
+
+    Attributes:
+      arrays: `[n, ...]` by the output's name, in the model's order: float32, quantized
+        numbers dequantized; integers that are not quantized as they are.
+      told: how it was run, in what JSON can hold; see `kdfunc.edge.Model.told`.
+      latency_ms: median time of one example, random and by itself, in milliseconds;
+        None where the model does not take random numbers.
+    """
+
+    arrays: dict[str, np.ndarray]
+    told: dict[str, Any]
+    latency_ms: float | None
+
+
+def outputs_of(
+    model: str | os.PathLike,
+    data: DataFile | str | os.PathLike,
+    settings: Settings | None = None,
+) -> Outputs:
+    """Runs a model over the examples of a file, in a process of its own.
+
+    Args:
+      model: path of a `.tflite` or `.keras` file, or of the folder of a SavedModel.
+      data: `.npz` with `images`, or with an array for each input by its name; `.npy`.
+      settings: how it is run: preprocessing, signature, kernels, limits.
+
+    Returns:
+      All outputs in memory, and how they came about.
+
+    Raises:
+      InputError: a file that is not what it should be, or a model that cannot be run
+        on it within the limits.
+    """
+    settings = settings or Settings()
+    data = data if isinstance(data, DataFile) else DataFile(data)
+    with isolated(model, settings) as runner:
+        batches = list(batches_of(runner, model, data, settings))
+        told = runner.call("told")
+        latency = None
+        with contextlib.suppress(InputError):
+            runner.call("seconds", 1, WARM_UP)
+            latency = 1000 * float(np.median(runner.call("seconds", 1, RUNS)))
+    arrays = {
+        name: joined([batch[name] for batch in batches], name, os.fspath(model))
+        for name in batches[0]
+    }
+    return Outputs(arrays, told, latency)
 
 
 def predict_file(
@@ -106,24 +162,29 @@ def predict_file(
     data: str | os.PathLike,
     output: str | os.PathLike,
     settings: Settings | None = None,
-) -> None:
-    """Writes what a model gives for the images of a file; neither need fit memory.
+) -> dict[str, Any]:
+    """Writes what a model gives for the examples of a file; neither need fit memory.
 
     Args:
       model: path of the model.
-      data: `.npz` with `images`, or `.npy` of images.
-      output: `.npy` file to write, float32 `[n, classes]`.
+      data: `.npz` with `images`, or with an array for each input by its name; `.npy`.
+      output: `.npy` file to write for a model of one output, `[n, ...]`; `.npz` file
+        for all outputs by their names.
       settings: how the model is run.
+
+    Returns:
+      How it was run; see `kdfunc.edge.Model.told`.
 
     Raises:
       InputError: a file that is not what it should be, or cannot be written, or a model
         that cannot be run within the limits.
     """
     settings = settings or Settings()
-    images = ImageFile(data)
+    examples = DataFile(data)
     with (
         isolated(model, settings) as runner,
-        OutputFile(output, len(images)) as file,
+        OutputFile(output, len(examples), [model, data]) as file,
     ):
-        for batch in outputs(runner, images, settings):
+        for batch in batches_of(runner, model, examples, settings):
             file.append(batch)
+        return runner.call("told")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc.edge.running import Settings, isolated
+from kdfunc.edge.running import isolated
+from kdfunc.edge.settings import Settings
 from kdfunc.text import number, table
 
 

@@ -4,7 +4,7 @@ import types
 import numpy as np
 import pytest
 
-from kdfunc.edge import Model, predict
+from kdfunc.edge import Model, Settings, predict
 from kdfunc.edge import interpreter as interpreter_module
 from kdfunc.errors import InputError
 
@@ -87,9 +87,9 @@ def test_without_any_that_is_told(lenet, uninstalled):
 
 def check_batches(content, images):
     """Bits are the same for any batch size and number of threads."""
-    singly = predict(content, images, batch_size=1)
+    singly = predict(content, images, Settings(batch_size=1))
     for batch_size, threads in ((2, 1), (7, 1), (len(images), 1), (1, 4), (7, 4)):
-        found = predict(content, images, batch_size, threads)
+        found = predict(content, images, Settings(batch_size, threads))
         np.testing.assert_array_equal(found, singly)
 
 
@@ -150,7 +150,7 @@ def test_int8_input_is_what_tflite_quantizes_to(lenet):
     (quantize,) = (
         o for o in interpreter._get_ops_details() if o["op_name"] == "QUANTIZE"
     )
-    ours = Model(lenet.full)._quantized(lenet.images[:5])
+    ours = Model(lenet.full)._preparations[0](lenet.images[:5])
     for image, expected in zip(lenet.images[:5], ours, strict=True):
         interpreter.set_tensor(source["index"], image[None])
         interpreter.invoke()
@@ -174,7 +174,9 @@ def test_a_file_that_fixes_its_batch_is_run_with_that_batch(tensorflow, fixed):
     found = predict(content, images)
     assert found == pytest.approx(expected, abs=1e-6)
     for batch_size in (1, 4, 7):
-        np.testing.assert_array_equal(predict(content, images, batch_size), found)
+        np.testing.assert_array_equal(
+            predict(content, images, Settings(batch_size)), found
+        )
 
 
 def test_what_xnnpack_refuses_is_run_without_it(lenet):
@@ -182,7 +184,7 @@ def test_what_xnnpack_refuses_is_run_without_it(lenet):
 
     model = Model(lenet.sparse)
     found = model.predict(lenet.images[:50])
-    assert not model._has_xnnpack  # or the test shows nothing
+    assert model.told()["kernels"] == "builtin"  # or the test shows nothing
     pruned = pruning.prune(models.load(lenet.keras), 0.9, "kernels")
     expected = pruned.predict(lenet.images[:50], verbose=0)
     assert found == pytest.approx(expected, abs=0.05)
@@ -206,17 +208,22 @@ def test_uint8_input_without_a_scale_takes_bytes(tensorflow):
 def test_images_that_do_not_fit_are_told(lenet):
     with pytest.raises(InputError, match=r"takes \[n, 28, 28, 1\]"):
         predict(lenet.float32, lenet.images[:, :4])
-    with pytest.raises(InputError, match="give uint8"):
+    with pytest.raises(InputError, match="of type int64; give uint8"):
         predict(lenet.float32, lenet.images.astype(int))
-    with pytest.raises(InputError, match="no images"):
+    with pytest.raises(InputError, match="no examples"):
         predict(lenet.float32, lenet.images[:0])
 
 
-def test_several_inputs_are_told(tensorflow):
+def test_several_inputs_are_given_by_name(tensorflow):
     spec = tensorflow.TensorSpec([1, 2], tensorflow.float32)
-    function = tensorflow.function(lambda x, y: x + y, [spec, spec])
+    function = tensorflow.function(lambda x, y: x - y, [spec, spec])
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()]
     )
-    with pytest.raises(InputError, match="2 inputs and 1 outputs"):
-        Model(converter.convert()).predict(np.zeros((1, 2), np.float32))
+    model = Model(converter.convert())
+    x, y = np.random.default_rng(0).random((2, 5, 2), np.float32)
+    with pytest.raises(InputError, match="takes x, y and got .*; give an array for"):
+        model.predict(x)
+    with pytest.raises(InputError, match="4, 5 examples"):
+        model.predict({"x": x, "y": y[:4]})
+    np.testing.assert_array_equal(model.predict({"y": y, "x": x}), x - y)

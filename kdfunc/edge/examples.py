@@ -1,0 +1,110 @@
+"""Arrays of examples, as models take and give them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kdfunc.edge.ports import Port
+from kdfunc.errors import InputError
+
+
+def bind(
+    examples: np.ndarray | Mapping[str, np.ndarray],
+    inputs: Sequence[Port],
+    name: str,
+) -> list[np.ndarray]:
+    """The arrays in the order of a model's inputs.
+
+    Args:
+      examples: an array for a model of one input, or arrays by the inputs' names.
+      inputs: of the model.
+      name: the model's, for errors.
+
+    Raises:
+      InputError: there are too few or too many, or they differ in length.
+    """
+    names = [port.name for port in inputs]
+    if not isinstance(examples, Mapping):
+        examples = {names[0]: examples} if len(names) == 1 else {"": examples}
+    if set(examples) != set(names):
+        raise InputError(
+            f"{name} takes {', '.join(names) or 'no inputs'} and got "
+            f"{', '.join(examples) or 'nothing'}; give an array for each of its inputs "
+            "by name."
+        )
+    arrays = [np.asarray(examples[name]) for name in names]
+    counts = {len(values) if values.ndim else 0 for values in arrays}
+    if len(counts) > 1:
+        raise InputError(
+            f"the inputs of {name} have {', '.join(map(str, sorted(counts)))} "
+            "examples; give as many of each."
+        )
+    if 0 in counts:
+        raise InputError("there are no examples; give at least one.")
+    return arrays
+
+
+def fits(shape: Sequence[int], port: Port, name: str) -> bool:
+    """Whether examples fill all dimensions of an input, its first one too.
+
+    Args:
+      shape: of the examples, `(n, ...)`.
+      port: the input.
+      name: the model's, for the error.
+
+    Raises:
+      InputError: the shape is neither.
+    """
+    for whole in (False, True):
+        wanted = port.shape if whole else port.shape[1:]
+        given = tuple(shape[1:])
+        if (whole or port.shape) and len(given) == len(wanted):
+            if all(b in (-1, a) for a, b in zip(given, wanted, strict=True)):
+                return whole
+    wanted = port.wanted(whole=not port.has_batch)
+    raise InputError(
+        f"{port.name} has shape {list(shape)} in the data and {name} takes "
+        f"{wanted}; give examples of that shape."
+    )
+
+
+def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
+    """Outputs of successive batches as one array.
+
+    Raises:
+      InputError: their shapes differ.
+    """
+    first = parts[0].shape[1:]
+    for part in parts:
+        if part.shape[1:] != first:
+            raise InputError(
+                f"{name} gives {output} in other shapes from example to example "
+                f"({list(first)} and {list(part.shape[1:])}), which no array holds; "
+                "choose another output or signature."
+            )
+    return np.concatenate(parts)
+
+
+def only(outputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """The one output of a model.
+
+    Raises:
+      InputError: it has several.
+    """
+    if len(outputs) != 1:
+        raise InputError(
+            f"{name} has {len(outputs)} outputs ({', '.join(outputs)}); take all of "
+            "them with Model.run, or as a .npz file."
+        )
+    return next(iter(outputs.values()))
+
+
+def random_values(
+    rng: np.random.Generator, port: Port, shape: Sequence[int], fill: int = 1
+) -> np.ndarray:
+    """Random numbers in [0, 1), random bytes, or whole numbers that are all `fill`."""
+    if port.kind == "f":
+        return rng.random(tuple(shape), np.float32)
+    if port.dtype == "uint8":
+        return rng.integers(256, size=tuple(shape), dtype=np.uint8)
+    return np.full(tuple(shape), fill, port.dtype if port.kind in "iub" else np.int32)
