@@ -1,7 +1,7 @@
 """A comparison as text in 80 columns."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kdfunc.text import WIDTH, number, percent, table
@@ -14,7 +14,7 @@ def as_text(result: Mapping[str, Any], flips: int = 10) -> str:
       result: From `result.compare`.
       flips: So many of the examples whose class changes are named.
     """
-    sections = [_models(result)]
+    sections = [_models(result), *_runs(result["models"])]
     for output in result["outputs"]:
         sections += _output(output, result, flips)
     if result["limits"]:
@@ -40,6 +40,30 @@ def _models(result: Mapping[str, Any]) -> str:
         return names
     rows = [[model["role"], *(_cell(model[key]) for key in keys)] for model in models]
     return f"{names}\n{table(['model', *(titles[k] for k in keys)], rows, left=2)}"
+
+
+def _runs(models) -> Iterable[str]:
+    """How the models were run, and what looks wrong with it."""
+    lines, notes = [], []
+    for model in models:
+        told = model.get("run")
+        if told:
+            inputs = [f"{name}: {how}" for name, how in told["inputs"].items()]
+            lines.append(f"{model['role']:<12} {'; '.join([*inputs, told['how']])}")
+            notes += told["notes"]
+    if lines:
+        yield _wrapped("run", lines, " " * 13)
+    if notes:
+        yield _wrapped("notes", dict.fromkeys(notes), "  ")
+
+
+def _wrapped(title: str, lines: Iterable[str], indent: str) -> str:
+    wrapped = [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, WIDTH, subsequent_indent=indent)
+    ]
+    return "\n".join([title, *wrapped])
 
 
 def _cell(value: Any) -> str:

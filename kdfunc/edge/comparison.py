@@ -32,6 +32,7 @@ def compare(
     resamples: int = 2000,
     confidence: float = 0.95,
     settings: Settings | None = None,
+    candidate_settings: Settings | None = None,
 ) -> Comparison:
     """Compares two models by their outputs on the same examples.
 
@@ -51,11 +52,13 @@ def compare(
       resamples: bootstrap resamples of the examples.
       confidence: share of intervals that are to cover the truth.
       settings: how models are run.
+      candidate_settings: how the candidate is run, where it differs.
 
     Returns:
-      A dictionary that JSON can hold and that prints well: `models`, each with size and
-      speed; `outputs`, each with what it was taken for, measures with intervals and,
-      for classes, tails, flips and the classes hit hardest; `limits`; `outcome`.
+      A dictionary that JSON can hold and that prints well: `models`, each with size,
+      speed and how it was `run` (see `Model.told`); `outputs`, each with what it was
+      taken for, measures with intervals and, for classes, tails, flips and the classes
+      hit hardest; `limits`; `outcome`.
 
     Raises:
       InputError: a file that is not what it should be, a model that cannot be run, or
@@ -70,8 +73,9 @@ def compare(
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
     given, models = [], []
-    for path, size in zip(paths, sizes, strict=True):
-        found = outputs_of(path, examples, settings)
+    ways = [settings, candidate_settings or settings, *[settings] * len(independents)]
+    for path, size, way in zip(paths, sizes, ways, strict=True):
+        found = outputs_of(path, examples, way)
         given.append(named(found.arrays, given, path))
         models.append({**size, "latency_ms": found.latency_ms, "run": found.told})
     return result.compare(

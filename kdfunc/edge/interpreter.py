@@ -14,6 +14,11 @@ from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 from kdfunc.quiet import quiet_stderr
 
+KERNELS = {
+    "xnnpack": "optimized kernels",
+    "builtin": "optimized kernels without XNNPACK",
+    "reference": "reference kernels",
+}
 REFUSED = (RuntimeError, ValueError)  # what interpreters raise
 
 
@@ -54,6 +59,7 @@ class Interpreter:
       kernels: one of `settings.KERNELS`, what is used now.
       delegates: `name` and number of `operators` of each delegate, as of the last
         allocation of tensors; None where the interpreter does not tell.
+      operators: their number.
 
     Raises:
       InputError: here and in `without_xnnpack`: the interpreter does not take the file.
@@ -70,7 +76,7 @@ class Interpreter:
         self._given = {kind: model, "num_threads": settings.threads}
         self._name, self._state = file.name, file.state
         self._entry, self._settings = entry, settings
-        self._operators = len(file.subgraphs[entry.subgraph].operators)
+        self.operators = len(file.subgraphs[entry.subgraph].operators)
         self.kernels = settings.kernels
         self.delegates: list[dict[str, Any]] | None = None
         self._load()
@@ -113,6 +119,19 @@ class Interpreter:
             interpreter.set_tensor(port.index, values)
         interpreter.invoke()
         return [interpreter.get_tensor(port.index) for port in entry.outputs]
+
+    def how(self) -> str:
+        """Which kernels and delegates run how many operators, in words."""
+        parts = [
+            f"{found['name']} for {found['operators']} of {self.operators} operators"
+            for found in self.delegates or []
+        ]
+        if not parts:
+            parts = [KERNELS[self.kernels]]
+        if self.kernels != self._settings.kernels:
+            parts.append("as XNNPACK refused the model")
+        threads = self._settings.threads
+        return ", ".join([*parts, "1 thread" if threads == 1 else f"{threads} threads"])
 
     def refusal(self, error: Exception) -> InputError:
         """What to say of an error of the interpreter."""
@@ -162,7 +181,7 @@ class Interpreter:
         if details is None:
             return None
         nodes = details()
-        own = nodes[: self._operators]
+        own = nodes[: self.operators]
         named = self._settings.delegate
         found = {named: 0} if named else {}
         for number, node in enumerate(nodes[len(own) :], len(own)):

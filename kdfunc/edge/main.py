@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kdfunc.commands import Parser
 from kdfunc.comparison import options
+from kdfunc.edge import running_options
 from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
@@ -27,13 +27,24 @@ Latency of one run (median, 90th and 99th percentile), images a second and peak
 memory, with random images, for every batch size with every number of threads.
 
 example: kdfunc-edge benchmark model.tflite --batch-sizes=1,32 --threads=1,4
+
+Which kernels and delegates ran is told. The library of an external delegate can
+be given with --delegate; those of GPUs and NPUs are untried here.
 """
 PREDICT = """\
-Writes what the model gives for images as float32 [n, classes]. uint8 images are
-divided by 255, floating point is taken as it is; integer inputs and outputs are
-scaled as the file says. Files may be larger than memory.
+Writes what the model gives for the examples of a file: one output [n, ...] to a
+.npy file, all outputs by their names to a .npz file. Files may be larger than
+memory. A model of several inputs takes a .npz file with an array for each by
+its name, as `inspect` shows them.
+
+uint8 images go into a uint8 input as they are. For other inputs bytes 0 to 255
+stand for --range, or for what the metadata of the file says, or for 0 to 1.
+Floating point is taken as it is, and so is an array of the input's own integer
+type, such as token ids. Inputs and outputs are scaled as the file says.
 
 example: kdfunc-edge predict model.tflite --data=images.npz --output=softmax.npy
+         kdfunc-edge predict detector.tflite --data=images.npz --range=-1,1 \\
+             --signature=serving_default --output=all.npz
 """
 COMPARE = """\
 Every functional measure between two models (.tflite; .keras or the folder of a
@@ -45,6 +56,13 @@ example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
          kdfunc-edge compare base.tflite small.tflite --data=images.npz \\
              --independent=other.tflite --limit 'agreement>=99% at 95%' \\
              --limit 'preserved.jensen_shannon>=80' --limit 'bytes<=30%'
+
+How each model is run is told, and --reference-options and --candidate-options
+change it for one of them: the same file with other kernels or threads, or two
+models that take pixels of different ranges.
+
+         kdfunc-edge compare m.tflite m.tflite --data=images.npz \\
+             --candidate-options='kernels=reference threads=4'
 
 What a model gives (probabilities, logits, a class at each pixel, numbers) is
 recognised and told; each output is compared by what fits it.
@@ -70,7 +88,10 @@ example: kdfunc-edge blame float32.tflite int8.tflite --data=images.npz
 --node-data writes JSON that Model Explorer loads beside the candidate's graph.
 Exit code: 0, or 1 where no set of layers meets the limits, or 2 for bad input.
 """
-DATA = ".npz with images [n, ...] as `images` and perhaps true classes [n] as `labels`"
+DATA = (
+    ".npz with images [n, ...] as `images`, or an array for each input by its name, "
+    "and perhaps true classes [n] as `labels`"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,25 +125,26 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command(_benchmark, "latency, throughput and memory", BENCHMARK)
     one.add_argument("model", help="a .tflite file")
-    one.add_argument("--batch-sizes", type=_counts, default=[1], metavar="N,N")
-    one.add_argument("--threads", type=_counts, default=[1], metavar="N,N")
-    one.add_argument("--runs", type=_count, default=100, help="timed; default 100")
-    one.add_argument("--warm-up", type=_count, default=10, help="before; default 10")
-    _add_limits(one)
+    running_options.add_timing(one)
     _add_json(one)
 
     one = command(_predict, "the outputs for a file of images", PREDICT)
     one.add_argument("model", help="a .tflite file")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
-    one.add_argument("--output", required=True, help=".npy file to write")
-    _add_running(one)
+    one.add_argument(
+        "--output",
+        required=True,
+        help=".npy file to write for one output; .npz for all outputs by their names",
+    )
+    running_options.add(one)
 
     one = command(_compare, "is it still the same function", COMPARE)
     one.add_argument("reference", help="the model to be faithful to")
     one.add_argument("candidate", help="the model that is judged")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     options.add(one, "model")
-    _add_running(one)
+    running_options.add(one)
+    running_options.add_for_each(one)
 
     one = command(_blame, "which layer costs how much of the function", BLAME)
     one.add_argument("reference", help="a .tflite file in floating point")
@@ -131,72 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     options.add_comparing(one, "model")
     one.add_argument("--output", metavar="FILE", help="to write, with those layers")
     one.add_argument("--node-data", metavar="FILE", help="to write, as JSON")
-    _add_running(one)
+    running_options.add(one)
     _add_json(one)
     return parser
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for machines")
-
-
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--batch-size", type=_count, default=100, help="images a run; default 100"
-    )
-    parser.add_argument(
-        "--threads", type=_count, default=1, help="of the interpreter; default 1"
-    )
-    _add_limits(parser)
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=60,
-        metavar="SECONDS",
-        help="for loading and for each step; default 60",
-    )
-    parser.add_argument(
-        "--memory",
-        type=_count,
-        metavar="MB",
-        help="the model may take, on Linux; default half of the machine's",
-    )
-
-
-def _number(kind: type, text: str, allowed: str) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"got {text!r}; give {allowed}")
-    return value
-
-
-def _count(text: str) -> int:
-    return _number(int, text, "a whole number of at least 1")
-
-
-def _counts(text: str) -> list[int]:
-    return [
-        _number(int, part, "whole numbers of at least 1 with commas between")
-        for part in text.split(",")
-    ]
-
-
-def _seconds(text: str) -> float:
-    return _number(float, text, "a number of seconds above 0")
-
-
-def _settings(asked: argparse.Namespace, **others: int):
-    from kdfunc.edge.settings import Settings
-
-    if asked.memory:
-        others["memory"] = asked.memory << 20
-    return Settings(seconds=asked.timeout, **others)
 
 
 def _print(found: Any, asked: argparse.Namespace, as_text: Callable[[Any], str]):
@@ -220,7 +183,7 @@ def _benchmark(asked: argparse.Namespace) -> int:
         asked.threads,
         asked.runs,
         asked.warm_up,
-        _settings(asked),
+        running_options.settings(asked),
     )
     _print(found, asked, timing.as_text)
     return 0
@@ -229,8 +192,10 @@ def _benchmark(asked: argparse.Namespace) -> int:
 def _predict(asked: argparse.Namespace) -> int:
     from kdfunc.edge.running import predict_file
 
-    settings = _settings(asked, batch_size=asked.batch_size, threads=asked.threads)
-    predict_file(asked.model, asked.data, asked.output, settings)
+    settings = running_options.settings(asked)
+    told = predict_file(asked.model, asked.data, asked.output, settings)
+    for note in told["notes"]:
+        print(f"kdfunc-edge: note: {note}", file=sys.stderr)
     return 0
 
 
@@ -243,7 +208,7 @@ def _compare(asked: argparse.Namespace) -> int:
         asked.data,
         asked.independent,
         **options.given(asked),
-        settings=_settings(asked, batch_size=asked.batch_size, threads=asked.threads),
+        **running_options.settings_for_each(asked),
     )
     return options.show(compared, asked)
 
@@ -261,7 +226,7 @@ def _blame(asked: argparse.Namespace) -> int:
         asked.resamples,
         asked.confidence,
         asked.output,
-        _settings(asked, batch_size=asked.batch_size, threads=asked.threads),
+        running_options.settings(asked),
     )
     if asked.node_data:
         with open(asked.node_data, "w") as file:

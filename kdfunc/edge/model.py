@@ -57,7 +57,6 @@ class Model:
         self._signatures = [found.key for found in file.signatures]
         self._entry = entry_of(file, settings.signature)
         self.inputs, self.outputs = self._entry.inputs, self._entry.outputs
-        self._operators = len(file.subgraphs[self._entry.subgraph].operators)
         self._settings = settings
         self._preparations = _preparations(file, self._entry, settings)
         self._interpreter = Interpreter(model, file, self._entry, settings)
@@ -102,10 +101,11 @@ class Model:
         """How it is run, so far, in what JSON can hold.
 
         Returns:
-          `signature`, `inputs` (what was done with the data, by name), `threads`,
-          `kernels`, `delegates` (name and number of operators of each; None where the
-          interpreter does not tell), `operators` (their number), `state` (whether one
-          is kept from run to run) and `notes`, a sentence each of what may be wrong.
+          `signature`, `inputs` (what was done with the data, by name), `how` (which
+          kernels and delegates, in words), `threads`, `kernels`, `delegates` (name and
+          number of operators of each; None where the interpreter does not tell),
+          `operators` (their number), `state` (whether one is kept from run to run) and
+          `notes`, a sentence each of what may be wrong.
         """
         return {
             "signature": self._entry.signature,
@@ -113,10 +113,11 @@ class Model:
                 port.name: prepared.told
                 for port, prepared in zip(self.inputs, self._preparations, strict=True)
             },
+            "how": self._interpreter.how(),
             "threads": self._settings.threads,
             "kernels": self._interpreter.kernels,
             "delegates": self._interpreter.delegates,
-            "operators": self._operators,
+            "operators": self._interpreter.operators,
             "state": bool(self._state),
             "notes": self._notes(),
         }
@@ -262,11 +263,6 @@ class Model:
             notes.append(
                 f"{self._name} has the signatures {', '.join(self._signatures)} and "
                 "its first subgraph was run; choose with --signature."
-            )
-        if self._settings.kernels != self._interpreter.kernels:
-            notes.append(
-                f"{self._name} is refused by XNNPACK and was run by the built-in "
-                "kernels."
             )
         return notes
 

@@ -82,6 +82,7 @@ class Network:
                 port.name: prepared.told
                 for port, prepared in zip(self.inputs, self._preparations, strict=True)
             },
+            "how": f"TensorFlow, {self._settings.threads} threads",
             "threads": self._settings.threads,
             "kernels": "TensorFlow",
             "delegates": None,

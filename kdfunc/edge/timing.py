@@ -24,8 +24,9 @@ def benchmark(
     """Times a model with random images, each setting in a process of its own.
 
     A run is what a prediction takes: images are brought to the input's type, the
-    interpreter is invoked, its output is read and dequantized. Models of several inputs
-    or outputs, or of no images, are invoked with the input sizes of their file.
+    interpreter is invoked, its outputs are read and dequantized. A model that takes no
+    batch is invoked with the input sizes of its file; the state that one keeps is not
+    reset meanwhile.
 
     Args:
       model: path of the model.
@@ -33,13 +34,14 @@ def benchmark(
       threads: of the interpreter.
       runs: that are timed for each setting.
       warm_up: runs before these.
-      settings: limits; batch size and threads in it are not used.
+      settings: signature, kernels, delegate and limits.
 
     Returns:
       For each setting `threads`, `batch_size`, `median_ms`, `p90_ms` and `p99_ms` of
       one run, `images_per_second` at the median, and `peak_memory_bytes`, what loading
       and running the model and its interpreter takes at the most (None where the
-      system does not tell).
+      system does not tell); and `how`, `kernels` and `delegates`, what ran it, as
+      `Model.told` has them.
 
     Raises:
       InputError: no such model, or it cannot be run within the limits.
@@ -51,6 +53,7 @@ def benchmark(
             runner.call("seconds", batch_size, warm_up)
             times = runner.call("seconds", batch_size, runs)
             memory = runner.call("memory")
+            told = runner.call("told")
         median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000
         found.append(
             {
@@ -61,6 +64,7 @@ def benchmark(
                 "p99_ms": float(p99),
                 "images_per_second": float(1000 * batch_size / median),
                 "peak_memory_bytes": memory,
+                **{key: told[key] for key in ("how", "kernels", "delegates")},
             }
         )
     return found
@@ -89,4 +93,5 @@ def as_text(found: list[dict[str, Any]]) -> str:
                 number(peak and peak / 2**20, 1),
             ]
         )
-    return table(header, rows, left=0)
+    ran = dict.fromkeys(entry["how"] for entry in found)
+    return "\n".join([table(header, rows, left=0), *ran])

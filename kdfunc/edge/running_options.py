@@ -1,0 +1,164 @@
+"""The options of `kdfunc-edge` that say how models are run."""
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import Any
+
+from kdfunc.edge.settings import KERNELS, READERS, Settings, count
+
+BATCH_SIZE = 100
+#: For one model: name, what to give, help.
+OF_MODEL = (
+    ("signature", "KEY", "the signature to run; default the first subgraph"),
+    ("kernels", None, "default xnnpack, where it takes an operator"),
+    ("delegate", "LIBRARY", "an external delegate, such as a GPU's; untried here"),
+    ("delegate_options", "NAME:VALUE,..", "the delegate's own"),
+)
+OF_PIXELS = (
+    ("range", "LOW,HIGH", "what bytes 0 and 255 stand for, such as --range=-1,1"),
+    (
+        "mean",
+        "M,..",
+        "instead of a range: (byte - mean) / std, one or by channel",
+    ),
+    ("std", "S,..", "see --mean"),
+)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how a model is run over a file of examples."""
+    parser.add_argument(
+        "--batch-size",
+        type=_read(count),
+        default=BATCH_SIZE,
+        metavar="N",
+        help=f"examples a run; default {BATCH_SIZE}",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_read(count),
+        default=1,
+        metavar="N",
+        help="of the interpreter; default 1",
+    )
+    _add(parser, OF_PIXELS + OF_MODEL)
+    _add_limits(parser)
+
+
+def add_timing(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how a model is timed."""
+    for name, what in (("--batch-sizes", "examples a run"), ("--threads", "threads")):
+        parser.add_argument(
+            name,
+            type=_read(_counts),
+            default=[1],
+            metavar="N,N",
+            help=f"{what}, each in turn; default 1",
+        )
+    for name, default, what in (("--runs", 100, "timed"), ("--warm-up", 10, "before")):
+        parser.add_argument(
+            name,
+            type=_read(count),
+            default=default,
+            metavar="N",
+            help=f"{what}; default {default}",
+        )
+    _add(parser, OF_MODEL)
+    _add_limits(parser)
+
+
+def add_for_each(parser: argparse.ArgumentParser) -> None:
+    """Adds what sets one of two models apart."""
+    names = ", ".join(READERS)
+    for model in ("reference", "candidate"):
+        parser.add_argument(
+            f"--{model}-options",
+            metavar="'NAME=VALUE ..'",
+            help=f"how the {model} is run where it differs: {names}",
+        )
+
+
+def settings(asked: argparse.Namespace) -> Settings:
+    """The settings that were asked for.
+
+    Raises:
+      InputError: two of them contradict each other.
+    """
+    given = {name: getattr(asked, name, None) for name in READERS}
+    if isinstance(given["threads"], list):  # of which each is timed
+        del given["threads"]
+    if asked.memory:
+        given["memory"] = asked.memory << 20
+    given = {name: value for name, value in given.items() if value is not None}
+    return Settings(seconds=asked.timeout, **given)
+
+
+def settings_for_each(asked: argparse.Namespace) -> dict[str, Settings]:
+    """The settings by the arguments of `compare`.
+
+    Raises:
+      InputError: there is no such setting, or its value is not allowed.
+    """
+    common = settings(asked)
+    return {
+        "settings": common.changed(asked.reference_options or ""),
+        "candidate_settings": common.changed(asked.candidate_options or ""),
+    }
+
+
+def _add(parser: argparse.ArgumentParser, options) -> None:
+    for name, metavar, text in options:
+        choices = KERNELS if name == "kernels" else None
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            type=_read(READERS[name]),
+            choices=choices,
+            metavar=metavar,
+            help=text,
+        )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=_read(_seconds),
+        default=60,
+        metavar="SECONDS",
+        help="for loading and for each step; default 60",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_read(count),
+        metavar="MB",
+        help="the model may take, on Linux; default half of the machine's",
+    )
+
+
+def _read(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What argparse takes: the error says what was given and what to give."""
+
+    def checked(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"got {text!r}; give {error}") from None
+
+    return checked
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        return [count(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError("whole numbers of at least 1 with commas between") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise ValueError("a number of seconds above 0")
+    return value
