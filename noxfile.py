@@ -12,8 +12,6 @@ import pathlib
 import nox
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-#: A default encoding that is taken without saying so is an error in the tests.
-ENVIRONMENT = {"PYTHONWARNDEFAULTENCODING": "1"}
 
 
 @nox.session(python=PYTHONS)
@@ -36,7 +34,7 @@ def _check(session: nox.Session, *constraints: str) -> None:
     session.install("-e", ".[test]", *constraints)
     session.run("python", "-m", "pip", "check")
     arguments = session.posargs or ["-n", "auto"]
-    session.run("python", "-m", "pytest", *arguments, env=ENVIRONMENT)
+    session.run("python", "-m", "pytest", *arguments)
 
 
 def _lowest() -> list[str]:

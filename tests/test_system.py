@@ -1,6 +1,6 @@
 """The variants for macOS and Windows, tried by taking away what they lack."""
 
-import fcntl
+import ast
 import os
 import pathlib
 import platform
@@ -20,6 +20,7 @@ from kdfunc.runs import engine, records
 @pytest.fixture
 def like_windows(monkeypatch):
     """Folders are not opened; handles that cannot write are not synced."""
+    fcntl = pytest.importorskip("fcntl")
     synced = []
 
     def open_(path, flags, *rest, _open=os.open, **settings):
@@ -103,3 +104,28 @@ def test_paths_can_be_too_long(monkeypatch, tmp_path):
     assert not system.takes_path(tmp_path / ("\u00e9" * 128))
     monkeypatch.setattr(system.os, "name", "nt")
     assert not system.takes_path(part.absolute())
+
+
+def opens_text(call: ast.Call) -> bool:
+    """Whether a call opens a text file in the encoding of the system's own."""
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    given = [a.value for a in call.args if isinstance(a, ast.Constant)]
+    match call.func:
+        case ast.Attribute(attr="read_text"):
+            return not call.args
+        case ast.Attribute(attr="write_text"):
+            return len(call.args) < 2
+        case ast.Name(id="open"):
+            return not any("b" in str(mode) for mode in given)
+    return False
+
+
+def test_text_files_are_utf8_whatever_the_system_takes():
+    calls = [
+        f"{path.name}:{node.lineno}"
+        for path in pathlib.Path(system.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and opens_text(node)
+    ]
+    assert calls == []

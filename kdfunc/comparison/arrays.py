@@ -147,7 +147,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _csv(path: pathlib.Path) -> np.ndarray:
     """`[rows, columns]` of numbers; a first row of words is the header."""
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         header = next(csv.reader(file), None)
     if not header:
         raise ValueError("it is empty")

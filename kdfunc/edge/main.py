@@ -229,7 +229,7 @@ def _blame(asked: argparse.Namespace) -> int:
         running_options.settings(asked),
     )
     if asked.node_data:
-        with open(asked.node_data, "w") as file:
+        with open(asked.node_data, "w", encoding="utf-8") as file:
             json.dump(blame.node_data(found), file, indent=2)
     _print(found, asked, str)
     return 1 if found["limits"] and found["best"] is None else 0

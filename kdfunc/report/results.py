@@ -126,7 +126,8 @@ class Results:
     def warning(self) -> str:
         """What is wrong with the base model; empty where nothing is, or none knows."""
         table = self.table("base", "warning")
-        return "" if table is None else table["warning"].fillna("").iloc[0]
+        told = None if table is None else table["warning"].iloc[0]
+        return "" if pd.isna(told) else told
 
     @cached_property
     def verdicts(self) -> pd.DataFrame | None:

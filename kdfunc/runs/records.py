@@ -220,7 +220,9 @@ class Record:
         """A row a snapshot: epoch, accuracy, log-loss, and losses of the training."""
         import pandas as pd
 
-        return pd.read_csv(self.path / "metrics.csv", float_precision="round_trip")
+        # As text first: pandas before 3.1 rounds what it reads as numbers.
+        texts = pd.read_csv(self.path / "metrics.csv", dtype=str)
+        return texts.astype(float).astype({"epoch": int})
 
     @property
     def made(self) -> Mapping[str, Any]:

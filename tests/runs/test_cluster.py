@@ -11,6 +11,10 @@ import time
 import kill
 import pytest
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "killpg"), reason="kills groups of processes"
+)
+
 
 @contextlib.contextmanager
 def command(*arguments, cwd):

@@ -1,5 +1,6 @@
 """Killed for real, at random moments; `tests/runs/kill.py` does so more often."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +8,10 @@ import time
 
 import kill
 import pytest
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "killpg"), reason="kills groups of processes"
+)
 
 
 def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path):
@@ -29,7 +34,7 @@ def test_ctrl_c_stops_in_seconds_and_keeps_what_is_done(tmp_path):
             break
     begin = time.monotonic()
     # As a terminal does: to every process of the group.
-    kill.os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert time.monotonic() - begin < 30
     assert process.returncode == 130, output

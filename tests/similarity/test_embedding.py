@@ -1,6 +1,5 @@
 """The embedding's input must be what the raw softmax vectors give."""
 
-import resource
 import sys
 import tracemalloc
 import warnings
@@ -107,6 +106,7 @@ def test_blocks_do_not_matter_and_threads_not_to_the_last_bit(records, panels, s
 
 
 def test_memory_is_that_of_a_block(tmp_path):
+    resource = pytest.importorskip("resource")
     maps = []
     for name in ("a.npy", "b.npy"):
         record = np.random.default_rng(0).random((10, 5000, 100), np.float32)
