@@ -189,39 +189,26 @@ def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_text(found: Mapping[str, Any]) -> str:
     """The layers for people, in 80 columns."""
-    preserved = "preserved_points" in found["all"]
-    key = "preserved_points" if preserved else "function_percent"
-    what = (
-        "points of function preserved, by Jensen-Shannon divergence"
-        if preserved
-        else "% of the Jensen-Shannon divergence between candidate and reference"
-    )
-    entries = [*found["layers"], {"layer": "all of them", **found["all"]}]
-    rows = [
-        [
-            entry["layer"],
-            f"{entry['bytes']:,}",
-            *(number(entry[key][end], 1) for end in ("value", "low", "high")),
-            number(entry["percent_per_kib"], 3),
-            *(
-                number(entry["agreement_points"][end], 2)
-                for end in ("value", "low", "high")
-            ),
-        ]
-        for entry in entries
-    ]
-    header = ["restored", "bytes", "function", "low", "high", "%/KiB"]
-    header += ["agree", "low", "high"]
+    names = _short_names([entry["layer"] for entry in found["layers"]])
+    entries = [*zip(names, found["layers"], strict=True), ("all of them", found["all"])]
+    columns = [("function_percent", "function", 1), ("agreement_points", "agree", 2)]
     sections = [
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
         _wrapped(
             f"what a layer gives back where it alone is restored, on "
             f"{found['examples']:,} examples with {100 * found['confidence']:g} % "
-            f"intervals: function in {what}; points of agreement; bytes it costs"
+            "intervals: function in % of the Jensen-Shannon divergence between "
+            "candidate and reference; points of agreement; bytes it costs"
         )
         + "\n"
-        + table(header, rows),
+        + _gains(entries, columns),
     ]
+    if "preserved_points" in found["all"]:
+        sections.append(
+            "the same in points of the function preserved, by Jensen-Shannon divergence"
+            + "\n"
+            + _gains(entries, [("preserved_points", "preserved", 3)])
+        )
     back = found["all"]["function_percent"]["value"]
     if back is not None and back < REST:
         sections.append(
@@ -233,6 +220,39 @@ def as_text(found: Mapping[str, Any]) -> str:
     if found["limits"]:
         sections.append(_wrapped(_best(found)))
     return "\n\n".join(sections)
+
+
+def _gains(entries, columns) -> str:
+    """A table of gains with their intervals: key, title and digits of each."""
+    header = ["restored", "bytes", "%/KiB"]
+    header += [text for _, title, _ in columns for text in (title, "low", "high")]
+    rows = [
+        [
+            name,
+            f"{entry['bytes']:,}",
+            number(entry["percent_per_kib"], 3),
+            *(
+                _signless(number(entry[key][end], digits))
+                for key, _, digits in columns
+                for end in ("value", "low", "high")
+            ),
+        ]
+        for name, entry in entries
+    ]
+    return table(header, rows)
+
+
+def _signless(text: str) -> str:
+    """Without the sign of a zero."""
+    return text.lstrip("-") if text.strip("-0.") == "" and text != "-" else text
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Names without what they share: scopes in front, and what layers end in."""
+    shared = os.path.commonprefix([f"{name}/" for name in names]).rpartition("/")[0]
+    names = [name.removeprefix(f"{shared}/") for name in names]
+    shorter = [name.rpartition("/")[0] or name for name in names]
+    return shorter if len(set(shorter)) == len(names) else names
 
 
 def _best(found: Mapping[str, Any]) -> str:

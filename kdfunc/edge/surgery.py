@@ -19,6 +19,7 @@ from kdfunc.edge.reading import read
 from kdfunc.errors import InputError
 
 FLOATS = {"float32", "float16"}
+LARGEST = 2**31  # bytes of a FlatBuffer
 INTEGERS = {"int8", "uint8", "int16"}
 
 
@@ -60,17 +61,34 @@ class Graph:
         self._names = _names(self.schema.BuiltinOperator)
         self._types = _names(self.schema.TensorType)
         self.model = self.schema.ModelT.InitFromPackedBuf(bytearray(self.content))
-        if any(buffer.offset > 1 for buffer in self.model.buffers):
+        if len(self.content) >= LARGEST:
             raise InputError(
-                f"{path} keeps its weights after the model proper, as files over 2 GB "
-                "do, and cannot be written anew; give a smaller model."
+                f"{path} has {len(self.content):,} bytes, and files of 2 GB and more "
+                "cannot be written anew; give a smaller model."
             )
+        self._draw_in()
         self.graph = self.model.subgraphs[0]
         self.producers = {
             int(i): operator
             for operator in self.graph.operators
             for i in _list(operator.outputs)
         }
+
+    def _draw_in(self) -> None:
+        """Takes into the FlatBuffer what a file keeps behind it."""
+        content = np.frombuffer(self.content, np.uint8)
+        for buffer in self.model.buffers:
+            if buffer.offset > 1:
+                buffer.data = content[buffer.offset : buffer.offset + buffer.size]
+                buffer.offset = buffer.size = 0
+        for graph in self.model.subgraphs:
+            for operator in graph.operators:
+                start = operator.largeCustomOptionsOffset
+                if start > 1:
+                    end = start + operator.largeCustomOptionsSize
+                    operator.customOptions = content[start:end]
+                    operator.largeCustomOptionsOffset = 0
+                    operator.largeCustomOptionsSize = 0
 
     def operator_name(self, operator: Any) -> str:
         """Such as `CONV_2D`."""

@@ -67,10 +67,15 @@ class Net:
     def save(self, path: pathlib.Path, inputs, outputs) -> pathlib.Path:
         """Writes the file."""
         self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(self.model.Pack(builder), b"TFL3")
-        path.write_bytes(bytes(builder.Output()))
+        path.write_bytes(packed(self.model))
         return path
+
+
+def packed(model):
+    """The content of the file of a model."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def chain(path, shape, *operators):

@@ -85,6 +85,26 @@ def test_with_every_layer_restored_it_is_the_reference(tiny):
         np.testing.assert_array_equal(predict(whole, tiny.images), expected)
 
 
+def test_weights_behind_the_flatbuffer_are_taken_in(tiny, tmp_path):
+    """As ai-edge-quantizer keeps those of larger files."""
+    graph = Graph(tiny.float32)
+    content, places = b"", []
+    for buffer in graph.model.buffers:
+        if buffer.data is not None and len(buffer.data) > 64:
+            places.append((buffer, len(content), len(buffer.data)))
+            content += bytes(buffer.data)
+            buffer.data, buffer.offset, buffer.size = None, 1 << 30, places[-1][2]
+    behind = len(nets.packed(graph.model))
+    for buffer, start, size in places:
+        buffer.offset, buffer.size = behind + start, size
+    path = tmp_path / "behind.tflite"
+    path.write_bytes(nets.packed(graph.model) + content)
+    expected = predict(tiny.float32, tiny.images)
+    np.testing.assert_array_equal(predict(path, tiny.images), expected)
+    whole = restored(Graph(path), Graph(tiny.float32), [])
+    np.testing.assert_array_equal(predict(whole, tiny.images), expected)
+
+
 def test_converters_files_can_be_restored(lenet):
     """Files of TensorFlow's converter, in every form that a reference can restore."""
     reference, images = Graph(lenet.float32), lenet.images[:60]
