@@ -182,7 +182,7 @@ def _report(asked: argparse.Namespace) -> int:
         if run.config and run.record("base").exists and not tables.exists():
             everything.write(run)
     default = runs[0].path / "report.html" if len(runs) == 1 else "report.html"
-    print(page.write(runs, asked.output or default))
+    print(page.write(runs, default if asked.output is None else asked.output))
     return 0
 
 

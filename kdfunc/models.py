@@ -13,8 +13,8 @@ import zipfile
 from collections.abc import Callable
 
 from kdfunc.errors import InputError
-from kdfunc.runs.records import write_atomic
 from kdfunc.runtime import import_function, keras, tf, told
+from kdfunc.writing import write_atomic
 
 Builder = Callable[[tuple[int, int, int], int], keras.Model]
 layers = keras.layers

@@ -13,6 +13,7 @@ from kdfunc import models
 from kdfunc.errors import TrainingError
 from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
+from kdfunc.writing import replacing
 
 #: What reading an archive raises that is not what was written.
 UNREADABLE = (
@@ -236,7 +237,7 @@ class _Checkpoint:
             "initial": records.sha256(self.initial),
         }
         state = [*self.network.get_weights(), *self.optimizer.get_weights()]
-        with records.replacing(self.path) as file:
+        with replacing(self.path) as file:
             np.savez(file, *state, facts=json.dumps(facts))
 
     def restore(self, softmax) -> list[dict[str, float]]:

@@ -9,8 +9,9 @@ import pandas as pd
 from kdfunc.catalog import FAMILIES, FORMATS
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.learnt import learnt
+from kdfunc.writing import write_atomic
 
 DATASET_NAMES = {
     "mnist": "MNIST",

@@ -9,8 +9,9 @@ from kdfunc import edge
 from kdfunc.analysis import accuracy, figures
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.groups import MEASURE
+from kdfunc.writing import write_atomic
 
 
 def write(run: RunDirectory, tasks: list[Task]) -> None:

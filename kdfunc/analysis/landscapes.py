@@ -17,8 +17,9 @@ from kdfunc.comparison import forms
 from kdfunc.config import PANELS
 from kdfunc.errors import InputError
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import embedding
+from kdfunc.writing import write_atomic
 
 
 def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:

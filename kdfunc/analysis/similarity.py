@@ -10,9 +10,10 @@ import pandas as pd
 from kdfunc import similarity
 from kdfunc.analysis import accuracy, figures, variants
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import Verdict, verdicts
 from kdfunc.similarity.groups import MEASURE, Evidence, ladder
+from kdfunc.writing import write_atomic
 
 #: Measures that are followed over the epochs.
 FOLLOWED = ("jensen_shannon", "disagreement")

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import pathlib
 from typing import Any
 
 from kdfunc.errors import InputError
+from kdfunc.writing import output_path
 
 RESAMPLES, CONFIDENCE = 2000, 0.95
 
@@ -68,12 +70,15 @@ def given(asked: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `compare` that were asked for.
 
     Raises:
-      InputError: Two options say different things.
+      InputError: Two options say different things, or the page would replace what is
+        read.
     """
     if asked.logits and asked.outputs not in (None, "logits"):
         raise InputError(
             f"--logits and --outputs={asked.outputs} differ; give one of them."
         )
+    if asked.report is not None:
+        checked_output(asked.report, asked, "--report")
     return {
         "limit": asked.limit,
         "outputs": "logits" if asked.logits else asked.outputs,
@@ -88,16 +93,23 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
     """Prints a comparison, writes its page, and returns the exit code."""
     from kdfunc.comparison import limits
 
-    if asked.report:
-        _write_page(compared, asked.report)
+    if asked.report is not None:
+        from kdfunc.report import comparison_page
+
+        comparison_page.write(compared, checked_output(asked.report, asked, "--report"))
     print(json.dumps(compared, indent=2) if asked.json else compared)
     return limits.exit_code(compared["limits"])
 
 
-def _write_page(compared: dict[str, Any], path: str) -> None:
-    from kdfunc.report import comparison_page
+def checked_output(path: str, asked: argparse.Namespace, option: str) -> pathlib.Path:
+    """Where a file is written that an option names.
 
-    comparison_page.write(compared, path)
+    Raises:
+      InputError: It would replace what is read, or is no file.
+    """
+    read = [asked.reference, asked.candidate, *asked.independent]
+    read += [getattr(asked, name, None) for name in ("data", "labels")]
+    return output_path(path, [name for name in read if name], option)
 
 
 def _count(text: str) -> int:

@@ -7,7 +7,6 @@ layer costs it, and the bytes of the file tell what restoring it would cost.
 
 import itertools
 import os
-import pathlib
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.edge.surgery import Layer
 from kdfunc.text import WIDTH, number, table
+from kdfunc.writing import output_path, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
 EXHAUSTIVE = 64
@@ -73,6 +73,9 @@ def costly_layers(
       InputError: Models that have not the same layers or are no classifiers, or a limit
         that makes no sense here.
     """
+    if output is not None:
+        read = [reference, candidate, data, *independents]
+        written = output_path(output, read)
     work = Restorer(
         reference, candidate, data, independents, outputs, settings or Settings()
     )
@@ -119,7 +122,7 @@ def costly_layers(
                 **work.gains([chosen], **options)[0],
             }
             if output is not None:
-                pathlib.Path(output).write_bytes(work.content(chosen))
+                write_atomic(written, work.content(chosen))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Examples read and outputs written a batch at a time; neither need fit memory.
+"""Examples read a batch at a time; they need not fit memory.
 
 Headers are read first, and what they promise is held against the size of the file and
 of its members, so that no damaged file takes more memory or time than its size accounts
@@ -10,9 +10,8 @@ import math
 import os
 import pathlib
 import stat
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -261,126 +260,3 @@ class DataFile:
             raise InputError(
                 f"{self._path} cannot be read ({reason.rstrip('.')}); {EXPECTED}."
             ) from error
-
-
-class OutputFile:
-    """Outputs written a batch at a time, there whole in the end or not at all.
-
-    Args:
-      path: a `.npy` file for one output, or a `.npz` file for all by their names.
-      rows: how many there will be.
-      inputs: files that are read meanwhile, which it must not replace.
-
-    Raises:
-      InputError: it cannot be written there.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        rows: int,
-        inputs: Sequence[str | os.PathLike] = (),
-    ):
-        self._given, self._rows = os.fspath(path), rows
-        self._path = pathlib.Path(os.path.realpath(path))  # a link stays a link
-        _check_output(self._given, self._path, inputs)
-        self._is_archive = self._path.suffix == ".npz"
-        self._files: dict[str, BinaryIO] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        with self._telling():
-            self._folder = tempfile.TemporaryDirectory(
-                prefix=".kdfunc-", dir=self._path.parent
-            )
-
-    def append(self, batch: Mapping[str, np.ndarray]) -> None:
-        """Adds rows `[n, ...]` of each output.
-
-        Raises:
-          InputError: there are several and the file holds one, shapes differ from
-            batch to batch, or the disk is full.
-        """
-        if len(batch) > 1 and not self._is_archive:
-            raise InputError(
-                f"the model has {len(batch)} outputs ({', '.join(batch)}) and "
-                f"{self._given} holds one; give a .npz file as --output."
-            )
-        with self._telling():
-            for name, values in batch.items():
-                if name not in self._files:
-                    self._begin(name, values)
-                elif values.shape[1:] != self._shapes[name]:
-                    raise InputError(
-                        f"{name} has shape {list(values.shape[1:])} for some examples "
-                        f"and {list(self._shapes[name])} for others, which no array "
-                        "holds; choose another signature."
-                    )
-                self._files[name].write(np.ascontiguousarray(values))
-
-    def __enter__(self) -> "OutputFile":
-        return self
-
-    def __exit__(self, kind, error, trace) -> None:
-        try:
-            for file in self._files.values():
-                file.close()
-            if kind is None:
-                with self._telling():
-                    self._finish()
-        finally:
-            self._folder.cleanup()
-
-    def _begin(self, name: str, values: np.ndarray) -> None:
-        self._shapes[name] = values.shape[1:]
-        path = pathlib.Path(self._folder.name, str(len(self._files)))
-        self._files[name] = open(path, "xb")
-        header = {
-            "descr": np.lib.format.dtype_to_descr(values.dtype),
-            "fortran_order": False,
-            "shape": (self._rows, *values.shape[1:]),
-        }
-        np.lib.format.write_array_header_1_0(self._files[name], header)
-
-    def _finish(self) -> None:
-        paths = {name: file.name for name, file in self._files.items()}
-        if self._is_archive:
-            whole = pathlib.Path(self._folder.name, "archive")
-            with zipfile.ZipFile(whole, "x") as archive:
-                for name, path in paths.items():
-                    archive.write(path, name + SUFFIX)
-                    os.unlink(path)
-        else:
-            (whole,) = paths.values()
-        with open(whole, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(whole, self._path)
-
-    @contextlib.contextmanager
-    def _telling(self):
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"{self._given} cannot be written ({error.strerror}); give a path in a "
-                "folder that exists, may be written to and has room."
-            ) from error
-
-
-def _check_output(given: str, path: pathlib.Path, inputs) -> None:
-    if not given:
-        raise InputError("--output is empty; give the .npy or .npz file to write.")
-    if path.is_dir():
-        raise InputError(f"{given} is a folder; give a .npy or .npz file to write.")
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise InputError(
-            f"{given} is no regular file and would be replaced by one; give a .npy or "
-            ".npz file to write."
-        )
-    for other in inputs:
-        within = pathlib.Path(os.path.realpath(other)) in path.parents
-        if within or os.path.exists(other) and os.path.samefile(path, other):
-            raise InputError(
-                f"{given} is read as well, and would be lost; give another file as "
-                "--output."
-            )

@@ -10,6 +10,7 @@ from kdfunc.commands import Parser
 from kdfunc.comparison import options
 from kdfunc.edge import running_options
 from kdfunc.errors import exit_code
+from kdfunc.writing import write_atomic
 
 DESCRIPTION = """\
 What is in a .tflite file, how fast it is, and whether it still computes the function
@@ -216,6 +217,8 @@ def _compare(asked: argparse.Namespace) -> int:
 def _blame(asked: argparse.Namespace) -> int:
     from kdfunc.edge import blame
 
+    if asked.node_data is not None:
+        node_data = options.checked_output(asked.node_data, asked, "--node-data")
     found = blame.costly_layers(
         asked.reference,
         asked.candidate,
@@ -228,9 +231,8 @@ def _blame(asked: argparse.Namespace) -> int:
         asked.output,
         running_options.settings(asked),
     )
-    if asked.node_data:
-        with open(asked.node_data, "w", encoding="utf-8") as file:
-            json.dump(blame.node_data(found), file, indent=2)
+    if asked.node_data is not None:
+        write_atomic(node_data, json.dumps(blame.node_data(found), indent=2))
     _print(found, asked, str)
     return 1 if found["limits"] and found["best"] is None else 0
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from kdfunc import system
 from kdfunc.edge.examples import fits, joined
-from kdfunc.edge.files import DataFile, OutputFile
+from kdfunc.edge.files import DataFile
 from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.model import Model
 from kdfunc.edge.networks import Network
+from kdfunc.edge.output_file import OutputFile
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 

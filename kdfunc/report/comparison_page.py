@@ -7,8 +7,8 @@ from typing import Any
 
 import jinja2
 
-from kdfunc.runs.records import write_atomic
 from kdfunc.text import number, percent
+from kdfunc.writing import write_atomic
 
 WIDTH = 220  # of a line on which an interval is drawn, in pixels
 FLIPS = 100  # that are listed

@@ -22,8 +22,9 @@ from kdfunc.report import charts, landscape_chart, side_by_side, tables
 from kdfunc.report.results import Results
 from kdfunc.runs import plan
 from kdfunc.runs.progress import duration
-from kdfunc.runs.records import RunDirectory, write_atomic
+from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.groups import MEASURE
+from kdfunc.writing import output_path, write_atomic
 
 #: Tables of the model files: table, heading, caption.
 _FILES = (
@@ -54,9 +55,13 @@ def write(
       The file.
 
     Raises:
-      InputError: a directory holds no run, or a table of it is damaged.
+      InputError: a directory holds no run, a table of it is damaged, or the page would
+        replace what is no page.
     """
-    write_atomic(pathlib.Path(path), render(directories))
+    read = ("config.json", "provenance.json", "records", "tables")
+    inputs = [each.path / name for each in directories for name in read]
+    written = output_path(path, inputs)
+    write_atomic(written, render(directories))
     return pathlib.Path(path)
 
 

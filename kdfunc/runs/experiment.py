@@ -20,9 +20,9 @@ from kdfunc.runs.records import (
     CHECKPOINT,
     RunDirectory,
     remove,
-    write_atomic,
     write_json,
 )
+from kdfunc.writing import write_atomic
 
 PACKAGES = (
     "tensorflow",

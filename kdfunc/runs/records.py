@@ -18,11 +18,10 @@ import io
 import json
 import os
 import pathlib
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import numpy as np
@@ -30,42 +29,14 @@ import numpy as np
 from kdfunc import system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.writing import PARTIAL, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
 
 MANIFEST = "manifest.json"
-PARTIAL = ".partial"
 #: Where a training that is under way keeps what it needs to go on.
 CHECKPOINT = "checkpoint.npz"
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file to be written that is there whole in the end or not at all.
-
-    It survives power cuts, too. A process that is killed meanwhile leaves a hidden file
-    that ends in `.partial`, which the next run removes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name that nobody can foresee, and no link in its place, is written through.
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
-    try:
-        with open(partial, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    system.sync(path.parent)
-
-
-def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
-    """Writes a file so that it is there whole or not at all; see `replacing`."""
-    with replacing(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -1,10 +1,13 @@
+import os
+import struct
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
-from kdfunc.edge.files import DataFile, OutputFile
+from kdfunc.edge.files import DataFile
+from kdfunc.edge.output_file import OutputFile
 from kdfunc.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(256, size=(23, 4, 5, 3), dtype=np.uint8)
@@ -126,3 +129,156 @@ def test_output_is_there_whole_or_not_at_all(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["out.npy"]
     with pytest.raises(InputError, match="cannot be written"):
         OutputFile(tmp_path / "no" / "out.npy", 7)
+
+
+def header(shape, dtype="|u1", version=1):
+    """Of an array, with whatever shape."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    padded = text.encode() + b" " * (64 - (len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(padded)) + padded
+
+
+DEEP = b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"(" * 8999 + b"\n"
+HEADERS = {
+    "more than there is": (header("(1000000000000, 28, 28, 1)"), "takes 784,000"),
+    "more than a machine": (header(f"({1 << 40}, {1 << 40})"), "bytes and there are"),
+    "negative": (header("(-1, 28, 28, 1)"), "shape"),
+    "a truth value": (header("(True, 28, 28, 1)") + b"0" * 784, "shape"),
+    "no number": (header("(1.5, 28)"), "header is damaged"),
+    "deep": (DEEP, "header is damaged"),
+    "text": (header("(2, 2)", "<U9") + bytes(144), "no numbers"),
+    "no array at all": (b"nothing", "header is damaged"),
+    "a version to come": (b"\x93NUMPY\x09" + bytes(99), "header is damaged"),
+}
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_headers_are_held_against_the_size_of_the_file(tmp_path, kind, archive):
+    """What they promise is never allocated, nor counted through."""
+    content, told = HEADERS[kind]
+    path = tmp_path / "data"
+    path.write_bytes(content)
+    if archive:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("images.npy", content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=told) as error:
+        DataFile(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "give a .npy file" in str(error.value) and "\n" not in str(error.value)
+    assert peak < 64 << 20
+
+
+def test_labels_are_not_read_before_their_number_is_right(tmp_path):
+    """250,000,000 labels are 2 MB of a compressed file and 2 GB of memory."""
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header("(6, 2)") + bytes(12))
+        archive.writestr("labels.npy", header("(99000000,)") + bytes(99_000_000))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"6 examples and labels \[99000000\]"):
+        DataFile(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_labels_are_whole_numbers(tmp_path):
+    for labels in (LABELS / 2, LABELS - 1):
+        np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
+        with pytest.raises(InputError, match="whole numbers from 0"):
+            _ = DataFile(tmp_path / "a.npz").labels
+
+
+def test_a_batch_is_not_larger_than_memory(tmp_path):
+    path = tmp_path / "large.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header("(1, 99000000)") + bytes(99_000_000))
+    (batches,) = [DataFile(path).batches(["images"], 100, most_bytes=1 << 20)]
+    tracemalloc.start()
+    with pytest.raises(InputError, match="take 94 MB and 1 MB are allowed"):
+        next(batches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_what_is_no_file_is_not_read():
+    """Without an end, it would take all memory."""
+    with pytest.raises(InputError, match="/dev/zero cannot be read .*no regular file"):
+        DataFile("/dev/zero")
+
+
+def test_arrays_that_nobody_needs_do_not_matter(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, images=IMAGES, names=np.array(["a", "b"]), sizes=np.arange(3))
+    file = DataFile(path)
+    assert len(file) == 23 and file.names_for(["x"], "m") == ["images"]
+    with pytest.raises(InputError, match="names: it holds <U1, no numbers"):
+        file.names_for(["names", "sizes"], "m")
+
+
+def test_arrays_for_several_inputs(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, left=IMAGES, right=IMAGES[:, 0], labels=LABELS)
+    file = DataFile(path)
+    assert file.names_for(["right", "left"], "m") == ["right", "left"]
+    ((right, left), *_) = file.batches(["right", "left"], 5)
+    np.testing.assert_array_equal(left, IMAGES[:5])
+    np.testing.assert_array_equal(right, IMAGES[:5, 0])
+    with pytest.raises(InputError, match="has left, right and m takes left, middle"):
+        file.names_for(["left", "middle"], "m")
+    np.savez(path, left=IMAGES, right=IMAGES[1:])
+    with pytest.raises(InputError, match="which are no examples"):
+        DataFile(path)
+
+
+def test_several_outputs_go_into_one_archive(tmp_path):
+    path = tmp_path / "out.npz"
+    scores, boxes = np.random.default_rng(0).random((2, 7, 3)).astype(np.float32)
+    with OutputFile(path, 7) as file:
+        for start in range(0, 7, 2):
+            part = slice(start, start + 2)
+            file.append({"scores": scores[part], "a/b:0": boxes[part].astype(int)})
+        assert not path.exists()
+    with np.load(path) as found:
+        assert found.files == ["scores", "a/b:0"]
+        np.testing.assert_array_equal(found["scores"], scores)
+        np.testing.assert_array_equal(found["a/b:0"], boxes.astype(int))
+    one = tmp_path / "out.npy"
+    with pytest.raises(InputError, match="2 outputs .scores, boxes.*give a .npz"):
+        with OutputFile(one, 7) as file:
+            file.append({"scores": scores, "boxes": boxes})
+    with pytest.raises(InputError, match=r"shape \[2\] for some .* \[3\] for others"):
+        with OutputFile(one, 7) as file:
+            file.append({"scores": scores[:3]})
+            file.append({"scores": scores[3:, :2]})
+    assert [file.name for file in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_outputs_take_no_name_that_somebody_foresees(tmp_path):
+    """Nor do two that are written at once disturb each other."""
+    victim, path = tmp_path / "victim", tmp_path / "out.npy"
+    victim.write_text("precious")
+    (tmp_path / "out.npy.partial").symlink_to(victim)
+    (tmp_path / "mine").write_text("mine")
+    rows = np.eye(3, dtype=np.float32)
+    with OutputFile(path, 3) as first, OutputFile(path, 3) as second:
+        first.append({"p": 2 * rows})
+        second.append({"p": rows})
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "out.npy.partial").is_symlink()
+    np.testing.assert_array_equal(np.load(path), 2 * rows)  # it was finished last
+    (tmp_path / "link.npy").symlink_to(path)
+    with OutputFile(tmp_path / "link.npy", 3) as file:
+        file.append({"p": rows})
+    np.testing.assert_array_equal(np.load(path), rows)  # where the link leads
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

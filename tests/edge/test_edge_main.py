@@ -4,6 +4,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -204,3 +205,47 @@ def test_a_reader_that_leaves_is_no_error(edge_only, lenet):
         ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert found.stderr == "" and found.stdout.count("\n") == 1
+
+
+def test_predict_overwrites_nothing_that_it_reads(lenet, tmp_path, capsys):
+    model, data, pipe = (tmp_path / name for name in ("m.tflite", "d.npy", "pipe"))
+    model.write_bytes(lenet.full.read_bytes())
+    np.save(data, lenet.images[:3])
+    os.mkfifo(pipe)
+    read = {path: path.read_bytes() for path in (model, data)}
+    for output in (model, data, pipe, tmp_path, ""):
+        assert edge("predict", model, f"--data={data}", f"--output={output}") == 2
+        told = capsys.readouterr().err
+        assert told.startswith("kdfunc-edge: --output") and told.count("\n") == 1
+    assert {path: path.read_bytes() for path in read} == read and pipe.is_fifo()
+    compare = ["compare", model, model, f"--data={data}", f"--report={data}"]
+    assert edge(*compare) == 2 and "--report: " in capsys.readouterr().err
+    blame = ["blame", lenet.float32, model, f"--data={data}"]
+    for option in (f"--output={model}", f"--node-data={data}"):
+        assert edge(*blame, option) == 2
+        assert f"{option.split('=')[0]}: " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in read} == read
+
+
+def test_data_that_promise_too_much_are_told(lenet, tmp_path, capsys):
+    path = tmp_path / "huge.npz"
+    np.save(tmp_path / "small.npy", lenet.images[:1])
+    content = (tmp_path / "small.npy").read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", content.replace(b"(1, 28", b"(9999999999, 28"))
+    options = [f"--data={path}", f"--output={tmp_path / 'o.npy'}"]
+    assert edge("predict", lenet.full, *options) == 2
+    assert "bytes and there are" in capsys.readouterr().err
+    assert edge("predict", lenet.full, "--data=/dev/zero", options[1]) == 2
+    assert "no regular file" in capsys.readouterr().err
+
+
+def test_images_of_another_shape_are_refused_unread(lenet, tmp_path, capsys):
+    path = tmp_path / "wide.npy"
+    np.save(path, np.zeros((3, 28, 28, 1), np.uint8))
+    head = path.read_bytes()[:128].replace(b"(3, 28, 28, 1)", b"(1, 5000000000)")
+    path.write_bytes(head)
+    os.truncate(path, 5_000_000_128)  # sparse: it takes no room
+    options = [f"--data={path}", f"--output={tmp_path / 'o.npy'}"]
+    assert edge("predict", lenet.full, *options) == 2
+    assert "takes [n, 28, 28, 1]" in capsys.readouterr().err

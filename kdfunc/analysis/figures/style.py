@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kdfunc.catalog import FAMILIES, Family
-from kdfunc.runs.records import write_atomic
+from kdfunc.writing import write_atomic
 
 TEXT_SIZE = 8  # points
 COLUMN, PAGE = 3.5, 7.2  # widths in inches

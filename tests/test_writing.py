@@ -1,0 +1,64 @@
+import os
+
+import pytest
+
+from kdfunc.errors import InputError
+from kdfunc.writing import output_path, replacing, write_atomic
+
+
+@pytest.fixture
+def special(tmp_path):
+    """What is no regular file, as /dev/null is none."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def test_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "file"
+    write_atomic(path, "text")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "text"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_files_with_predictable_names_are_left_alone(tmp_path):
+    """A link that somebody laid in the way is not written through."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "file.partial").symlink_to(victim)
+    write_atomic(tmp_path / "file", "text")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "file.partial").is_symlink()
+    assert not (tmp_path / "file").is_symlink()
+
+
+def test_what_is_no_regular_file_stays(special, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(special)
+    for path in (special, link):
+        with pytest.raises(InputError, match="--page: .* is no regular file"):
+            output_path(path, option="--page")
+    with pytest.raises(InputError, match="is no regular file"):
+        write_atomic(special, "text")
+    assert special.is_fifo()
+    with pytest.raises(InputError, match="is a folder"):
+        output_path(tmp_path)
+    with pytest.raises(InputError, match="--output is empty"):
+        output_path("")
+
+
+def test_inputs_are_not_overwritten(tmp_path):
+    read, folder = tmp_path / "read", tmp_path / "folder"
+    read.write_text("precious")
+    folder.mkdir()
+    (folder / "part").write_text("precious")
+    (tmp_path / "link").symlink_to(read)
+    os.link(read, tmp_path / "same")
+    for path in (read, tmp_path / "link", tmp_path / "same", folder / "part"):
+        with pytest.raises(InputError, match="is read as well and would be lost"):
+            output_path(path, [read, folder, tmp_path / "missing"])
+    assert output_path(tmp_path / "link", [folder]) == read  # a link is followed
+    assert output_path(tmp_path / "new", [read, folder]) == tmp_path / "new"
