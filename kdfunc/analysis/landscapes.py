@@ -21,6 +21,9 @@ from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import embedding
 from kdfunc.writing import write_atomic
 
+#: Maps of t-SNE from other starts, next to the one of the map that is drawn.
+NEARBY = 3
+
 
 def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
     """The models in each panel of the landscape (PROTOCOL, "Functional landscape").
@@ -62,7 +65,8 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
 
     Beside t-SNE each panel has a metric map, whose unit is the root mean square over
     the test images of the Euclidean distance between two softmax outputs, from 0 to
-    the square root of 2.
+    the square root of 2. How far either can be trusted is told with it: the metric
+    map's stress, and by how much t-SNE's shape changes with next to nothing.
     """
     config = run.config
     chosen = panels(run, tasks)
@@ -89,25 +93,30 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     embedded = embeddings(
         softmax, squared, list(rows.values()), [perplexities[panel] for panel in rows]
     )
-    stresses = {}
-    for (panel, places), position in zip(rows.items(), embedded, strict=True):
-        mapped, stress = embedding.metric_map(
-            squared[np.ix_(places, places)] / softmax[0].shape[1]
-        )
-        stresses[panel] = stress
+    mapped = metric_maps(squared / softmax[0].shape[1], list(rows.values()))
+    quality = []
+    for (panel, places), maps, (metric, stress) in zip(
+        rows.items(), embedded, mapped, strict=True
+    ):
+        position, *others = maps
+        apart = [embedding.disparity(position, other) for other in others]
+        quality.append((panel, stress, min(apart), max(apart)))
         placed = points.iloc[places].assign(
-            x=position[:, 0], y=position[:, 1], mds_x=mapped[:, 0], mds_y=mapped[:, 1]
+            x=position[:, 0], y=position[:, 1], mds_x=metric[:, 0], mds_y=metric[:, 1]
         )
         columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
         csv = placed[columns].to_csv(index=False)
         write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
         perplexity = embedding.usable_perplexity(perplexities[panel], len(placed))
         title = f"{accuracy.title(config)}, {config.preset}: {panel}"
-        figure = figures.landscape.landscape(placed, panel, title, perplexity, stress)
+        figure = figures.landscape.landscape(
+            placed, panel, title, perplexity, stress, (min(apart), max(apart))
+        )
         figures.style.save(figure, run.path / "figures" / panel)
-    stress_table = pd.DataFrame(stresses.items(), columns=["panel", "stress"])
+    columns = ["panel", "stress", "disparity_least", "disparity_most"]
     write_atomic(
-        run.path / "tables" / "landscape-stress.csv", stress_table.to_csv(index=False)
+        run.path / "tables" / "landscape-stress.csv",
+        pd.DataFrame(quality, columns=columns).to_csv(index=False),
     )
 
 
@@ -116,25 +125,42 @@ def embeddings(
     squared: np.ndarray,
     panels: Sequence[np.ndarray],
     perplexities: Sequence[float],
-) -> list[np.ndarray]:
+) -> list[list[np.ndarray]]:
     """t-SNE of several panels whose points come from the same records.
 
     Args:
       records: softmax `[snapshots, n_test, classes]` of each model.
-      squared: `[points, points]`, their `landscape.squared_distances`.
+      squared: `[points, points]`, their `embedding.squared_distances`.
       panels: for each, the indices `[m]` of its points among those of all records.
       perplexities: one a panel.
 
     Returns:
-      For each panel, positions `[m, 2]`.
+      For each panel, positions `[m, 2]` from scikit-learn's start, and from `NEARBY`
+      starts next to it.
     """
-    starts = embedding.pca_starts(records, squared, panels)
-    with threadpool_limits(limits=1):  # one thread a panel, the panels side by side
-        return Parallel(n_jobs=-1, prefer="threads")(
+    starts = [
+        [start, *embedding.nearby_starts(start, NEARBY)]
+        for start in embedding.pca_starts(records, squared, panels)
+    ]
+    with threadpool_limits(limits=1):  # one thread a map, the maps side by side
+        maps = Parallel(n_jobs=-1, prefer="threads")(
             delayed(embedding.embed)(squared[np.ix_(rows, rows)], start, perplexity)
-            for rows, start, perplexity in zip(
-                panels, starts, perplexities, strict=True
-            )
+            for rows, near, perplexity in zip(panels, starts, perplexities, strict=True)
+            for start in near
+        )
+    return [
+        maps[first : first + NEARBY + 1] for first in range(0, len(maps), NEARBY + 1)
+    ]
+
+
+def metric_maps(
+    squared: np.ndarray, panels: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, float]]:
+    """For each panel `embedding.metric_map` of its points, side by side."""
+    with threadpool_limits(limits=1):
+        return Parallel(n_jobs=-1, prefer="threads")(
+            delayed(embedding.metric_map)(squared[np.ix_(rows, rows)])
+            for rows in panels
         )
 
 

@@ -188,8 +188,8 @@ def _variants(run: Results) -> tables.Table | None:
 
 
 def _landscapes(run: Results) -> list[dict[str, Any]]:
-    stress = run.table("landscape-stress", "panel", "stress")
-    stress = {} if stress is None else stress.set_index("panel")["stress"].to_dict()
+    maps = run.table("landscape-stress", "panel", "stress")
+    maps = {} if maps is None else maps.set_index("panel").to_dict("index")
     found = []
     for panel in PANELS:
         points = run.table(
@@ -214,7 +214,7 @@ def _landscapes(run: Results) -> list[dict[str, Any]]:
                 "chart": charts.to_page(drawn.figure, f"{id}-chart"),
                 "landscape": drawn,
                 "families": {name: style(name) for name in drawn.traces},
-                "stress": stress.get(panel),
+                "maps": maps.get(panel, {}),
                 "static": _picture(run, panel),
                 "table": tables.of_run(
                     run,

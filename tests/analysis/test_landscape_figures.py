@@ -63,7 +63,9 @@ def lines(axes, length):
 )
 def test_panels_are_readable(points, panel, names, paths):
     points = families(points, *names)
-    figure = figures.landscape.landscape(points, panel, "Digits, LeNet", 15, 0.123)
+    figure = figures.landscape.landscape(
+        points, panel, "Digits, LeNet", 15, 0.123, (0.0649, 0.2)
+    )
     assert figure.get_suptitle() == "Digits, LeNet"
     embedded, mapped = figure.axes
     assert embedded.get_title() == "t-SNE, perplexity 15"
@@ -72,6 +74,13 @@ def test_panels_are_readable(points, panel, names, paths):
     assert len(mapped.get_xticks()) > 1  # its distances mean something
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
+    told = embedded.xaxis.label
+    assert "start changed by 1e-7: Procrustes disparity 0.06 to 0.20" in told.get_text()
+    extents = told.get_window_extent(renderer).extents
+    assert np.array_equal(
+        figure.bbox.intersection(told.get_window_extent(renderer), figure.bbox).extents,
+        extents,
+    )
     begun = points[points["epoch"] == 0]
     for axes, columns in ((embedded, ["x", "y"]), (mapped, ["mds_x", "mds_y"])):
         assert len(lines(axes, EPOCHS + 1)) == paths
@@ -112,7 +121,7 @@ def test_other_families_have_marks_of_their_own(points):
         model="control-order", family="control", label="C", x=lambda p: p["x"] + 3
     )
     figure = figures.landscape.landscape(
-        pd.concat([points, controls]), "distillation", "", 60, 0.1
+        pd.concat([points, controls]), "distillation", "", 60, 0.1, (0, 0)
     )
     (legend,) = figure.legends
     assert "Control" in [text.get_text() for text in legend.get_texts()]
@@ -125,7 +134,7 @@ def test_files_are_whole_small_and_the_same_every_time(points, tmp_path):
     contents = []
     for folder in ("one", "two"):
         figure = figures.landscape.landscape(
-            points, "distillation", "Digits, LeNet", 60, 0.1
+            points, "distillation", "Digits, LeNet", 60, 0.1, (0, 0)
         )
         files = figures.style.save(figure, tmp_path / folder / "alpha0.5")
         assert sorted(file.name for file in (tmp_path / folder).iterdir()) == [
@@ -142,6 +151,6 @@ def test_files_are_whole_small_and_the_same_every_time(points, tmp_path):
 
 def test_errors_say_what_is_allowed(points):
     with pytest.raises(ValueError, match="distillation, quantization, .*got 'tsne'"):
-        figures.landscape.landscape(points, "tsne", "", 15, 0)
+        figures.landscape.landscape(points, "tsne", "", 15, 0, (0, 0))
     with pytest.raises(ValueError, match="no points"):
-        figures.landscape.landscape(points[:0], "all", "", 15, 0)
+        figures.landscape.landscape(points[:0], "all", "", 15, 0, (0, 0))

@@ -122,5 +122,6 @@ def write_run(path, config=CONFIG, outcomes=None):
         shown = epochs[epochs["family"].isin(["base", "independent", *families])]
         columns = {name: number(shown) for name in ("x", "y", "mds_x", "mds_y")}
         write(f"landscape-{panel}", shown.assign(**columns))
-    write("landscape-stress", pd.DataFrame({"panel": ["all"], "stress": [0.125]}))
+    quality = {"stress": 0.125, "disparity_least": 0.0649, "disparity_most": 0.2}
+    write("landscape-stress", pd.DataFrame([{"panel": "all", **quality}]))
     return run

@@ -101,6 +101,12 @@ def test_the_papers_numbers_stand_beside_the_runs(mnist):
     assert "AMD EPYC, 2 cores" in text and "tensorflow 2.21.0" in text
 
 
+def test_landscapes_tell_how_far_they_can_be_trusted(full_run):
+    text = read(full_run).text
+    assert "Stress of the MDS map: 0.12 (0 is perfect" in text
+    assert "Procrustes disparity from this one is 0.06 to 0.20" in text
+
+
 def test_what_is_missing_is_named(mnist):
     text = read(mnist).text
     for table in ("verdicts", "function_preserved", "similarity", "compression"):

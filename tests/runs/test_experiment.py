@@ -91,6 +91,9 @@ def test_the_metric_map_keeps_the_distances_of_the_records(finished):
     mapped = pdist(points[["mds_x", "mds_y"]])
     error = np.sqrt(np.sum((mapped - distances) ** 2) / np.sum(mapped**2))
     assert stress["stress"][2] == pytest.approx(error)
+    assert (0 < stress["disparity_least"]).all()
+    assert (stress["disparity_least"] <= stress["disparity_most"]).all()
+    assert (stress["disparity_most"] <= 1).all()
 
 
 def test_students_start_from_the_base_models_initial_weights(finished):

@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.manifold import TSNE
+from sklearn.manifold import TSNE, smacof
 from sklearn.manifold._t_sne import _joint_probabilities_nn
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
@@ -206,6 +206,48 @@ def test_metric_map_tells_how_far_it_bends(squared):
     expected = np.sqrt(np.sum(errors**2) / np.sum(pdist(positions) ** 2))
     assert stress == pytest.approx(expected)
     assert 0 < stress < 0.3
+
+
+def test_metric_map_is_the_best_of_its_starts_and_has_converged(squared):
+    """The classical start alone, to scikit-learn's defaults, ends higher."""
+    positions, stress = embedding.metric_map(squared)
+    distances = np.sqrt(squared)
+    classical = embedding._principal_coordinates(squared)
+    options = {"n_init": 1, "normalized_stress": True}
+    _, once = smacof(distances, init=classical, eps=1e-6, max_iter=300, **options)
+    assert stress < once
+    further, end = smacof(distances, init=positions, eps=0, max_iter=20_000, **options)
+    assert stress == pytest.approx(end, rel=1e-5)
+    assert embedding.disparity(positions, further) < 1e-4
+
+
+def test_metric_map_lies_as_the_principal_axes_do(squared):
+    positions, _ = embedding.metric_map(squared)
+    classical = embedding._principal_coordinates(squared)
+    for axis in (0, 1):
+        assert np.corrcoef(positions[:, axis], classical[:, axis])[0, 1] > 0.5
+
+
+def test_disparity_is_procrustes():
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
+    turned = square @ [[0, 3], [-3, 0]] + 5
+    assert embedding.disparity(square, turned) == pytest.approx(0)
+    # A flat copy keeps one of two equal axes: of unit norm, 1 - (1 / sqrt 2)^2.
+    flat = square * [1, 0]
+    assert embedding.disparity(square, flat) == pytest.approx(0.5)
+    assert embedding.disparity(flat, square) == pytest.approx(0.5)
+
+
+def test_a_start_next_to_another_gives_another_map(records, squared, panels):
+    (start,) = embedding.pca_starts(records, squared, panels[:1])
+    near = embedding.nearby_starts(start, 3)
+    assert all(map(np.array_equal, near, embedding.nearby_starts(start, 3)))
+    for other in near:
+        assert other.dtype == np.float32
+        assert 0 < np.abs(other - start).max() < 1e-6
+        assert np.std(other - start) == pytest.approx(1e-7, rel=0.2)
+    drawn, *others = (embedding.embed(squared, s, 5) for s in (start, *near))
+    assert max(embedding.disparity(drawn, other) for other in others) > 1e-3
 
 
 def test_errors_say_what_is_wrong(records):

@@ -22,7 +22,12 @@ _PATH = {"linewidth": 0.7, "marker": "o", "markersize": 2, "markeredgewidth": 0}
 
 
 def landscape(
-    points: pd.DataFrame, panel: str, title: str, perplexity: float, stress: float
+    points: pd.DataFrame,
+    panel: str,
+    title: str,
+    perplexity: float,
+    stress: float,
+    disparities: tuple[float, float],
 ) -> Figure:
     """Draws one panel of the functional landscape: t-SNE and, beside it, metric map.
 
@@ -37,6 +42,8 @@ def landscape(
         title: The heading.
         perplexity: Of the t-SNE.
         stress: Of the metric map.
+        disparities: The least and the largest Procrustes disparity between the t-SNE
+            and others whose start was changed by 1e-7.
 
     Returns:
         The figure, with its labels placed for the size it has.
@@ -54,7 +61,11 @@ def landscape(
     embedded, mapped = figure.subplots(1, 2)
     embedded.set_title(f"t-SNE, perplexity {perplexity:.3g}", size=9)
     embedded.set(xticks=[], yticks=[])
-    embedded.set_xlabel("neighbourhoods mean something, distances do not")
+    least, most = disparities
+    embedded.set_xlabel(
+        "neighbourhoods mean something, distances do not\n"
+        f"start changed by 1e-7: Procrustes disparity {least:.2f} to {most:.2f}"
+    )
     mapped.set_title(f"Metric MDS, stress {stress:.2f}", size=9)
     mapped.set_xlabel("distance of softmax outputs, root mean square over test images")
     by_axes = {
