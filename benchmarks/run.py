@@ -305,14 +305,19 @@ def landscape(way, data_dir, folder, classes=10):
         import direct
 
         return timed(lambda: direct.landscape(records, panels, PERPLEXITIES), False)
-    from kdfunc.analysis import landscapes
-    from kdfunc.similarity.embedding import squared_distances
+    from joblib import Parallel, delayed
+
+    from kdfunc.similarity import embedding
 
     rows = [np.arange(26 * len(panel)) for panel in panels]
 
-    def embed():
-        squared = squared_distances(records)
-        landscapes.embeddings(records, squared, rows, PERPLEXITIES)
+    def embed():  # a t-SNE each; those from starts next to it have no direct way
+        squared = embedding.squared_distances(records)
+        starts = embedding.pca_starts(records, squared, rows)
+        Parallel(n_jobs=-1, prefer="threads")(
+            delayed(embedding.embed)(squared[np.ix_(row, row)], start, perplexity)
+            for row, start, perplexity in zip(rows, starts, PERPLEXITIES, strict=True)
+        )
 
     return timed(embed, False)
 

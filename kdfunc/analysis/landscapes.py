@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -90,29 +91,22 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     }
     perplexities = dict(zip(PANELS, config.perplexities, strict=True))
     squared = embedding.squared_distances(softmax)
-    embedded = embeddings(
+    drawn = maps(
         softmax, squared, list(rows.values()), [perplexities[panel] for panel in rows]
     )
-    mapped = metric_maps(squared / softmax[0].shape[1], list(rows.values()))
-    quality = []
-    for (panel, places), maps, (metric, stress) in zip(
-        rows.items(), embedded, mapped, strict=True
-    ):
-        position, *others = maps
-        apart = [embedding.disparity(position, other) for other in others]
-        quality.append((panel, stress, min(apart), max(apart)))
-        placed = points.iloc[places].assign(
-            x=position[:, 0], y=position[:, 1], mds_x=metric[:, 0], mds_y=metric[:, 1]
-        )
+    for (panel, places), made in zip(rows.items(), drawn, strict=True):
+        placed = made.place(points.iloc[places])
         columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
         csv = placed[columns].to_csv(index=False)
         write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
-        perplexity = embedding.usable_perplexity(perplexities[panel], len(placed))
         title = f"{accuracy.title(config)}, {config.preset}: {panel}"
         figure = figures.landscape.landscape(
-            placed, panel, title, perplexity, stress, (min(apart), max(apart))
+            placed, panel, title, made.perplexity, made.stress, made.disparity
         )
         figures.style.save(figure, run.path / "figures" / panel)
+    quality = [
+        (panel, m.stress, *m.disparity) for panel, m in zip(rows, drawn, strict=True)
+    ]
     columns = ["panel", "stress", "disparity_least", "disparity_most"]
     write_atomic(
         run.path / "tables" / "landscape-stress.csv",
@@ -120,48 +114,66 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     )
 
 
-def embeddings(
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The two maps of a panel, and how far they can be trusted.
+
+    Attributes:
+      tsne: positions `[m, 2]` by t-SNE.
+      perplexity: of the t-SNE.
+      disparity: the least and the largest Procrustes disparity between the t-SNE and
+        `NEARBY` others whose start was changed by 1e-7.
+      metric: positions `[m, 2]` of the metric map; the unit is the root mean square
+        over examples of the distance between two softmax outputs.
+      stress: of the metric map: 0 perfect, 0.1 fair, above 0.2 poor.
+    """
+
+    tsne: np.ndarray
+    perplexity: float
+    disparity: tuple[float, float]
+    metric: np.ndarray
+    stress: float
+
+    def place(self, points: pd.DataFrame) -> pd.DataFrame:
+        """The points with their places: `x` and `y` by t-SNE, `mds_x` and `mds_y`."""
+        (x, y), (mds_x, mds_y) = self.tsne.T, self.metric.T
+        return points.assign(x=x, y=y, mds_x=mds_x, mds_y=mds_y)
+
+
+def maps(
     records: Sequence[np.ndarray],
     squared: np.ndarray,
     panels: Sequence[np.ndarray],
     perplexities: Sequence[float],
-) -> list[list[np.ndarray]]:
-    """t-SNE of several panels whose points come from the same records.
+) -> list[Maps]:
+    """The maps of several panels whose points come from the same records.
 
     Args:
       records: softmax `[snapshots, n_test, classes]` of each model.
       squared: `[points, points]`, their `embedding.squared_distances`.
       panels: for each, the indices `[m]` of its points among those of all records.
-      perplexities: one a panel.
+      perplexities: one a panel; lower where there are too few points for it.
 
     Returns:
-      For each panel, positions `[m, 2]` from scikit-learn's start, and from `NEARBY`
-      starts next to it.
+      The maps of each panel.
     """
-    starts = [
-        [start, *embedding.nearby_starts(start, NEARBY)]
-        for start in embedding.pca_starts(records, squared, panels)
-    ]
+    starts = embedding.pca_starts(records, squared, panels)
+    jobs = []
+    for rows, start, perplexity in zip(panels, starts, perplexities, strict=True):
+        apart = squared[np.ix_(rows, rows)]
+        jobs.append(delayed(embedding.metric_map)(apart / records[0].shape[1]))
+        for near in (start, *embedding.nearby_starts(start, NEARBY)):
+            jobs.append(delayed(embedding.embed)(apart, near, perplexity))
     with threadpool_limits(limits=1):  # one thread a map, the maps side by side
-        maps = Parallel(n_jobs=-1, prefer="threads")(
-            delayed(embedding.embed)(squared[np.ix_(rows, rows)], start, perplexity)
-            for rows, near, perplexity in zip(panels, starts, perplexities, strict=True)
-            for start in near
-        )
-    return [
-        maps[first : first + NEARBY + 1] for first in range(0, len(maps), NEARBY + 1)
-    ]
-
-
-def metric_maps(
-    squared: np.ndarray, panels: Sequence[np.ndarray]
-) -> list[tuple[np.ndarray, float]]:
-    """For each panel `embedding.metric_map` of its points, side by side."""
-    with threadpool_limits(limits=1):
-        return Parallel(n_jobs=-1, prefer="threads")(
-            delayed(embedding.metric_map)(squared[np.ix_(rows, rows)])
-            for rows in panels
-        )
+        done = iter(Parallel(n_jobs=-1, prefer="threads")(jobs))
+    made = []
+    for rows, perplexity in zip(panels, perplexities, strict=True):
+        metric, stress = next(done)
+        tsne, *others = islice(done, 1 + NEARBY)
+        apart = [embedding.disparity(tsne, other) for other in others]
+        used = embedding.usable_perplexity(perplexity, len(rows))
+        made.append(Maps(tsne, used, (min(apart), max(apart)), metric, stress))
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,12 +185,14 @@ class Landscape:
         the t-SNE, `mds_x` and `mds_y` of the metric map, whose unit is the root mean
         square over examples of the distance between two softmax outputs.
       perplexity: Of the t-SNE.
+      disparity: How much the t-SNE's shape changes with its start, see `Maps`.
       stress: Of the metric map: 0 perfect, 0.1 fair, above 0.2 poor.
       figure: Both maps, side by side.
     """
 
     points: pd.DataFrame
     perplexity: float
+    disparity: tuple[float, float]
     stress: float
     figure: Figure
 
@@ -239,15 +253,13 @@ def landscape(
             "all models gave the same outputs, which makes one point and no map; give "
             "at least two that differ."
         )
-    (position,) = embeddings(records, squared, [np.arange(len(points))], [perplexity])
-    mapped, stress = embedding.metric_map(squared / records[0].shape[1])
-    points = points.assign(
-        x=position[:, 0], y=position[:, 1], mds_x=mapped[:, 0], mds_y=mapped[:, 1]
-    )
-    used = embedding.usable_perplexity(perplexity, len(points))
+    (made,) = maps(records, squared, [np.arange(len(points))], [perplexity])
+    points = made.place(points)
     panel = "distillation" if len(points) > len(names) else "all"
-    figure = figures.landscape.landscape(points, panel, title, used, stress)
-    return Landscape(points, used, float(stress), figure)
+    figure = figures.landscape.landscape(
+        points, panel, title, made.perplexity, made.stress, made.disparity
+    )
+    return Landscape(points, made.perplexity, made.disparity, made.stress, figure)
 
 
 def _records(outputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:

@@ -30,6 +30,10 @@ def test_map_and_figure_in_one_call(logits, tmp_path):
         embedding.squared_distances(p[:, None]) / 50
     )
     assert found.stress == pytest.approx(stress)
+    least, most = found.disparity
+    assert 0 < least <= most <= 1
+    told = found.figure.axes[0].get_xlabel()
+    assert f"Procrustes disparity {least:.2f} to {most:.2f}" in told
     mapped = found.points[["mds_x", "mds_y"]].to_numpy()
     np.testing.assert_allclose(mapped, expected, atol=1e-6)
     assert np.linalg.norm(mapped[0] - mapped[1]) < 0.2 < np.ptp(mapped)
@@ -46,6 +50,12 @@ def test_trajectories(logits):
     assert found.points["epoch"].tolist() == [0, 1, 2, 0]
     labels = {text.get_text() for text in found.figure.legends[0].get_texts()}
     assert {"Initialisation", "Epochs"} <= labels
+
+
+def test_two_models_make_a_map(logits):
+    found = kdfunc.landscape(softmax(logits)[:2], ["one", "other"])
+    assert np.isfinite(found.points[["x", "y", "mds_x", "mds_y"]]).all(axis=None)
+    assert found.stress < 1e-6  # two points fit into any plane
 
 
 def test_what_is_no_landscape_is_told(logits):
