@@ -263,7 +263,8 @@ def _tflite(way, data_dir, directly):
     content = quantization.convert(lenet, "int8")
     if way == "direct":
         return timed(lambda: directly(content, images), warm_up=False)
-    return timed(lambda: edge.predict(content, images, threads=os.cpu_count()))
+    settings = edge.Settings(threads=os.cpu_count())
+    return timed(lambda: edge.predict(content, images, settings))
 
 
 def pruning(way, data_dir, folder):

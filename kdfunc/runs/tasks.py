@@ -298,7 +298,7 @@ def _stored(content, place, folder, test_images) -> list[str]:
     """Writes a `.tflite` file and what the interpreter says of the test split."""
     with quantization.limits_of("ai-edge-litert"):
         images = test_images.astype(np.float32) / 255
-        softmax = edge.predict(content, images, threads=place.threads)
+        softmax = edge.predict(content, images, edge.Settings(threads=place.threads))
         if not np.isfinite(softmax).all():
             raise ValueError("some outputs are no numbers")
     (folder / "model.tflite").write_bytes(content)
