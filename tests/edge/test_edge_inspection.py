@@ -59,8 +59,8 @@ def test_names_stand_at_the_numbers_of_the_schema(schema):
     assert operator_name(9999) == "unknown operator 9999"
     assert type_name(99) == "unknown type 99"
     for name, bits in BITS.items():
-        dtype = getattr(np, name, None)
-        assert dtype is None or name == "bool" or np.dtype(dtype).itemsize * 8 == bits
+        dtype = getattr(np, name, None) if name != "bool" else None
+        assert dtype is None or np.dtype(dtype).itemsize * 8 == bits
 
 
 @pytest.mark.parametrize("mode", MODES)
