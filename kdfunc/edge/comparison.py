@@ -3,10 +3,8 @@
 import gzip
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from kdfunc.comparison import limits, result
 from kdfunc.comparison.catalog import RELATIVE, SIZES
@@ -76,7 +74,7 @@ def compare(
     ways = [settings, candidate_settings or settings, *[settings] * len(independents)]
     for path, size, way in zip(paths, sizes, ways, strict=True):
         found = outputs_of(path, examples, way)
-        given.append(named(found.arrays, given, path))
+        given.append(found.arrays)
         models.append({**size, "latency_ms": found.latency_ms, "run": found.told})
     return result.compare(
         given,
@@ -99,34 +97,6 @@ def _quantities(reference, candidate) -> dict[str, Quantity]:
         ratio = candidate[name] / reference[name]
         found[RELATIVE + name] = Quantity(ratio)
     return found
-
-
-def named(
-    arrays: Mapping[str, np.ndarray],
-    others: Sequence[Mapping[str, np.ndarray]],
-    path: str | os.PathLike,
-) -> dict[str, np.ndarray]:
-    """Outputs under the names of the first model's, by name or else by place.
-
-    Args:
-      arrays: outputs of a model.
-      others: those of the models before it.
-      path: its path, for the error.
-
-    Raises:
-      InputError: it has more or fewer outputs.
-    """
-    if not others:
-        return {"": next(iter(arrays.values()))} if len(arrays) == 1 else arrays
-    names = list(others[0])
-    if set(names) == set(arrays):
-        return {name: arrays[name] for name in names}
-    if len(names) != len(arrays):
-        raise InputError(
-            f"{path} has the outputs {', '.join(arrays)} and the reference has "
-            f"{len(names)}; give models of the same outputs."
-        )
-    return dict(zip(names, arrays.values(), strict=True))
 
 
 def _size(path: str | os.PathLike) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from kdfunc.comparison.catalog import RELATIVE
 from kdfunc.comparison.limits import FILES
 from kdfunc.comparison.outputs import Said, check_labels, roles, settle_all
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.edge.comparison import named
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.running import is_tflite, outputs_of
 from kdfunc.edge.settings import Settings
@@ -74,9 +73,7 @@ class Restorer:
         self._titles = [
             f"{r} {os.fspath(x)}" for r, x in zip(names, paths, strict=True)
         ]
-        self._given: list[Mapping[str, np.ndarray]] = []
-        for path in paths:
-            self._given.append(self._outputs_of(path))
+        self._given = [self._outputs_of(path) for path in paths]
         self.p, candidate_softmax, *self._others = self._softmax_of(self._given)
         self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
         self._sizes: dict[Chosen, int] = {}
@@ -156,8 +153,7 @@ class Restorer:
         return {"": found, FILES: {name: Quantity(x) for name, x in sizes.items()}}
 
     def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
-        found = outputs_of(path, self._examples, self._settings)
-        return named(found.arrays, self._given, path)
+        return outputs_of(path, self._examples, self._settings).arrays
 
     def _softmax_of(
         self, given: Sequence[Mapping[str, np.ndarray]]

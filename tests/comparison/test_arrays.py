@@ -1,6 +1,8 @@
 import json
+import struct
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -118,6 +120,21 @@ def test_files_that_cannot_be_read_are_told(name, content, tmp_path):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name} .*give outputs"):
         read(tmp_path / name)
+
+
+def test_headers_that_promise_too_much_are_told(tmp_path):
+    """Before anything of that size is read."""
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (%d, 10), }"
+    for rows in (10**12, -1):
+        text = header % rows
+        text += b" " * (64 - (len(text) + 11) % 64) + b"\n"
+        content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+        (tmp_path / "huge.npy").write_bytes(content)
+        with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+            archive.writestr("softmax.npy", content)
+        for name in ("huge.npy", "huge.npz"):
+            with pytest.raises(InputError, match="cannot be read"):
+                read(tmp_path / name)
 
 
 def test_files_of_objects_or_of_nothing_are_told(tmp_path):

@@ -20,12 +20,34 @@ MODES = ["dynamic_wi8_afp32", "dynamic_wi4_afp32", "weight_only_wi8_afp32"]
 MODES += ["static_wi8_ai8"]
 
 
+def quantized(float32, mode, without=None, examples=()):
+    """The file in a mode of ai-edge-quantizer, perhaps without a layer.
+
+    The layer is told by its output; examples are for modes that calibrate.
+    """
+    from ai_edge_quantizer import quantizer, recipe
+
+    name = f"{float32.stem}-{mode}-{without}".replace("/", "_").replace(";", "_")
+    path = float32.with_name(f"{name[:100]}.tflite")
+    if not path.exists():
+        tool = quantizer.Quantizer(str(float32), getattr(recipe, mode)())
+        with contextlib.redirect_stdout(io.StringIO()):
+            if without:
+                tool.update_quantization_recipe(
+                    re.escape(without) + ".*", "*", algorithm_key="no_quantize"
+                )
+            seen = None
+            if mode.startswith("static"):
+                seen = tool.calibrate({"serving_default": examples})
+            path.write_bytes(bytes(tool.quantize(seen).quantized_model))
+    return path
+
+
 class Tiny:
     """A float32 model of random weights, images, and the model in integers."""
 
     def __init__(self, folder):
         rng = np.random.default_rng(3)
-        self.folder = folder
         self.float32 = nets.classifier(folder / "float32.tflite", rng)
         self.other = nets.classifier(folder / "other.tflite", rng)
         self.images = rng.random((120, 12, 12, 3)).astype(np.float32)
@@ -33,23 +55,26 @@ class Tiny:
         np.save(self.data, self.images)
 
     def quantized(self, mode, without=None):
-        """The file in a mode, perhaps without the layer of this output."""
-        from ai_edge_quantizer import quantizer, recipe
+        examples = [{"image": image[None]} for image in self.images[:10]]
+        return quantized(self.float32, mode, without, examples)
 
-        path = self.folder / f"{mode}-{without}.tflite"
-        if not path.exists():
-            tool = quantizer.Quantizer(str(self.float32), getattr(recipe, mode)())
-            with contextlib.redirect_stdout(io.StringIO()):
-                if without:
-                    tool.update_quantization_recipe(
-                        re.escape(without) + ".*", "*", algorithm_key="no_quantize"
-                    )
-                examples = [{"image": image[None]} for image in self.images[:10]]
-                seen = None
-                if mode.startswith("static"):
-                    seen = tool.calibrate({"serving_default": examples})
-                path.write_bytes(bytes(tool.quantize(seen).quantized_model))
-        return path
+
+@pytest.fixture(scope="module")
+def float32(tensorflow, tmp_path_factory):
+    """LeNet and MobileNet as built: path and images by name."""
+    from kdfunc import models, quantization
+
+    folder, rng, found = (
+        tmp_path_factory.mktemp("networks"),
+        np.random.default_rng(5),
+        {},
+    )
+    for name, shape in (("lenet", (28, 28, 1)), ("mobilenet", (32, 32, 3))):
+        path = folder / f"{name}.tflite"
+        model = models.build(name, shape, 10, seed=0)
+        path.write_bytes(quantization.convert(model, "float32"))
+        found[name] = path, rng.random((8, *shape)).astype(np.float32)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +99,25 @@ def test_restored_layers_are_those_that_were_never_quantized(tiny, mode):
         np.testing.assert_array_equal(found, predict(real, tiny.images))
         assert not np.array_equal(found, before)
         assert abs(len(mixed) - real.stat().st_size) <= 48
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+@pytest.mark.parametrize("architecture", ["lenet", "mobilenet"])
+def test_layers_of_the_papers_networks(float32, tiny, architecture, mode):
+    """The first, the middle and the last, against files quantized without them."""
+    path, images = float32[architecture]
+    reference, candidate = Graph(path), Graph(quantized(path, mode))
+    layers = common_layers(candidate, reference)
+    assert (
+        len(layers)
+        == {"lenet": 4, "mobilenet": 16 if "wi4" in mode else 29}[architecture]
+    )
+    for layer in (layers[0], layers[len(layers) // 2], layers[-1]):
+        mixed = restored(candidate, reference, [layer])
+        real = quantized(path, mode, layer.output)
+        np.testing.assert_array_equal(predict(mixed, images), predict(real, images))
+        size = real.stat().st_size
+        assert len(mixed) == pytest.approx(size, rel=0.002)
 
 
 def test_with_every_layer_restored_it_is_the_reference(tiny):
