@@ -41,9 +41,9 @@ def test_batched_predictions_equal_those_one_at_a_time(model, images, mode):
     from kdfunc import edge, quantization
 
     content = quantization.convert(model, mode)
-    one_at_a_time = edge.predict(content, images, batch_size=1)
+    one_at_a_time = edge.predict(content, images, edge.Settings(batch_size=1))
     for batch_size in (2, 3, 7, 100):
-        batched = edge.predict(content, images, batch_size=batch_size)
+        batched = edge.predict(content, images, edge.Settings(batch_size=batch_size))
         np.testing.assert_array_equal(batched, one_at_a_time)
 
 
