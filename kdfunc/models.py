@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 
+from kdfunc import keras_files
 from kdfunc.errors import InputError
 from kdfunc.runtime import import_function, keras, tf, told
 from kdfunc.writing import write_atomic
@@ -112,7 +113,12 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
 
 
 def load(path: str | pathlib.Path) -> keras.Model:
-    """The uncompiled model of a `.keras` file."""
+    """The uncompiled model of a `.keras` file.
+
+    Raises:
+      InputError: it names what is neither Keras's own nor registered here.
+    """
+    keras_files.check(path, keras.saving.get_custom_objects())
     return keras.models.load_model(path, compile=False)
 
 

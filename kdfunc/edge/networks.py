@@ -1,16 +1,14 @@
 """Keras models and SavedModels, where TensorFlow is installed."""
 
-import json
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kdfunc import machine
+from kdfunc import keras_files, machine
 from kdfunc.edge.examples import bind, fits, random_values
 from kdfunc.edge.metadata import Described
 from kdfunc.edge.ports import Port
@@ -116,8 +114,7 @@ def _keras(path: str, settings: Settings):
         raise InputError(
             f"{path} is a Keras model, which has no signatures; leave out --signature."
         )
-    with zipfile.ZipFile(path) as archive:
-        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    version = keras_files.check(path)
     tf = _tensorflow(settings)
     if version.startswith("2."):
         import tf_keras as keras

@@ -76,7 +76,7 @@ def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:
         settings,
         title=os.fspath(path),
         seconds=settings.seconds,
-        memory=settings.memory if is_tflite(path) else None,
+        memory=settings.memory,
     )
 
 
