@@ -121,3 +121,33 @@ def test_very_many_outputs(compare, tmp_path, rng):
     model = nets.negative(tmp_path / "m.tflite", [1, 200, 300, 1])
     code, found, _ = compare(model, model, rng.random((2, 200, 300, 1)))
     assert code == 0 and found["outputs"][0]["kind"] == "numbers"
+
+
+def test_several_outputs_are_compared_each_by_what_fits(compare, tmp_path, rng):
+    """Whatever their names, which converters choose as they like."""
+    paths = []
+    for name, factor in (("a", 1.0), ("b", 1.01)):
+        net = nets.Net()
+        x, scores = net.tensor([1, 4], "x"), net.tensor([1, 4], f"{name}/scores")
+        features = net.tensor([1, 4], f"{name}/features")
+        k = net.tensor([1], "k", data=np.array([factor], "f4"))
+        options = nets.schema.SoftmaxOptionsT()
+        options.beta = factor
+        net.add(nets.OPERATORS.SOFTMAX, [x], [scores], options)
+        net.add(nets.OPERATORS.MUL, [x, k], [features], nets.schema.MulOptionsT())
+        path = tmp_path / f"{name}.tflite"
+        paths.append(net.save(path, [x], [scores, features]))
+    code, found, _ = compare(
+        *paths,
+        rng.normal(size=(30, 4)),
+        "--limit=snr_db>=39.9",
+        "--limit=jensen_shannon[a/scores]<=0.001",
+    )
+    scores, features = found["outputs"]
+    assert code == 0
+    assert (scores["name"], scores["kind"]) == ("a/scores", "classes")
+    assert (features["name"], features["kind"]) == ("a/features", "numbers")
+    assert features["measures"]["snr_db"]["value"] == pytest.approx(40, abs=0.01)
+    assert scores["measures"]["agreement"]["value"] == 1
+    judged = [entry["output"] for entry in found["limits"]]
+    assert judged == ["a/features", "a/scores"]
