@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,13 @@ def compare(
     if independents:
         preserved = function_preserved(None, p, [q], independents, labels, **options)
         for name, estimate in preserved.items():
-            found[PRESERVED + name] = estimated(estimate, n)
+            found[PRESERVED + name] = replace(estimated(estimate, n), narrows=False)
+        name = PRESERVED + "disagreement"
+        if name in found and found[name].ends is not None:
+            yardstick = float(
+                np.mean([(p.argmax(1) != x.argmax(1)).mean() for x in independents])
+            )
+            found[name] = _with_unseen(found[name], shares["disagreement"], yardstick)
     each = divergence(p, q)
     tails = {tail: _tail(each, level) for tail, level in TAILS.items()}
     for tail, value in tails.items():
@@ -101,6 +108,20 @@ def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
         return low / error, high / error
 
     return Quantity(disagreement.value / error, n, ends)
+
+
+def _with_unseen(
+    preserved: Quantity, disagreement: Quantity, yardstick: float
+) -> Quantity:
+    """Function preserved by disagreement, as far down as flips that nobody has seen."""
+
+    def ends(confidence: float, examples: int) -> tuple[float, float]:
+        low, high = preserved.ends(confidence, examples)
+        ratio = disagreement.ends(confidence, examples)[1] / yardstick
+        unseen = 100 * (1 - ratio) if ratio <= 1 else 100 * (1 / ratio - 1)
+        return min(low, unseen), high
+
+    return replace(preserved, ends=ends)
 
 
 def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:

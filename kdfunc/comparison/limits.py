@@ -188,7 +188,8 @@ def judge(
     Returns:
       For each limit and each output that has the number: `limit`, `output`, `value`,
       `interval` at the confidence that is asked for or None, `outcome`, and
-      `examples_to_decide` where it is undecided (None where none would).
+      `examples_to_decide` where it is undecided (None where none would) and more
+      examples alone can decide.
 
     Raises:
       InputError: No output has the number that a limit is for.
@@ -227,7 +228,7 @@ def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
         }
         if limit.confidence:
             entry["interval"] = list(quantity.interval(limit.confidence))
-        if outcome == UNDECIDED:
+        if outcome == UNDECIDED and quantity.narrows:
             entry["examples_to_decide"] = quantity.examples_to_decide(
                 limit.bound, limit.confidence
             )

@@ -25,12 +25,15 @@ class Quantity:
       ends: Of a confidence and a number of examples, the interval; on other numbers of
         examples than there are, what is to be expected. None where there is no chance.
       fewest: Examples from which on the interval may decide.
+      narrows: Whether more examples alone make the interval as narrow as is wanted;
+        not where few trainings are in it, too.
     """
 
     value: float
     examples: int = 0
     ends: Callable[[float, int], tuple[float, float]] | None = None
     fewest: int = 0
+    narrows: bool = True
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Lower and upper end; the value itself where there is no chance in it."""

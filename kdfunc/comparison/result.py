@@ -182,15 +182,19 @@ def _limits(judged: Sequence[Mapping[str, Any]]) -> list[str]:
         parts.append("it misses " + " and ".join(texts))
     for entry in undecided:
         low, high = entry["interval"]
-        needed = entry["examples_to_decide"]
         parts.append(
             f"{entry['limit']} is undecided, between {low:.6g} and {high:.6g}: "
-            + (
-                f"about {needed:,} examples would decide it"
-                if needed
-                else "no number of examples would decide it"
-            )
+            f"{_what_would_decide(entry)}"
         )
     if not parts:
         parts.append("every limit is met")
     return parts
+
+
+def _what_would_decide(entry: Mapping[str, Any]) -> str:
+    if "examples_to_decide" not in entry:
+        return "more examples or more independently trained models may decide it"
+    needed = entry["examples_to_decide"]
+    if needed is None:
+        return "no number of examples would decide it"
+    return f"about {needed:,} examples would decide it"

@@ -18,7 +18,7 @@ from kdfunc.edge.running import is_tflite, outputs_of
 from kdfunc.edge.settings import Settings
 from kdfunc.edge.surgery import Graph, Layer, common_layers, restored
 from kdfunc.errors import InputError
-from kdfunc.similarity import Estimate, bootstrap_measures, function_preserved
+from kdfunc.similarity import Estimate, bootstrap_measures
 
 MEASURE = "jensen_shannon"
 Chosen = frozenset[Layer]
@@ -112,19 +112,19 @@ class Restorer:
         models = [self.softmax(frozenset()), *map(self.softmax, sets)]
         options = {"resamples": resamples, "confidence": confidence}
         names = [MEASURE, "disagreement"]
-        found = bootstrap_measures(names, self.p, models, **options)
+        found = bootstrap_measures(names, self.p, [*models, *self._others], **options)
+        count = len(models)
         columns = {
-            "function_percent": found[MEASURE].derive(_percent_back),
+            "function_percent": found[MEASURE].derive(
+                lambda x: _percent_back(x[..., :count])
+            ),
             "agreement_points": found["disagreement"].derive(
-                lambda x: 100 * (x[..., :1] - x[..., 1:])
+                lambda x: 100 * (x[..., :1] - x[..., 1:count])
             ),
         }
         if self._others:
-            preserved = function_preserved(
-                [MEASURE], self.p, models, self._others, **options
-            )
-            columns["preserved_points"] = preserved[MEASURE].derive(
-                lambda x: x[..., 1:] - x[..., :1]
+            columns["preserved_points"] = found[MEASURE].derive(
+                lambda x: _points_back(x, count)
             )
         gains = []
         for i, chosen in enumerate(sets):
@@ -176,6 +176,19 @@ def _percent_back(values: np.ndarray) -> np.ndarray:
     """Of `[..., 1 + sets]` distances, how much less than the first the others are."""
     first = np.where(values[..., :1] > 0, values[..., :1], np.nan)
     return 100 * (1 - values[..., 1:] / first)
+
+
+def _points_back(values: np.ndarray, count: int) -> np.ndarray:
+    """Function preserved by sets less that by none, from `[..., models]` distances.
+
+    The first `count` are of the candidate with none and with each set restored, the
+    others of the independent models.
+    """
+    unit = values[..., count:].mean(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(unit > 0, values[..., :count] / unit, np.nan)
+        kept = 100 * np.where(ratio > 1, 1 / ratio - 1, 1 - ratio)
+    return kept[..., 1:] - kept[..., :1]
 
 
 def _told(estimate: Estimate, i: int) -> dict[str, float | None]:

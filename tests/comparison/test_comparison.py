@@ -61,6 +61,22 @@ def test_shares_have_exact_intervals(softmax, rng):
     assert found["copied_correct"]["low"] == pytest.approx(0.025 ** (1 / 300))
 
 
+def test_no_flips_do_not_make_the_function_preserved_certain(softmax):
+    """Of 300 examples without a flip, 1.2 % may flip all the same."""
+    p, _ = softmax
+    q = 0.9 * p + 0.1 / 6  # other numbers, the same classes
+    other = p[::-1]
+    result = compared(p, q, other, wanted=["preserved.disagreement>=99.9 at 95%"])
+    found = only(result)["measures"]["disagreement"]["preserved"]
+    yardstick = (p.argmax(axis=1) != other.argmax(axis=1)).mean()
+    assert found["value"] == 100
+    assert found["low"] == pytest.approx(
+        100 - 100 * (1 - 0.025 ** (1 / 300)) / yardstick
+    )
+    assert result["limits"][0]["outcome"] == "undecided"
+    assert "more independently trained models may decide it" in result["outcome"]
+
+
 def test_confident_flips_come_first(softmax):
     p, q = softmax
     flips = only(compared(p, q))["flips"]
