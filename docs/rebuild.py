@@ -21,6 +21,7 @@ from kdfunc.analysis import published
 from kdfunc.config import ARCHITECTURE_NAMES, PRESETS, ExperimentConfig
 from kdfunc.similarity import MEASURES
 from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.scale import score
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = ("README.md", "docs/measures.md", "docs/REPRODUCTION.md")
@@ -365,7 +366,7 @@ def figures(root: str) -> str:
 
 
 def preserved(root: str) -> str:
-    """Function preserved by the models of each run, seeds together."""
+    """Function preserved and distance ratio in each run, seeds together."""
     columns, rows = [], []
     for result in results():
         table = result.table("function_preserved")
@@ -376,9 +377,10 @@ def preserved(root: str) -> str:
         table = table[shown]
         group = table["model"].str.replace(r"(-(seed\d+|\d+))+$", "", regex=True)
         group = group.where(table["family"] != "pruned", table["model"])
-        means = table.groupby(group, sort=False)["preserved"].mean()
-        columns += [name for name in means.index if name not in columns]
-        rows.append((result.link(root), means.map("{:.1f}".format).to_dict()))
+        ratios = table.groupby(group, sort=False)["ratio"].mean()
+        columns += [name for name in ratios.index if name not in columns]
+        texts = ratios.map(lambda ratio: f"{score(ratio):.1f} ({ratio:.3g})")
+        rows.append((result.link(root), texts.to_dict()))
     columns = columns or ["independent"]
     return markdown(
         ["run", *columns],
@@ -400,7 +402,7 @@ def verdicts(root: str) -> str:
 
 
 def compression(root: str) -> str:
-    """What every pipeline of each run leaves: bytes, and function preserved."""
+    """What every pipeline leaves: bytes, function preserved, distance ratio."""
     columns, pictures = {}, []
     for result in results():
         table = result.table("compression")
@@ -427,11 +429,13 @@ def compression(root: str) -> str:
 
 
 def _kept(row) -> str:
-    """Bytes and function preserved, or that a library cannot make the model."""
+    """Bytes and function, or that a library cannot make the model."""
     if not pd.isna(row.not_possible):
         return "not possible"
     size = f"{row.bytes:,.0f}"
-    return size if pd.isna(row.preserved) else f"{size}; {row.preserved:.1f} %"
+    if pd.isna(row.preserved):
+        return size
+    return f"{size}; {row.preserved:.1f} % ({row.ratio:.3g})"
 
 
 TABLES: dict[str, Callable[[str], str]] = {

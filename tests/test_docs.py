@@ -118,9 +118,10 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
         "metrics": "model,epoch,accuracy\nbase,3,0.5\n",
         "accuracy": "method,setting,models,accuracy,deviation,std\n"
         "Quantization,16-bit,1,0.5,0.5,\nL1 pruning,90 %,1,0.1,-80.0,\n",
-        "compression": "model,family,bytes,preserved,not_possible\n"
-        "float16,quantized,2000000,99.96,\nint4,compressed,1234567,-12.34,\n"
-        "cluster16,compressed,,,the library cannot\n",
+        "compression": "model,family,bytes,ratio,preserved,not_possible\n"
+        "float16,quantized,2000000,0.0004,99.96,\n"
+        "int4,compressed,1234567,1.25,-20.0,\n"
+        "cluster16,compressed,,,,the library cannot\n",
     }
     for table, text in made.items():
         (folder / "tables" / f"{table}.csv").write_text(text)
@@ -129,8 +130,8 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
     link = f"[{name}](../results/{name}/)"
     assert rebuild.compression("../") == (
         f"| pipeline | {link} |\n| --- | --- |\n"
-        "| `float16` | 2,000,000; 100.0 % |\n"
-        "| `int4` | 1,234,567; -12.3 % |\n"
+        "| `float16` | 2,000,000; 100.0 % (0.0004) |\n"
+        "| `int4` | 1,234,567; -20.0 % (1.25) |\n"
         "| `cluster16` | not possible |\n"
         "\nAs a picture: "
         f"[{name}](../results/{name}/figures/compression.png).\n"

@@ -27,7 +27,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     deviations = accuracy_deviations(run, tasks)
     layout = paper_layout(deviations, config.architecture)
     caption = (
-        "Percentage deviation in accuracy from the base model on "
+        "Relative deviation of accuracy from the base model, in %, on "
         f"{DATASET_NAMES.get(config.dataset, config.dataset)} "
         f"(preset {config.preset})"
     )
@@ -142,7 +142,8 @@ def latex(table: pd.DataFrame, caption: str) -> str:
 def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
     """The same numbers for people at a terminal, within 80 columns."""
     lines = [
-        f"Base model: accuracy {100 * base_accuracy:.2f} %. Deviation from it, in %:",
+        f"Base model: accuracy {100 * base_accuracy:.2f} %.",
+        "Relative deviation from that, in %:",
         "",
     ]
     method = None

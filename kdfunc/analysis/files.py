@@ -42,10 +42,10 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
     Returns:
       A row a model with columns `model`; `family`; `bytes` of the file and
       `gzip_bytes`; `weights`, how they are stored; `sparsity`, the share of them that
-      is zero; `accuracy`; function `preserved` in percent with the ends of its
-      interval, `low` and `high` (NaN without independent models); `disagreement` with
-      the base model; `operators` as JSON; `not_possible`, which library cannot make it
-      and why.
+      is zero; `accuracy`; distance `ratio` and function `preserved` in percent with
+      the ends of its interval, `low` and `high`, and what that `rests_on` (NaN without
+      independent models); `disagreement` with the base model; `operators` as JSON;
+      `not_possible`, which library cannot make it and why.
     """
     rows = []
     for task in stored:
@@ -71,7 +71,8 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
                 {"model": task.name, "family": task.family, "not_possible": reason}
             )
     columns = ["model", "family", "bytes", "gzip_bytes", "weights", "sparsity"]
-    columns += ["accuracy", "preserved", "low", "high", "disagreement", "operators"]
+    columns += ["accuracy", "ratio", "preserved", "low", "high", "rests_on"]
+    columns += ["disagreement", "operators"]
     table = pd.DataFrame(rows).astype({"bytes": "Int64", "gzip_bytes": "Int64"})
     table = table.merge(_measures(run), on="model", how="left")
     return table.reindex(columns=[*columns, "not_possible"])
@@ -84,7 +85,7 @@ def _measures(run: RunDirectory) -> pd.DataFrame:
     if run.config.independents:
         preserved = pd.read_csv(folder / "function_preserved.csv")
         preserved = preserved[preserved["measure"] == MEASURE]
-        columns = ["model", "preserved", "low", "high"]
+        columns = ["model", "ratio", "preserved", "low", "high", "rests_on"]
         measures = measures.merge(preserved[columns], on="model")
     return measures
 

@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from kdfunc.similarity.claims import ALIKE_ACCURACY
+from kdfunc.similarity.claims.compression import ALIKE_ACCURACY
 
 #: When `compare` marks a cell, for readers of the table.
 RULE = (

@@ -2,17 +2,18 @@
 
 import textwrap
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from kdfunc import similarity
 from kdfunc.analysis import accuracy, figures, variants
-from kdfunc.runs.plan import Task
+from kdfunc.runs.plan import BASE_OPTIMIZER, Task
 from kdfunc.runs.records import RunDirectory
-from kdfunc.similarity.claims import Verdict, verdicts
-from kdfunc.similarity.groups import MEASURE, Evidence, ladder
+from kdfunc.similarity.claims import MARGIN, Verdict, verdicts
+from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_group
+from kdfunc.similarity.ladder import ladder, yardstick
 from kdfunc.writing import write_atomic
 
 #: Measures that are followed over the epochs.
@@ -33,11 +34,14 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     _write_trajectories(run, tasks, final["base"], title)
     _write_classes(run, others, final, title)
     evidence = evidence_of(run, tasks, final)
+    _save_preserved(run, tasks, evidence, title)
     _write_csv(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
         _save(run, "ladder", figures.preserved.ladder(rungs, title))
+    _write_csv(run, "yardstick", zeros := yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
+    columns += ["rests_on", "p", "adjusted_p"]
     rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
     table = pd.DataFrame(rows, columns=columns)
     table["against"] = [", ".join(verdict.against) for verdict in judged]
@@ -45,7 +49,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     for number, verdict in enumerate(judged, 1):
         if len(verdict.details):
             _write_csv(run, f"verdict-{number}", verdict.details)
-    print(terminal(judged), end="\n\n")
+    print(terminal(judged, zeros["sentence"]), end="\n\n")
 
 
 def evidence_of(
@@ -76,14 +80,18 @@ def evidence_of(
         students=groups["student"],
         quantized=groups["quantized"],
         pruned=groups["pruned"],
+        same_optimizer=run.config.student_optimizer == BASE_OPTIMIZER,
         shared_order=run.config.data_order == "fixed"
         and {*run.config.distillation_seeds} != {run.config.seed},
     )
 
 
-def terminal(judged: list[Verdict]) -> str:
-    """The verdicts for people at a terminal, within 80 columns."""
-    lines = ["The paper's claims on these records:", ""]
+def terminal(judged: Sequence[Verdict], zeros: Sequence[str]) -> str:
+    """What zeros and verdicts say, for people at a terminal, within 80 columns."""
+    lines = []
+    for sentence in zeros:
+        lines += [*textwrap.wrap(sentence, 80), ""]
+    lines += ["The claims on these records:", ""]
     for verdict in judged:
         lines += textwrap.wrap(
             f"{verdict.outcome.upper()}: {verdict.claim}",
@@ -128,16 +136,19 @@ def _write_measures(run, tasks, final, title) -> None:
                 "model": task.name,
                 "family": task.family,
                 "measure": measure,
-                "preserved": estimate.value[place],
-                "low": estimate.low[place],
-                "high": estimate.high[place],
+                "ratio": kept.ratio,
+                "ratio_low": kept.ratio_low,
+                "ratio_high": kept.ratio_high,
+                "preserved": kept.value,
+                "low": kept.low,
+                "high": kept.high,
+                "rests_on": kept.rests_on,
             }
-            for measure, estimate in preserved.items()
-            for place, task in enumerate(others)
+            for measure, found in preserved.items()
+            for task, kept in zip(others, found.groups, strict=True)
         )
         _write_csv(run, "function_preserved", table)
-        _save_preserved(run, others, preserved[MEASURE], title)
-        compared = variants.table(run, others, final, preserved[MEASURE])
+        compared = variants.table(run, others, final)
         if len(compared):
             _write_csv(run, "variants", compared)
             _save(run, "variants", figures.preserved.variants(compared, title))
@@ -155,25 +166,26 @@ def _write_measures(run, tasks, final, title) -> None:
     _save(run, "distances", figure)
 
 
-def _save_preserved(run, others, preserved, title) -> None:
+def _save_preserved(run, tasks, evidence, title) -> None:
     """Function preserved against size and sparsity; seeds of an alpha are one point."""
-    groups: dict[str, list[int]] = {}
-    for place, task in enumerate(others):
-        if task.family in COMPRESSED:
-            groups.setdefault(task.label, []).append(place)
-    if not groups:
+    if not evidence.has_scale:
         return
-    means = similarity.bootstrap_seeds(preserved, list(groups.values()))
-    first = [others[places[0]] for places in groups.values()]
+    first: dict[str, Task] = {}
+    for task in tasks:
+        if task.family in COMPRESSED:
+            first.setdefault(group_of(task), task)
+    if not first:
+        return
+    kept = [evidence.preserved(group) for group in first]
     points = pd.DataFrame(
         {
-            "label": list(groups),
-            "family": [task.family for task in first],
-            "bytes": [size(run, task) for task in first],
-            "sparsity": [task.settings.get("level") for task in first],
-            "preserved": means.value,
-            "low": means.low,
-            "high": means.high,
+            "label": [task.label for task in first.values()],
+            "family": [task.family for task in first.values()],
+            "bytes": [size(run, task) for task in first.values()],
+            "sparsity": [task.settings.get("level") for task in first.values()],
+            "preserved": [found.value for found in kept],
+            "low": [found.low for found in kept],
+            "high": [found.high for found in kept],
         }
     )
     figure = figures.preserved.preserved_by_size(points, title)
@@ -183,6 +195,16 @@ def _save_preserved(run, others, preserved, title) -> None:
         pruned["sparsity"] = pruned["sparsity"].astype(float)
         figure = figures.preserved.preserved_by_sparsity(pruned, title)
         _save(run, "preserved_by_sparsity", figure)
+
+
+def group_of(task: Task) -> str:
+    """The name of a compressed model's group in the evidence."""
+    match task.family:
+        case "student":
+            return student_group(task.settings["alpha"])
+        case "pruned":
+            return pruned_group(task.settings["level"])
+    return task.settings["mode"]
 
 
 def _write_trajectories(run, tasks, base, title) -> None:

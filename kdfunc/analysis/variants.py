@@ -6,14 +6,14 @@ import pandas as pd
 from kdfunc import similarity
 from kdfunc.runs.plan import Task, leaning_alpha
 from kdfunc.runs.records import RunDirectory
-from kdfunc.similarity import Estimate
+from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.intervals import mean_of
 
 
 def table(
     run: RunDirectory,
     tasks: list[Task],
     final: dict[str, np.ndarray],
-    preserved: Estimate,
 ) -> pd.DataFrame:
     """What a variant changes in the function preserved and in accuracy.
 
@@ -24,14 +24,13 @@ def table(
       run: a run directory.
       tasks: those whose records are there, without the base model.
       final: softmax `[n_test, classes]` after the last epoch by the task's name.
-      preserved: function preserved, in %, `[tasks]`.
 
     Returns:
       A row a variant and teacher: `variant` ("none" for the students), `teacher`
-      ("none" for a control), `label`, `models` (how many); `preserved` in %,
-      `accuracy_difference` from the base model in points, both with the ends `_low`
-      and `_high` of intervals over test examples and seeds; and mean `accuracy`. Empty
-      without variants.
+      ("none" for a control), `label`, `models` (how many); distance `ratio`,
+      `preserved` in %, `accuracy_difference` from the base model in points, each with
+      the ends `_low` and `_high` of its interval; mean `accuracy`; and the trainings
+      that the interval of the former two `rests_on`. Empty without variants.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for place, task in enumerate(tasks):
@@ -42,34 +41,44 @@ def table(
     if all(variant == "none" for variant, _ in groups):
         return pd.DataFrame()
     groups = dict(sorted(groups.items(), key=lambda group: group[0][0] != "none"))
+    models = [
+        [final[tasks[place].name] for place in group] for group in groups.values()
+    ]
+    independents = [final[task.name] for task in tasks if task.family == "independent"]
+    kept = similarity.function_preserved(
+        [MEASURE], final["base"], models, independents
+    )[MEASURE]
     accuracy = similarity.bootstrap_measures(
         ["accuracy_difference"],
         final["base"],
         [final[task.name] for task in tasks],
         run.labels,
-    )["accuracy_difference"].derive(lambda difference: 100 * difference)
-    means = {
-        "preserved": similarity.bootstrap_seeds(preserved, list(groups.values())),
-        "accuracy_difference": similarity.bootstrap_seeds(
-            accuracy, list(groups.values())
-        ),
-    }
+    )["accuracy_difference"]
     base = np.mean(final["base"].argmax(axis=1) == run.labels)
     rows = []
-    for row, ((variant, teacher), places) in enumerate(groups.items()):
-        numbers = {
-            name + end: getattr(mean, attribute)[row]
-            for name, mean in means.items()
-            for end, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
-        }
+    for ((variant, teacher), places), group in zip(
+        groups.items(), kept.groups, strict=True
+    ):
+        difference = mean_of(
+            100 * accuracy.value[places], 100 * accuracy.replicates[:, places]
+        )
         rows.append(
             {
                 "variant": variant,
                 "teacher": teacher,
                 "label": "Students" if variant == "none" else tasks[places[0]].label,
                 "models": len(places),
-                **numbers,
-                "accuracy": base + numbers["accuracy_difference"] / 100,
+                "ratio": group.ratio,
+                "ratio_low": group.ratio_low,
+                "ratio_high": group.ratio_high,
+                "preserved": group.value,
+                "preserved_low": group.low,
+                "preserved_high": group.high,
+                "accuracy_difference": difference.value,
+                "accuracy_difference_low": difference.low,
+                "accuracy_difference_high": difference.high,
+                "accuracy": base + difference.value / 100,
+                "rests_on": group.rests_on,
             }
         )
     return pd.DataFrame(rows)

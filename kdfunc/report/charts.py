@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.io import to_html
 
-from kdfunc.analysis.figures.style import FLOOR, style
+from kdfunc.analysis.figures.style import style
 
 NEUTRAL = "#808080"  # reads on white and on black
 _DASHES = ("0", "7px,4px", "2px,3px", "8px,3px,2px,3px", "14px,4px")
@@ -25,10 +25,9 @@ def preserved(models: pd.DataFrame) -> go.Figure:
         line), function `preserved` in percent and its interval, `low` and `high`.
     """
     figure = go.Figure()
-    shown = models[["preserved", "low", "high"]].clip(lower=FLOOR)
     for name in models["family"].unique():
         rows = models["family"] == name
-        at, look = shown[rows], style(name)
+        at, look = models[rows], style(name)
         figure.add_trace(
             go.Scatter(
                 x=at["preserved"],
@@ -46,13 +45,9 @@ def preserved(models: pd.DataFrame) -> go.Figure:
                 hoverinfo="text",
             )
         )
-    notes = {}
-    for name, broken in models[models["preserved"] < FLOOR].groupby("name"):
-        ends = (f"{end:.0f}" for end in broken["preserved"].agg(["min", "max"]))
-        notes[name] = f" ({' … '.join(dict.fromkeys(ends))} %)"
     plain(figure)
-    _percent_axis(figure, shown["low"].min())
-    _rows(figure, {name: name + notes.get(name, "") for name in models["name"]})
+    _percent_axis(figure, models["low"].min())
+    _rows(figure, {name: name for name in models["name"]})
     return figure
 
 
@@ -173,11 +168,17 @@ def _hover(rows: pd.DataFrame, column: str, unit: str) -> list[str]:
     if f"{column}_low" in rows:
         low, high = f"{column}_low", f"{column}_high"
     names = rows["model"] if "model" in rows else rows["rung"]
-    return [
+    texts = [
         f"{name}<br>{value:.1f} {unit} [{least:.1f}, {most:.1f}]"
         for name, value, least, most in zip(
             names, rows[column], rows[low], rows[high], strict=True
         )
+    ]
+    if column != "preserved" or "ratio" not in rows:
+        return texts
+    return [
+        f"{text}<br>{ratio:.3g} times as far as independent models"
+        for text, ratio in zip(texts, rows["ratio"], strict=True)
     ]
 
 
@@ -186,12 +187,10 @@ def _percent_axis(figure: go.Figure, low: float) -> None:
     figure.update_xaxes(
         title="Function preserved (%)", range=[min(-8.0, low) - 5, 106], tickangle=0
     )
-    crowded = low < -200  # on a phone, the meanings would run into each other
     for value, meaning in ((0, "independent<br>models"), (100, "base<br>model")):
         figure.add_vline(x=value, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
         figure.add_annotation(
             x=value,
-            xanchor="right" if value == 0 and crowded else "center",
             y=1,
             yref="paper",
             yanchor="bottom",

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from kdfunc import pipelines
 from kdfunc.analysis import published
-from kdfunc.analysis.figures.style import FLOOR, style
+from kdfunc.analysis.figures.style import style
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import charts, landscape_chart, side_by_side, tables
@@ -95,7 +95,6 @@ def render(directories: Sequence[RunDirectory]) -> str:
         plotly=get_plotlyjs(),
         icons=side_by_side.ICONS,
         rule=published.RULE,
-        floor=FLOOR,
     )
 
 
@@ -105,6 +104,7 @@ def _sections(run: Results) -> dict[str, Any]:
         "run": run,
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),
+        "yardstick": _yardstick(run),
         "preserved": _preserved(run),
         "ladder": _ladder(run),
         "variants": _variants(run),
@@ -139,10 +139,17 @@ def _paper_accuracy(run: Results) -> str | None:
     return None if cells.empty else f"{cells['base_accuracy'].iloc[0]:g} %"
 
 
+def _yardstick(run: Results) -> list[str]:
+    """What is to be said of the zeros before anything that is measured from them."""
+    table = run.table("yardstick", "zero", "sentence")
+    return [] if table is None else list(table["sentence"])
+
+
 def _preserved(run: Results) -> dict[str, Any] | None:
     if run.preserved is None or run.preserved.empty:
         return None
-    shown = run.preserved[["name", "model", "preserved", "low", "high"]]
+    columns = ["name", "model", "ratio", "preserved", "low", "high", "rests_on"]
+    shown = run.preserved[columns]
     return {
         "chart": charts.to_page(
             charts.preserved(run.preserved), f"{run.id}-preserved-chart"
@@ -150,8 +157,8 @@ def _preserved(run: Results) -> dict[str, Any] | None:
         "table": tables.of_run(
             run,
             "function_preserved",
-            "Function preserved by every model, with its 95 % interval over the test "
-            "images",
+            "Function preserved by every model; brackets hold 95 % intervals over test "
+            "images and the trainings that they rest on",
             shown,
         ),
     }
@@ -160,8 +167,8 @@ def _preserved(run: Results) -> dict[str, Any] | None:
 def _ladder(run: Results) -> dict[str, Any] | None:
     if run.ladder is None:
         return None
-    columns = ["rung", "models", "distance", "preserved", "step"]
-    columns += ["step_low", "step_high"]
+    columns = ["rung", "distance", "ratio", "preserved", "preserved_low"]
+    columns += ["preserved_high", "rests_on", "step", "step_low", "step_high"]
     return {
         "chart": charts.to_page(charts.ladder(run.ladder), f"{run.id}-ladder-chart"),
         "table": tables.of_run(
@@ -171,13 +178,14 @@ def _ladder(run: Results) -> dict[str, Any] | None:
 
 
 def _variants(run: Results) -> tables.Table | None:
-    columns = ["preserved", "accuracy_difference"]
+    columns = ["ratio", "preserved", "accuracy_difference"]
     table = run.table("variants", "variant", "teacher", "models", *columns)
     if table is None:
         return None
     students = table["variant"].replace("none", "as they were")
     alone = table["teacher"].eq("none").map({True: ", no teacher", False: ""})
     ends = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    ends += ["rests_on"]
     return tables.of_run(
         run,
         "variants",

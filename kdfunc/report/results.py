@@ -18,6 +18,7 @@ from kdfunc.similarity.groups import MEASURE
 _WORDS = {
     *("model", "family", "method", "setting", "measure", "panel", "rung"),
     *("claim", "outcome", "sentence", "statistic", "variant", "teacher", "warning"),
+    *("zero", "rests_on"),
 }
 
 
@@ -139,7 +140,8 @@ class Results:
     @cached_property
     def preserved(self) -> pd.DataFrame | None:
         """Function preserved by every model but the base, in the page's measure."""
-        columns = ("model", "family", "measure", "preserved", "low", "high")
+        columns = ("model", "family", "measure", "ratio", "preserved", "low", "high")
+        columns += ("rests_on",)
         table = self.table("function_preserved", *columns)
         if table is None:
             return None
@@ -148,7 +150,16 @@ class Results:
     @cached_property
     def ladder(self) -> pd.DataFrame | None:
         """The ladder, if it has two rungs or more."""
-        table = self.table("ladder", "rung", "side", "preserved", "step", "distance")
+        table = self.table(
+            "ladder",
+            "rung",
+            "side",
+            "ratio",
+            "preserved",
+            "step",
+            "distance",
+            "rests_on",
+        )
         return None if table is None or len(table) < 2 else table
 
 

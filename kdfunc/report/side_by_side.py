@@ -31,11 +31,8 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
     ]
     measured = [run for run in runs if run.preserved is not None]
     methods = list(dict.fromkeys(n for run in measured for n in run.preserved["name"]))
-    means = pd.DataFrame(
-        {
-            run.name: run.preserved.groupby("name")["preserved"].mean()
-            for run in measured
-        }
+    ratios = pd.DataFrame(
+        {run.name: run.preserved.groupby("name")["ratio"].mean() for run in measured}
     ).reindex(methods)
     climbed = [run for run in runs if run.ladder is not None]
     return {
@@ -43,7 +40,9 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
         "answers": [_answer(claim, cells, runs) for claim, cells in grid],
         "accuracy": tables.accuracy(runs, "all"),
         "preserved": tables.side_by_side(
-            "all-preserved", "Function preserved (%)", pd.DataFrame(means)
+            "all-preserved",
+            "Function preserved (%), and the distance ratio in brackets",
+            ratios,
         ),
         "ladders": [
             (run, charts.to_page(charts.ladder(run.ladder), f"all-{run.id}-ladder"))

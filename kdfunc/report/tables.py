@@ -10,6 +10,7 @@ import pandas as pd
 
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.report.results import Results
+from kdfunc.similarity.scale import score
 
 #: Words and formats for the columns of the tables that are shown.
 _COLUMNS = {
@@ -19,7 +20,9 @@ _COLUMNS = {
     "disagreement": ("Answers that differ", "{:.2%}"),
     "negative_flips": ("Right before, wrong now", "{:.2%}"),
     "positive_flips": ("Wrong before, right now", "{:.2%}"),
+    "ratio": ("Distance ratio", "{:.3g}"),
     "preserved": ("Function preserved (%)", "{:.1f}"),
+    "rests_on": ("Rests on", None),
     "distance": ("Distance (bits)", "{:.4f}"),
     "step": ("Adds (points)", "{:+.1f}"),
     "bytes": ("Bytes", "{:,.0f}"),
@@ -144,25 +147,25 @@ def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
     )
 
 
-def side_by_side(id: str, caption: str, means: pd.DataFrame) -> Table | None:
-    """A row a method and a column a run, in one decimal; None without any method.
+def side_by_side(id: str, caption: str, ratios: pd.DataFrame) -> Table | None:
+    """Function preserved, one row per method and one column per run; None if empty.
 
     Args:
       id: of the element, and the name of the file to download.
       caption: what it shows.
-      means: the index names the methods, the columns the runs.
+      ratios: mean distance ratios; the index names the methods, the columns the runs.
     """
-    if means.empty:
+    if ratios.empty:
         return None
     return Table(
         id=id,
         caption=caption,
-        header=["Method", *means.columns],
+        header=["Method", *ratios.columns],
         rows=[
-            [name, *(_text(value, "{:.1f}") for value in row)]
-            for name, row in zip(means.index, means.to_numpy(), strict=True)
+            [name, *(_text(r, f"{score(r):.1f} ({{:.3g}})") for r in row)]
+            for name, row in zip(ratios.index, ratios.to_numpy(), strict=True)
         ],
-        download=download(id, means.rename_axis("method").reset_index()),
+        download=download(id, ratios.rename_axis("method").reset_index()),
     )
 
 

@@ -1,11 +1,7 @@
 """Functional similarity of classifiers, from their softmax outputs."""
 
-from kdfunc.similarity.bootstrap import (
-    Estimate,
-    bootstrap_measures,
-    bootstrap_seeds,
-    function_preserved,
-)
+from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
+from kdfunc.similarity.distances import function_preserved
 from kdfunc.similarity.evaluate import (
     all_measures,
     ambiguity,
@@ -25,7 +21,6 @@ __all__ = [
     "all_measures",
     "ambiguity",
     "bootstrap_measures",
-    "bootstrap_seeds",
     "by_class",
     "check_softmax",
     "function_preserved",

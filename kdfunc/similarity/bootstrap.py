@@ -1,4 +1,4 @@
-"""Bootstrap intervals over test examples, and over seeds.
+"""Bootstrap intervals over test examples.
 
 Paired: one resample of the examples serves every model and every measure, and the same
 number of examples, resamples and seed give the same resamples in another call. So
@@ -6,9 +6,9 @@ differences and ratios of estimates have intervals too, through `Estimate.derive
 """
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
@@ -169,115 +169,3 @@ def _joined(parts: list[list]):
     from scipy import sparse
 
     return sparse.block_array(grid, format="csr")
-
-
-def bootstrap_seeds(
-    estimate: Estimate,
-    groups: Sequence[Sequence[int]],
-    names: Sequence[Hashable] | None = None,
-    seed: int = 0,
-) -> Estimate:
-    """Mean over training seeds, with intervals over examples and seeds together.
-
-    Every replicate keeps its resample of the examples and draws the seeds of each group
-    anew, with replacement: to the group's mean comes the drawn seeds' deviation from
-    it, widened by `sqrt(n / (n - 1))`, without which the variance of n seeds would be
-    understated by 1 / n (Rao and Wu 1988). A group of one seed has no such part.
-
-    So the variance is not understated, but few seeds know little of it. Where chance in
-    training is all there is, and normal, 95 % intervals cover the truth in 61 % of
-    cases with two seeds, 81 % with three, 87 % with five, 92 % with ten (simulated).
-
-    Args:
-      estimate: `[candidates]`, from `bootstrap_measures` or `function_preserved`.
-      groups: For each method, the indices of the candidates that are its seeds.
-      names: For each method, what its seeds are, such as `(2, 24, 42)`. Methods of the
-        same seeds are drawn together: what a seed brings to all of them, such as its
-        data order, cancels in their differences. By default each is drawn alone.
-      seed: Seed of the resampling.
-
-    Returns:
-      Estimates `[groups]`.
-    """
-    rng = np.random.default_rng([seed, 1])  # not the stream that drew the examples
-    names = range(len(groups)) if names is None else names
-    draws = {}
-    values, replicates = [], []
-    for group, name in zip(groups, names, strict=True):
-        members = estimate.value[list(group)]
-        n = len(members)
-        if (name, n) not in draws:
-            draws[name, n] = rng.integers(n, size=(len(estimate.replicates), n))
-        value = members.mean()
-        deviation = members[draws[name, n]].mean(axis=1) - value
-        values.append(value)
-        replicates.append(
-            estimate.replicates[:, list(group)].mean(axis=1)
-            + np.sqrt(n / max(n - 1, 1)) * deviation
-        )
-    return Estimate(np.array(values), np.stack(replicates, axis=1), estimate.confidence)
-
-
-def function_preserved(
-    names: Sequence[str] | None,
-    reference: np.ndarray,
-    candidates: Sequence[np.ndarray],
-    independents: Sequence[np.ndarray],
-    labels: np.ndarray | None = None,
-    resamples: int = 10_000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """How much of the reference's function each candidate keeps, in percent.
-
-    `100 * (1 - d(reference, candidate) / mean d(reference, independent))`, where d is
-    the distance of a measure's value from that of identical models. 100 is the
-    reference's own function, 0 as far from it as independently trained models are on
-    average, below 0 farther; NaN where the independents do not differ from the
-    reference. The interval is over test examples, for these very independents.
-
-    Args:
-      names: Measures with an `identity`; None for all of them, without labels those
-        that need none.
-      reference: `[examples, classes]` softmax of the base model.
-      candidates: The same of each compressed model.
-      independents: The same of models trained like the base model, from other initial
-        weights.
-      labels: `[examples]` true classes, or None.
-      resamples: Number of bootstrap resamples.
-      confidence: Share of intervals that are to cover the truth.
-      seed: Seed of the resampling.
-
-    Returns:
-      Estimates `[candidates]` by measure.
-
-    Raises:
-      InputError: As in `bootstrap_measures`, a measure without `identity`, no
-        independents.
-    """
-    if len(independents) < 1:
-        raise InputError("there are no independent models; give at least one.")
-    chosen = select(names, labels)
-    if names is None:
-        chosen = [name for name in chosen if MEASURES[name].identity is not None]
-    for name in chosen:
-        if MEASURES[name].identity is None:
-            raise InputError(
-                f"measure {name!r} is a difference in quality and tells nothing of the "
-                "function preserved; give one with an identity."
-            )
-    models = [*candidates, *independents]
-    estimates = bootstrap_measures(
-        chosen, reference, models, labels, resamples, confidence, seed
-    )
-
-    def preserved(identity, values):
-        distance = np.abs(values - identity)
-        strangers = distance[..., len(candidates) :].mean(axis=-1, keepdims=True)
-        strangers[strangers == 0] = np.nan
-        return 100 * (1 - distance[..., : len(candidates)] / strangers)
-
-    return {
-        name: estimate.derive(partial(preserved, MEASURES[name].identity))
-        for name, estimate in estimates.items()
-    }

@@ -1,31 +1,31 @@
 """The models of one run by group, and their distances to the base model.
 
-The yardstick is the **function preserved**: 100 % is the base model's own function, 0 %
-is as far from it, in mean Jensen-Shannon divergence over the test examples, as the
-independent models are on average. Intervals are bootstrap intervals over test examples
-and training seeds, those of the independent models included; with few seeds they are
-too narrow (see `bootstrap_seeds`). One bootstrap serves all groups, and groups of the
-same seeds are resampled together, so the differences between them are paired.
+The yardstick of the function preserved (see `scale`) are the independent models. One
+bootstrap serves all groups, and groups of the same seeds are compared seed by seed:
+what a data order does to both cancels in their difference.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise as neighbours
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from kdfunc.errors import InputError
-from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures, bootstrap_seeds
+from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
+from kdfunc.similarity.distances import Distances
+from kdfunc.similarity.evaluate import pairwise
+from kdfunc.similarity.gains import Gain
+from kdfunc.similarity.intervals import TEstimate, mean_of
+from kdfunc.similarity.scale import Preserved
 
 MEASURE = "jensen_shannon"
+#: What else is known of each model; distances are told by the first as well.
+OTHERS = ("disagreement", "copied_errors", "copied_correct", "accuracy_difference")
 
 Seeds = Mapping[Hashable, np.ndarray]  # softmax outputs by seed
-
-#: Groups of other initial weights than the base model's.
-STRANGERS = ("independent", "independent-optimizer")
 
 #: The controls and what their models are.
 CONTROLS = {
@@ -36,6 +36,16 @@ CONTROLS = {
     "other-teacher": "students of independent models instead of the base model",
     "other-targets": "students of the other preset's soft targets",
 }
+
+
+def student_group(alpha: float) -> str:
+    """The name of the group of an alpha's students."""
+    return f"alpha {alpha:g}"
+
+
+def pruned_group(level: float) -> str:
+    """The name of the group of the model pruned to a level."""
+    return f"pruning by {100 * level:g} %"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +66,8 @@ class Evidence:
       soft_targets: What the students' teacher gives, "probabilities" or "logits".
       quantized: By mode.
       pruned: By level, the share of weights that are zero.
+      same_optimizer: Whether students have the base model's optimizer, so that the
+        independent models are a fair zero for them.
       shared_order: Whether the independent models saw the data in the base model's
         order and students and controls of some seeds did not.
       resamples: Number of bootstrap resamples.
@@ -75,6 +87,7 @@ class Evidence:
     students: Mapping[float, Seeds] = field(default_factory=dict)
     quantized: Mapping[str, np.ndarray] = field(default_factory=dict)
     pruned: Mapping[float, np.ndarray] = field(default_factory=dict)
+    same_optimizer: bool = True
     shared_order: bool = False
     resamples: int = 10_000
     seed: int = 0
@@ -96,12 +109,12 @@ class Evidence:
         """Names of the students' groups, the one leaning most on the teacher last."""
         trained = [alpha for alpha, models in self.students.items() if len(models)]
         ordered = sorted(trained, reverse=not self.leans_on_teacher)
-        return [f"alpha {alpha:g}" for alpha in ordered]
+        return [student_group(alpha) for alpha in ordered]
 
     @property
     def levels(self) -> dict[str, float]:
         """Pruning levels by the names of their groups, the lowest first."""
-        return {f"pruning by {100 * level:g} %": level for level in sorted(self.pruned)}
+        return {pruned_group(level): level for level in sorted(self.pruned)}
 
     @cached_property
     def groups(self) -> dict[str, list[np.ndarray]]:
@@ -115,7 +128,7 @@ class Evidence:
     @property
     def _seeded(self) -> dict[str, Seeds]:
         """The groups whose seeds mean something to other groups."""
-        students = {f"alpha {alpha:g}": seeds for alpha, seeds in self.students.items()}
+        students = {student_group(a): seeds for a, seeds in self.students.items()}
         return {**self.controls, **students}
 
     def seeds(self, group: str) -> tuple[Hashable, ...]:
@@ -126,137 +139,109 @@ class Evidence:
         models = self.groups[group]
         return tuple(self._seeded.get(group, [(group, i) for i in range(len(models))]))
 
+    def places(self, group: str) -> list[int]:
+        """Places of a group's models among all of them."""
+        return self._members[group]
+
     @cached_property
     def _members(self) -> dict[str, list[int]]:
-        """Indices of each group's models."""
+        """Places of each group's models."""
         ends = np.cumsum([0, *map(len, self.groups.values())])
-        members = [list(range(start, end)) for start, end in pairwise(ends)]
+        members = [list(range(start, end)) for start, end in neighbours(ends)]
         return dict(zip(self.groups, members, strict=True))
 
     @cached_property
-    def _distances(self) -> Estimate:
-        """Distances to the base model `[models]`."""
+    def estimates(self) -> dict[str, Estimate]:
+        """Measures of all models against the base model, `[models]`."""
         models = [model for group in self.groups.values() for model in group]
         return bootstrap_measures(
-            [MEASURE],
+            [MEASURE, *OTHERS],
             self.base,
             models,
             self.labels,
             resamples=self.resamples,
             seed=self.seed,
-        )[MEASURE]
+        )
 
-    @property
+    @cached_property
+    def _distances(self) -> dict[str, Distances]:
+        names = [MEASURE, "disagreement"]
+        among = pairwise([self.base, *self.groups["independent"]], names)
+        yardstick = self._members["independent"]
+        return {
+            name: Distances.of(name, self.estimates[name], yardstick, among[name])
+            for name in names
+        }
+
+    def distances(self, measure: str = MEASURE) -> Distances:
+        """Distances of all models to the base model, by a measure."""
+        return self._distances[measure]
+
+    @cached_property
     def has_scale(self) -> bool:
         """Whether there are independent models, at a distance that can be 0 %."""
-        return "independent" in self.groups and self.distance("independent").value > 0
+        return "independent" in self.groups and self.unit > 0
 
-    def _means(self, groups: Sequence[str], seeds: Sequence[Hashable]) -> Estimate:
-        """Mean distances to the base model `[groups]`, of these seeds if of any."""
-        members, names = [], []
-        for group in groups:
-            own = dict(zip(self.seeds(group), self._members[group], strict=True))
-            kept = [seed for seed in own if seed in seeds] or list(own)
-            members.append([own[seed] for seed in kept])
-            names.append(tuple(kept))
-        return bootstrap_seeds(self._distances, members, names, seed=self.seed)
+    @property
+    def unit(self) -> float:
+        """Mean distance of the independent models to the base model."""
+        return self.distances().mean(self._members["independent"])
 
-    def distance(self, group: str) -> Estimate:
-        """Mean distance of a group's models to the base model, in bits."""
-        return self._means([group], ()).derive(lambda means: means[..., 0])
+    @property
+    def fair_zero(self) -> str | None:
+        """Independent models with the students' optimizer; None if there are none."""
+        if self.same_optimizer:
+            return "independent"
+        name = "independent-optimizer"
+        return name if name in self.groups else None
 
-    def preserved(self, group: str) -> Estimate:
-        """Mean function preserved by a group's models, in percent."""
-        return self.gain(group, "independent")
-
-    def gain(self, group: str, other: str) -> Estimate:
-        """How much more function one group preserves than another, in points.
+    def common(self, group: str, other: str) -> tuple[list[int], list[int], bool]:
+        """Places of two groups' models to compare, and whether seed by seed.
 
         Groups with some seeds in common are compared on these alone.
         """
-        common = set(self.seeds(group)) & set(self.seeds(other))
-        means = self._means([group, other, "independent"], common)
-        return means.derive(lambda m: 100 * (m[..., 1] - m[..., 0]) / m[..., 2])
+        places = [
+            dict(zip(self.seeds(name), self._members[name], strict=True))
+            for name in (group, other)
+        ]
+        seeds = [seed for seed in places[0] if seed in places[1]]
+        if not seeds:
+            return *(list(own.values()) for own in places), False
+        return *([own[seed] for seed in seeds] for own in places), True
+
+    def distance(self, group: str) -> TEstimate:
+        """Logarithm of the mean distance of a group's models to the base model."""
+        return self.distances().log_mean(self._members[group])
+
+    def preserved(self, group: str, measure: str = MEASURE) -> Preserved:
+        """Function preserved by a group's models, in percent."""
+        return self.distances(measure).preserved(self._members[group])
+
+    def gain(self, group: str, other: str, measure: str = MEASURE) -> Gain | Preserved:
+        """How much more function one group preserves than another, in points.
+
+        More than the independent models, whose zero it is, is what it preserves.
+        """
+        if other == "independent":
+            return self.preserved(group, measure)
+        return self.distances(measure).gain(*self.common(group, other))
 
     def each_preserved(self, group: str) -> np.ndarray:
         """Function preserved by each of a group's models, in percent."""
-        distances = self._distances.value[self._members[group]]
-        return 100 * (1 - distances / self.distance("independent").value)
-
-    def accuracy_deviation(self, group: str) -> float:
-        """Mean relative deviation from the base model's accuracy, in percent."""
-        base, *others = (
-            np.mean(np.argmax(model, axis=1) == self.labels)
-            for model in (self.base, *self.groups[group])
+        distances = self.distances()
+        return np.array(
+            [distances.preserved([place]).value for place in self._members[group]]
         )
-        return float(100 * (np.mean(others) - base) / base)
 
+    @cached_property
+    def base_accuracy(self) -> float:
+        """Share of the examples that the base model answers rightly."""
+        return float(np.mean(np.argmax(self.base, axis=1) == self.labels))
 
-def ladder(evidence: Evidence) -> pd.DataFrame:
-    """What each ingredient of distillation adds to the function preserved.
-
-    From independent models, one ingredient after the other: the students' optimizer,
-    the base model's initial weights, the teacher's probabilities, its logits. Beside
-    them, `side` rungs: initial weights alone, and a teacher of no knowledge. Rungs
-    whose models are not there are left out; without independent models all are. Where
-    the independent models share the base model's data order, the step from them to
-    models of other seeds changes the data order, too, and its rung says so.
-
-    Args:
-      evidence: The models.
-
-    Returns:
-      A row a rung: `rung`, the `group` of its models and how many (`models`), `side`;
-      `distance` to the base model in bits, function `preserved` in percent, and `step`,
-      what is preserved more than `over`, another rung's group, in points; each with its
-      ends `_low` and `_high`. The first rung has no step.
-    """
-    students = evidence.alphas[-1] if evidence.alphas else None
-    taught = dict.fromkeys(("probabilities", "logits"), "other-targets")
-    taught[evidence.soft_targets] = students
-    rungs = [
-        ("independent", "Independent", None),
-        ("independent-optimizer", "+ optimizer", None),
-        ("same-start", "+ initial weights", None),
-        (taught["probabilities"], "+ teacher's probabilities", None),
-        (taught["logits"], "+ teacher's logits", None),
-        ("same-start-base-optimizer", "Initial weights alone", "independent"),
-        ("no-knowledge", "Teacher of no knowledge", "same-start"),
-    ]
-    rows = []
-    last = None
-    for group, rung, beside in rungs:
-        if group not in evidence.groups or not evidence.has_scale:
-            continue
-        over = beside or last
-        if evidence.shared_order and over in STRANGERS and group not in STRANGERS:
-            rung += ", other order"
-        estimates = {
-            "distance": evidence.distance(group),
-            "preserved": evidence.preserved(group),
-        }
-        if over in evidence.groups:
-            estimates["step"] = evidence.gain(group, over)
-        row = {
-            "rung": rung,
-            "group": group,
-            "side": beside is not None,
-            "models": len(evidence.groups[group]),
-            "over": over,
-        }
-        for name, estimate in estimates.items():
-            row |= {
-                name: float(estimate.value),
-                f"{name}_low": float(estimate.low),
-                f"{name}_high": float(estimate.high),
-            }
-        rows.append(row)
-        if not beside:
-            last = group
-    numbers = [
-        name + end
-        for name in ("distance", "preserved", "step")
-        for end in ("", "_low", "_high")
-    ]
-    columns = ["rung", "group", "side", "models", "over", *numbers]
-    return pd.DataFrame(rows, columns=columns)
+    def accuracy_deviation(self, group: str) -> TEstimate:
+        """Mean relative deviation from the base model's accuracy, in percent."""
+        estimate, places = self.estimates["accuracy_difference"], self._members[group]
+        unit = self.base_accuracy / 100
+        return mean_of(
+            estimate.value[places] / unit, estimate.replicates[:, places] / unit
+        )

@@ -1,20 +1,19 @@
 """Tests for a handful of trained models, which tell what they cannot show.
 
-Bootstrap intervals speak of the test examples; these tests speak of training again. A
-design has three seeds or so, so p values are exact, and next to each stands the
-smallest one that the sample sizes can reach at all.
+They take no distribution for granted, unlike `intervals`. A design has three to five
+seeds, so p values are exact, and next to each stands the smallest one that the sample
+sizes can reach at all.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from scipy.stats import mannwhitneyu
 
 from kdfunc.errors import InputError
-from kdfunc.similarity.bootstrap import Estimate
 
 LEVEL = 0.05  # of every test
 PERMUTATIONS = 10_000  # all of them where there are no more, else as many at random
@@ -298,55 +297,3 @@ def _arrangements(counts: Sequence[int]) -> Iterator[list[int]]:
         if count:
             fewer = [*counts[:group], count - 1, *counts[group + 1 :]]
             yield from ([group, *rest] for rest in _arrangements(fewer))
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Whether a difference is shown to be too small to matter.
-
-    Attributes:
-      value: The difference.
-      low: Lower end of its 90 % interval, 1 - 2 * level.
-      high: Upper end.
-      margin: The largest difference that does not matter.
-    """
-
-    value: float
-    low: float
-    high: float
-    margin: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the interval lies within the margin on both sides of 0."""
-        return -self.margin < self.low and self.high < self.margin
-
-    def __str__(self) -> str:
-        return (
-            f"The difference of {self.value:+.2g} [{self.low:+.2g}, {self.high:+.2g}] "
-            f"is {'' if self.holds else 'not shown to be '}within {self.margin:g}."
-        )
-
-
-def equivalence(difference: Estimate, margin: float) -> Equivalence:
-    """Two one-sided tests at level 0.05, on bootstrap replicates.
-
-    Both reject, and the difference is too small to matter, where the 90 % interval lies
-    within the margin. To show several differences at once, all have to hold, which
-    needs no correction.
-
-    Args:
-      difference: Of one number, as `estimate.derive(lambda x: x[..., 0] - x[..., 1])`.
-      margin: The largest difference that does not matter, in its unit.
-
-    Raises:
-      InputError: The margin is not above 0.
-
-    Source: Schuirmann 1987.
-    """
-    if not margin > 0:
-        raise InputError(f"margin is {margin}; give a number above 0.")
-    narrow = replace(difference, confidence=1 - 2 * LEVEL)
-    return Equivalence(
-        float(narrow.value), float(narrow.low), float(narrow.high), margin
-    )

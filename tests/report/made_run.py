@@ -6,6 +6,7 @@ import pandas as pd
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.plan import make
 from kdfunc.runs.records import RunDirectory
+from kdfunc.similarity.scale import score
 
 CONFIG = ExperimentConfig(
     epochs=3,
@@ -69,11 +70,11 @@ def write_run(path, config=CONFIG, outcomes=None):
     write("trajectories", epochs.assign(jensen_shannon=number(epochs)))
     write(
         "function_preserved",
-        final.assign(
-            measure="jensen_shannon", preserved=number(final, -150, 100)
-        ).assign(
+        final.assign(measure="jensen_shannon", ratio=number(final, 0.0, 3.0)).assign(
+            preserved=lambda table: table["ratio"].map(score),
             low=lambda table: table["preserved"] - 5,
             high=lambda table: table["preserved"] + 5,
+            rests_on="1 model, 2 independent models",
         ),
     )
     write(
@@ -92,6 +93,8 @@ def write_run(path, config=CONFIG, outcomes=None):
             "models": 2,
             "over": [None, "independent", "same-start"],
             "distance": [0.2, 0.15, 0.1],
+            "ratio": [1.0, 0.75, 0.5],
+            "rests_on": "2 models, 2 independent models",
             "preserved": [0.0, 25.0, 50.0],
             "step": [np.nan, 25.0, 25.0],
         }
@@ -111,8 +114,15 @@ def write_run(path, config=CONFIG, outcomes=None):
                 "effect": [12.34, -7.0, 3.3],
                 "low": [1.0, -8.0, 2.4],
                 "high": [20.0, -6.0, 4.7],
+                "rests_on": "2 pairs of models of one seed",
+                "p": [0.2, 0.001, 0.01],
+                "adjusted_p": [0.2, 0.003, 0.02],
             }
         ),
+    )
+    write(
+        "yardstick",
+        pd.DataFrame({"zero": ["independent"], "sentence": ["How sure the zero is."]}),
     )
     for panel, families in {
         "distillation": ["student"],

@@ -142,7 +142,9 @@ def test_tables_and_downloads_are_the_analysis(full_run):
     preserved = pd.read_csv(folder / "function_preserved.csv")
     for row in preserved.itertuples():
         interval = f"{row.preserved:.1f} [{row.low:.1f}, {row.high:.1f}]"
-        assert f"{row.model} {interval}" in reader.text
+        told = f"{row.model} {row.ratio:.3g} {interval} {row.rests_on}"
+        assert told in reader.text
+    assert reader.text.index("How sure the zero is.") < reader.text.index([*CLAIMS][0])
     flips = pd.read_csv(folder / "similarity.csv").set_index("model")["disagreement"]
     mean = flips[["student-alpha0.1-seed2", "student-alpha0.1-seed24"]].mean()
     assert f"Distilled, alpha 0.1 {mean:.2%}".replace("%", " %") in reader.text
@@ -155,6 +157,7 @@ def test_sizes_and_latencies_of_the_files_are_told(full_run):
         "bytes": [230_400, None],
         "gzip_bytes": [190_000, None],
         "sparsity": [0.125, None],
+        "ratio": [0.0004, None],
         "preserved": [99.96, None],
         "low": [99.94, None],
         "high": [99.98, None],
@@ -166,7 +169,9 @@ def test_sizes_and_latencies_of_the_files_are_told(full_run):
         path = full_run.path / "tables" / f"{name}.csv"
         pd.DataFrame(table).to_csv(path, index=False)
     text = read(full_run).text
-    assert "Quantized, 8-bit 230,400 190,000 12.5 % 100.0 [99.9, 100.0] Dow" in text
+    assert (
+        "Quantized, 8-bit 230,400 190,000 12.5 % 0.0004 100.0 [99.9, 100.0] Dow" in text
+    )
     assert "cluster16+finetune : the library cannot" in text
     assert "CONV_2D" not in text
     assert "Median (ms) 90th percentile (ms) Quantized, 8-bit 0.044 0.050" in text
@@ -178,17 +183,25 @@ def test_variants_stand_beside_the_students_as_they_were(full_run):
         "variant": ["none", "none", "epochs=50", "epochs=50"],
         "teacher": ["base", "none", "base", "none"],
         "models": 3,
+        "ratio": [0.87, 0.97, 0.8, 0.95],
         "preserved": [13.0, 3.0, 20.0, 5.0],
         "accuracy_difference": [1.5, 0.5, 2.0, -1.5],
     }
     table = pd.DataFrame(rows)
-    for column in ("preserved", "accuracy_difference"):
-        table[f"{column}_low"] = table[column] - 1
-        table[f"{column}_high"] = table[column] + 1
+    for column in ("ratio", "preserved", "accuracy_difference"):
+        reach = 0.01 if column == "ratio" else 1
+        table[f"{column}_low"] = table[column] - reach
+        table[f"{column}_high"] = table[column] + reach
+    table["rests_on"] = "3 models, 2 independent models"
     table.to_csv(full_run.path / "tables" / "variants.csv", index=False)
     text = read(full_run).text
-    assert "as they were 3 13.0 [12.0, 14.0] +1.5 [+0.5, +2.5]" in text
-    assert "epochs=50, no teacher 3 5.0 [4.0, 6.0] -1.5 [-2.5, -0.5]" in text
+    assert (
+        "as they were 3 0.87 [0.86, 0.88] 13.0 [12.0, 14.0] +1.5 [+0.5, +2.5]" in text
+    )
+    assert (
+        "epochs=50, no teacher 3 0.95 [0.94, 0.96] 5.0 [4.0, 6.0] -1.5 [-2.5, -0.5]"
+        in text
+    )
 
 
 def test_all_ways_of_compressing_are_asked_for_by_one_word(tmp_path):

@@ -5,9 +5,7 @@ from scipy.stats import binom
 from kdfunc.errors import InputError
 from kdfunc.similarity import (
     MEASURES,
-    Estimate,
     bootstrap_measures,
-    bootstrap_seeds,
     function_preserved,
     measure,
 )
@@ -136,20 +134,21 @@ def test_undefined_replicates_are_left_out():
     assert np.isnan([right["copied_errors"].value, right["copied_errors"].high]).all()
 
 
-def test_function_preserved_from_the_base_to_the_strangers():
-    strangers = MODELS[:2]
-    candidates = [REFERENCE, *strangers, (REFERENCE + strangers[0]) / 2]
+def test_function_preserved_from_the_base_to_the_independents():
+    independents = MODELS[:2]
+    candidates = [REFERENCE, *independents, (REFERENCE + independents[0]) / 2]
     values = function_preserved(
-        None, REFERENCE, candidates, strangers, LABELS, resamples=200
+        None, REFERENCE, candidates, independents, LABELS, resamples=200
     )
     assert set(values) == {n for n, m in MEASURES.items() if m.identity is not None}
-    for name, estimate in values.items():
-        same, one, other, _ = estimate.value
-        assert same == estimate.low[0] == estimate.high[0] == 100, name
-        assert (one + other) / 2 == pytest.approx(0, abs=1e-9), name
+    for name, found in values.items():
+        assert found.value[0] == found.low[0] == found.high[0] == 100, name
+        assert found.ratio[1:3].mean() == pytest.approx(1), name
     mixture = values["total_variation"]
-    assert mixture.value[3] == pytest.approx(50 + mixture.value[1] / 2)
-    assert mixture.low[3] < mixture.value[3] < mixture.high[3]
+    assert mixture.ratio[3] == pytest.approx(mixture.ratio[1] / 2)
+    assert mixture.value[3] == pytest.approx(100 * (1 - mixture.ratio[3]))
+    assert mixture.low[3] < mixture.value[3] < mixture.high[3] < 100
+    assert mixture.rests_on[3] == "1 model, 2 independent models"
 
 
 def test_function_preserved_of_an_agreement_uses_its_distance_from_1():
@@ -157,67 +156,16 @@ def test_function_preserved_of_an_agreement_uses_its_distance_from_1():
         ["cohen_kappa"], REFERENCE, MODELS[:1], MODELS[1:3], resamples=9
     )
     kappas = [measure("cohen_kappa", REFERENCE, q) for q in MODELS[:3]]
-    expected = 100 * (1 - (1 - kappas[0]) / (1 - np.mean(kappas[1:])))
-    assert values["cohen_kappa"].value == pytest.approx([expected])
+    expected = (1 - kappas[0]) / (1 - np.mean(kappas[1:]))
+    assert values["cohen_kappa"].ratio == pytest.approx([expected])
 
 
-def test_function_preserved_needs_strangers_that_differ():
+def test_function_preserved_needs_independents_that_differ():
     values = function_preserved(
         ["disagreement"], REFERENCE, MODELS[:1], [REFERENCE], resamples=9
     )
     assert np.isnan(values["disagreement"].value).all()
     assert np.isnan(values["disagreement"].low).all()
-
-
-def test_seeds_are_resampled_within_their_method():
-    replicates = np.tile([0.0, 1.0, 5.0], (4000, 1))  # no uncertainty from examples
-    estimate = Estimate(np.array([0.0, 1.0, 5.0]), replicates, 0.95)
-    means = bootstrap_seeds(estimate, [[0, 1], [2]])
-    assert means.value.tolist() == [0.5, 5]
-    # Means of two draws are 0, 0.5 and 1; their spread is that of two seeds, ddof 1.
-    drawn, counts = np.unique(means.replicates[:, 0], return_counts=True)
-    assert drawn == pytest.approx([0.5 - 0.5**0.5, 0.5, 0.5 + 0.5**0.5])
-    assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-    assert means.low.tolist() == [drawn[0], 5] and means.high.tolist() == [drawn[2], 5]
-
-
-def test_seeds_spread_as_their_unbiased_variance_says():
-    values = np.array([3.0, 4.0, 8.0])
-    means = bootstrap_seeds(
-        Estimate(values, np.tile(values, (4000, 1)), 0.95), [[*range(3)]]
-    )
-    assert means.replicates.var() == pytest.approx(values.var(ddof=1) / 3, rel=0.05)
-
-
-def test_methods_of_the_same_seeds_are_resampled_together():
-    # What the seeds bring is common to both methods; the second is 2 farther.
-    values = np.array([1.0, 5.0, 6.0, 3.0, 7.0, 8.0])
-    estimate = Estimate(values, np.tile(values, (500, 1)), 0.95)
-    groups = [[0, 1, 2], [3, 4, 5]]
-
-    def gain(names):
-        means = bootstrap_seeds(estimate, groups, names)
-        return means.derive(lambda x: x[..., 1] - x[..., 0])
-
-    together = gain([(2, 24, 42), (2, 24, 42)])
-    assert [together.value, together.low, together.high] == pytest.approx([2] * 3)
-    for names in (None, [(2, 24, 42), (2, 24, 7)]):
-        alone = gain(names)
-        assert alone.low < 0 < 4 < alone.high
-
-
-def test_seeds_and_examples_are_resampled_together():
-    estimate = bootstrap_measures(["total_variation"], REFERENCE, MODELS)[
-        "total_variation"
-    ]
-    means = bootstrap_seeds(estimate, [range(4)])
-    np.testing.assert_array_equal(
-        means.replicates, bootstrap_seeds(estimate, [range(4)]).replicates
-    )
-    examples = estimate.replicates.mean(axis=1).var()
-    seeds = estimate.value.var(ddof=1) / 4
-    assert means.value == pytest.approx([estimate.value.mean()])
-    assert means.replicates.var() == pytest.approx(examples + seeds, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,11 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, somersd, ttest_1samp
+from scipy.stats import mannwhitneyu, somersd
 
 from kdfunc.errors import InputError
-from kdfunc.similarity import Estimate
 from kdfunc.similarity.rank_tests import (
-    Equivalence,
     cliffs_delta,
-    equivalence,
     holm,
     jonckheere_terpstra,
     mann_whitney,
@@ -202,32 +199,6 @@ def test_trend_without_significance_in_reach():
     assert jonckheere_terpstra(many).p == jonckheere_terpstra(many).p < 0.05
 
 
-def difference(values):
-    return Estimate(np.mean(values), np.asarray(values), 0.95)
-
-
-def test_equivalence_is_the_ninety_percent_interval_within_the_margin():
-    replicates = np.linspace(-1, 3, 4001)  # 5 % below -0.8, 5 % above 2.8
-    result = equivalence(difference(replicates), 2.9)
-    assert (result.low, result.high) == (pytest.approx(-0.8), pytest.approx(2.8))
-    assert result.holds and not equivalence(difference(replicates), 2.7).holds
-    assert not equivalence(difference(-replicates), 2.7).holds
-    assert str(result) == "The difference of +1 [-0.8, +2.8] is within 2.9."
-    assert "not shown to be within 2.7" in str(Equivalence(1, -0.8, 2.8, 2.7))
-
-
-def test_equivalence_agrees_with_two_t_tests():
-    x = RNG.normal(0.1, 1, size=400)
-    means = RNG.choice(x, (5000, 400)).mean(axis=1)
-    for margin in (0.15, 0.3):
-        p = max(
-            ttest_1samp(x, margin, alternative="less").pvalue,
-            ttest_1samp(x, -margin, alternative="greater").pvalue,
-        )
-        result = equivalence(Estimate(x.mean(), means, 0.95), margin)
-        assert result.holds == (p < 0.05)
-
-
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="x is"):
         cliffs_delta([], [1])
@@ -239,5 +210,3 @@ def test_bad_input_is_refused():
         jonckheere_terpstra([[1], []])
     with pytest.raises(InputError, match="matched groups have 2, 1 numbers"):
         jonckheere_terpstra([[1, 2], [3]], matched=True)
-    with pytest.raises(InputError, match="margin is 0"):
-        equivalence(difference([1.0]), 0)

@@ -9,13 +9,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.labels import place_labels
 from kdfunc.analysis.figures.style import (
     COLUMN,
-    FLOOR,
     GREY,
     PAGE,
     TEXT_SIZE,
@@ -27,6 +26,7 @@ from kdfunc.analysis.figures.style import (
     shrink_text,
 )
 from kdfunc.similarity.groups import CONTROLS
+from kdfunc.similarity.scale import ratio_at
 
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
 _COLORS = sns.color_palette("colorblind")
@@ -58,7 +58,6 @@ def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
     beside = alike.cumcount() - (alike.transform("size") - 1) / 2
     sizes = models["bytes"] + 0.02 * beside * models["bytes"].max()
     points = _points(models, sizes / unit)
-    points["label"] += points["note"]
     for family, rows in points.groupby("family", sort=False):
         _intervals(axes, rows, **marker(family))
     note = ", equal ones side by side" if beside.any() else ""
@@ -105,7 +104,7 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
             "linestyle": "none",
         }
         _intervals(axes, points.loc[[point.Index]], **look)
-        name = f"{point.label}  {point.model}{point.note}"
+        name = f"{point.label}  {point.model}"
         key.append(Line2D([], [], **look, label=name))
     figure.legend(
         handles=key,
@@ -172,10 +171,6 @@ def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
     points = _points(models, 100 * models["sparsity"]).sort_values("x")
     axes.plot(points["x"], points["y"], color=shade("pruned"), linewidth=1)
     _intervals(axes, points, **marker("pruned"))
-    for point in points.itertuples():
-        axes.text(
-            point.x - 3, point.y, point.note, ha="right", va="center", size=TEXT_SIZE
-        )
     axes.set(xlabel="Weights that are zero (%)", xlim=(0, 100))
     _preserved_axis(axes)
     return figure
@@ -227,13 +222,9 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
     )
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    unit = rungs["distance"].iloc[0]
-    top = axes.secondary_xaxis(
-        "top",
-        functions=(lambda x: unit * (1 - x / 100), lambda d: 100 * (1 - d / unit)),
-    )
-    top.set_xlabel("Jensen-Shannon divergence from the base model (bits)")
-    top.xaxis.set_major_locator(MaxNLocator(5))
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(axes.get_xticks(), [_times(score) for score in axes.get_xticks()])
+    top.set_xlabel("Times as far from the base model as independent models")
     shrink_text(top)
     return figure
 
@@ -290,16 +281,19 @@ def variants(table: pd.DataFrame, title: str) -> Figure:
 
 
 def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
-    """Where models stand; one far below 0 % stands at the floor, its value noted."""
-    numbers = models[["preserved", "low", "high"]].clip(lower=FLOOR)
-    below = models["preserved"] < FLOOR
-    notes = models["preserved"].map(" ({:.0f} %)".format).where(below, "")
-    return models.assign(**numbers, x=x, y=numbers["preserved"], note=notes)
+    """Where models stand."""
+    return models.assign(x=x, y=models["preserved"])
 
 
 def _intervals(axes: Axes, points: pd.DataFrame, **look) -> None:
     ends = [points["y"] - points["low"], points["high"] - points["y"]]
     axes.errorbar(points["x"], points["y"], yerr=ends, **look, elinewidth=1, capsize=2)
+
+
+def _times(score: float) -> str:
+    """The distance ratio at a score, for an axis."""
+    ratio = ratio_at(score)
+    return f"{ratio:.2g}" if ratio < 100 else ""
 
 
 def _preserved_axis(axes: Axes) -> None:

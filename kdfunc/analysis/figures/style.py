@@ -24,7 +24,6 @@ from kdfunc.writing import write_atomic
 TEXT_SIZE = 8  # points
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
 GREY = "0.45"
-FLOOR = -100  # of the function preserved (%); a broken model can be at -7000 %
 
 
 def style(family: str) -> Family:

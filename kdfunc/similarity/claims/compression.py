@@ -1,0 +1,241 @@
+"""The paper's claims on quantization, pruning, and what accuracy hides."""
+
+import math
+from collections.abc import Mapping
+from itertools import permutations, takewhile
+from typing import Literal
+
+from kdfunc.similarity.claims.rules import (
+    MARGIN,
+    Finding,
+    missing,
+    more_or_less,
+    numbers,
+    register,
+    some,
+    table,
+)
+from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.scale import Preserved
+
+#: Relative loss of accuracy (%) that passes for none: the paper's "less than 1 % away
+#: from the base model".
+ALIKE_ACCURACY = 1.0
+#: Function preserved (%) that counts as the same function.
+SAME_FUNCTION = 90.0
+#: Function preserved (%) by a model half as far from the base as independent models.
+HALFWAY = 50.0
+#: Level from which on pruning counts as compression: float16 saves as much.
+WORTHWHILE_LEVEL = 0.5
+#: Share of float32 bytes that a quantization mode saves. Pruning to that level saves at
+#: most as much, were the places of the remaining weights stored for nothing.
+SAVED = {"float16": 0.5, "int8": 0.75}
+
+
+@register(
+    3,
+    "Post hoc quantization is the best method for functional preservation.",
+    "function preserved by quantization, less its closest rival's (points)",
+)
+def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
+    """Post hoc quantization is the best method for functional preservation.
+
+    Looks at what each quantized model preserves more than each of its rivals: students,
+    and models pruned so far that they can save as many bytes (`SAVED`; for another mode
+    all pruned models). Lighter pruning hardly changes the model and hardly compresses
+    it: it is told, and not decisive.
+    Supported: every difference lies above `MARGIN`.
+    Contradicted: some difference lies below `MARGIN`, in a test that is corrected for
+    their number: a rival does as well or better.
+    """
+    needed = {
+        "quantized models": evidence.quantized,
+        "students": evidence.alphas,
+        "models pruned as far as quantization saves": any(
+            level >= SAVED.get(mode, 0)
+            for mode in evidence.quantized
+            for level in evidence.pruned
+        ),
+    }
+    if lacking := missing(needed):
+        return lacking
+    gains = {
+        (mode, other): evidence.gain(mode, other)
+        for mode in evidence.quantized
+        for other in (*evidence.alphas, *evidence.levels)
+    }
+    rivals = {
+        (mode, other): gain
+        for (mode, other), gain in gains.items()
+        if other in evidence.alphas or evidence.levels[other] >= SAVED.get(mode, 0)
+    }
+    lighter = [
+        f"{other} preserves {more_or_less(gain)} than {mode}"
+        for (mode, other), gain in gains.items()
+        if (mode, other) not in rivals and gain.high < 0
+    ]
+    mode, other = min(rivals, key=lambda pair: rivals[pair].value)
+    effect = rivals[mode, other].widened(len(rivals))
+    return Finding(
+        effect=effect,
+        p_supported=max(gain.p_above(MARGIN) for gain in rivals.values()),
+        p_contradicted=some([gain.p_below(MARGIN) for gain in rivals.values()]),
+        plain={
+            "supported": "Quantization preserves more of the function than every "
+            "student and every model pruned to its size.",
+            "contradicted": f"Quantization is not the best method here: {other} "
+            f"preserves as much as {mode} or more.",
+            "undecided": "Whether quantization preserves more than every student and "
+            "every model pruned to its size is open.",
+        },
+        numbers=f"The closest rival: {mode} preserves {more_or_less(effect)} than "
+        f"{other}, against a margin of {MARGIN:g} points; the interval holds for all "
+        f"{len(rivals)} comparisons."
+        + (f" Of lighter pruning, {' and '.join(lighter)}." if lighter else ""),
+        against=list(dict.fromkeys(other for _, other in rivals)),
+        rests_on=effect.rests_on,
+        details=table(
+            "quantized other points low high times p_above p_below rival",
+            [
+                (*pair, *numbers(gain), math.exp(gain.times.value))
+                + (gain.p_above(MARGIN), gain.p_below(MARGIN), pair in rivals)
+                for pair, gain in gains.items()
+            ],
+        ),
+    )
+
+
+@register(
+    4,
+    "L1 pruning is an effective method for functional preservation, partially "
+    "constrained by the architecture and dataset.",
+    "function preserved at the first level worth pruning to (%)",
+)
+def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
+    """L1 pruning is effective for functional preservation, within limits.
+
+    Looks at the function preserved at the first level of at least `WORTHWHILE_LEVEL`.
+    Supported: it lies above `HALFWAY`.
+    Contradicted: it lies below `HALFWAY`.
+    The limits are told: up to which level pruning keeps `SAME_FUNCTION` and `HALFWAY`,
+    by the estimates and by the whole intervals. How they change with architecture and
+    data set takes several runs.
+    """
+    levels = evidence.levels
+    worthwhile = [name for name in levels if levels[name] >= WORTHWHILE_LEVEL]
+    needed = {f"models pruned by {100 * WORTHWHILE_LEVEL:g} % or more": worthwhile}
+    if lacking := missing(needed):
+        return lacking
+    preserved = {name: evidence.preserved(name) for name in levels}
+    name = worthwhile[0]
+    effect = preserved[name]
+    title = name.capitalize()
+    by_level = {levels[other]: found for other, found in preserved.items()}
+    limits = [
+        f"{threshold:g} % {_limit(by_level, 'value', threshold)} by the estimates, "
+        f"{_limit(by_level, 'low', threshold)} by the whole intervals"
+        for threshold in (SAME_FUNCTION, HALFWAY)
+    ]
+    return Finding(
+        effect=effect,
+        p_supported=effect.p_above(HALFWAY),
+        p_contradicted=effect.p_below(HALFWAY),
+        plain={
+            "supported": f"{title} keeps more than half of the function.",
+            "contradicted": f"{title} loses more than half of the function.",
+            "undecided": f"Whether {name} keeps half of the function is open.",
+        },
+        numbers=f"It {effect}. Pruning keeps {'; '.join(limits)}.",
+        against=["independent"],
+        rests_on=effect.rests_on,
+        details=table(
+            "level ratio ratio_low ratio_high preserved low high rests_on",
+            [
+                (level, p.ratio, p.ratio_low, p.ratio_high, *numbers(p), p.rests_on)
+                for level, p in by_level.items()
+            ],
+        ),
+    )
+
+
+@register(
+    5,
+    "Compression of a base model needs to be viewed from functional proximity "
+    "rather than just accuracy, as it can be misleading.",
+    "function preserved less by a model that is no worse in accuracy (points)",
+)
+def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
+    """Compression is to be viewed by functional proximity: accuracy can mislead.
+
+    Looks at compressed models that lose at most `ALIKE_ACCURACY` of the base model's
+    accuracy, by the whole interval; a gain is no loss, and models that lose more are
+    broken, which accuracy tells by itself. Of two such models somebody who goes by
+    accuracy takes the first if it is not the worse one; what counts is what the second
+    preserves more. Students of an alpha count as one model.
+    Supported: the largest such difference lies above `MARGIN`, in a test that is
+    corrected for the number of pairs.
+    Contradicted: all lie below `MARGIN`.
+    """
+    deviations = {
+        name: evidence.accuracy_deviation(name)
+        for name in [*evidence.alphas, *evidence.quantized, *evidence.levels]
+    }
+    alike = [name for name, found in deviations.items() if found.low > -ALIKE_ACCURACY]
+    alone = (
+        f"two compressed models that keep {100 - ALIKE_ACCURACY:g} % of the accuracy"
+    )
+    if lacking := missing({alone: len(alike) > 1}):
+        return lacking
+    gains = {
+        (first, second): evidence.gain(second, first)
+        for first, second in permutations(alike, 2)
+        if deviations[first].value >= deviations[second].value
+    }
+    first, second = max(gains, key=lambda pair: gains[pair].value)
+    effect = gains[first, second].widened(len(gains))
+    preserved = {name: evidence.preserved(name) for name in deviations}
+    return Finding(
+        effect=effect,
+        p_supported=some([gain.p_above(MARGIN) for gain in gains.values()]),
+        p_contradicted=max(gain.p_below(MARGIN) for gain in gains.values()),
+        plain={
+            "supported": f"Accuracy alone misleads: {first} is no less accurate than "
+            f"{second} and keeps less of the base model's function.",
+            "contradicted": "Accuracy alone does not mislead here: models that are as "
+            "accurate as the base model keep its function equally well.",
+            "undecided": "Whether accuracy alone misleads is open.",
+        },
+        numbers=f"{_accuracy(first, deviations)} and {_accuracy(second, deviations)} "
+        f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy, yet the "
+        f"second preserves {more_or_less(effect)} of its function, against a margin of "
+        f"{MARGIN:g} points; the interval holds for all {len(gains)} pairs of "
+        f"{len(alike)} models.",
+        against=alike,
+        rests_on=effect.rests_on,
+        details=table(
+            "model relative_accuracy_deviation accuracy_low accuracy_high alike ratio "
+            "preserved low high rests_on",
+            [
+                (name, *numbers(found), name in alike, preserved[name].ratio)
+                + (*numbers(preserved[name]), preserved[name].rests_on)
+                for name, found in deviations.items()
+            ],
+        ),
+    )
+
+
+def _accuracy(name: str, deviations: Mapping) -> str:
+    value, low, high = numbers(deviations[name])
+    return (
+        f"{name[0].upper()}{name[1:]} (relative deviation of accuracy {value:+.2f} % "
+        f"[{low:+.2f}, {high:+.2f}])"
+    )
+
+
+def _limit(
+    preserved: Mapping[float, Preserved], end: Literal["value", "low"], threshold: float
+) -> str:
+    kept = [
+        *takewhile(lambda item: getattr(item[1], end) > threshold, preserved.items())
+    ]
+    return f"up to {100 * kept[-1][0]:g} %" if kept else "at no level"

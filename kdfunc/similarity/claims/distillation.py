@@ -1,0 +1,183 @@
+"""The paper's two claims on how close students come to their teacher."""
+
+import math
+from itertools import combinations
+
+from kdfunc.similarity.claims.rules import (
+    MARGIN,
+    Effect,
+    Finding,
+    beyond,
+    missing,
+    more_or_less,
+    numbers,
+    register,
+    some,
+    table,
+    trained_once,
+    within,
+)
+from kdfunc.similarity.groups import CONTROLS, Evidence
+from kdfunc.similarity.rank_tests import LEVEL, jonckheere_terpstra, mann_whitney
+
+
+@register(
+    1,
+    "Different alpha values do not impact the degree of functional similarity "
+    "between a student and a teacher.",
+    "largest difference in function preserved between alphas (points)",
+)
+def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
+    """Different alpha values do not impact the similarity of student and teacher.
+
+    Looks at the differences in function preserved between all pairs of alphas.
+    Supported: all lie within `MARGIN` on both sides.
+    Contradicted: the largest lies beyond `MARGIN`, in a test that is corrected for the
+    number of pairs, as its interval is (Bonferroni).
+    The trend over alpha is told beside it and does not decide: with enough seeds it is
+    sure of differences too small to matter.
+    """
+    students = evidence.alphas
+    if lacking := missing({"students of two alphas": len(students) > 1}):
+        return lacking
+    gains = {
+        (less, more): evidence.gain(more, less)
+        for less, more in combinations(students, 2)
+    }
+    less, more = max(gains, key=lambda pair: abs(gains[pair].value))
+    effect = gains[less, more].widened(len(gains))
+    trend = jonckheere_terpstra(
+        [evidence.each_preserved(name) for name in students],
+        matched=len({evidence.seeds(name) for name in students}) == 1,
+    )
+    how = "more" if effect.value > 0 else "less"
+    return Finding(
+        effect=effect,
+        p_supported=max(within(gain) for gain in gains.values()),
+        p_contradicted=some([beyond(gain) for gain in gains.values()]),
+        plain={
+            "supported": "Alpha makes no difference that matters: students of all "
+            "alphas come equally close to their teacher.",
+            "contradicted": f"Alpha does matter: students of {more}, which lean more "
+            f"on the teacher than those of {less}, keep {how} of its function.",
+            "undecided": "Whether alpha matters for how close students come to their "
+            "teacher is open.",
+        },
+        numbers=f"Students of {more} preserve {more_or_less(effect)} than those of "
+        f"{less}, the largest of {len(gains)} difference"
+        f"{'s' if len(gains) > 1 else ''}, against a margin of {MARGIN:g} points. "
+        f"{trend}",
+        against=students,
+        rests_on=effect.rests_on,
+        details=table(
+            "less_teacher more_teacher points low high times p_within p_beyond",
+            [
+                (*pair, *numbers(gain), math.exp(gain.times.value))
+                + (within(gain), beyond(gain))
+                for pair, gain in gains.items()
+            ],
+        ),
+    )
+
+
+@register(
+    2,
+    "Knowledge distillation results in a student model that is as functionally "
+    "dissimilar to the teacher as independently trained models.",
+    "function preserved by students, less independent models' (points)",
+)
+def students_are_strangers(evidence: Evidence) -> Finding | list[str]:
+    """Students are as dissimilar to their teacher as independently trained models.
+
+    Looks at what students of the alpha that leans most on the teacher preserve more
+    than independent models with the students' optimizer. The paper compares them with
+    models that may have another optimizer; where it is another one, what the difference
+    shows is the optimizer, so the paper's zero is told and does not decide.
+    Supported: the difference lies within `MARGIN` on both sides: equally far.
+    Contradicted: it lies beyond, students are closer or they are farther.
+    Closeness need not be the teacher's doing, as students also have the teacher's
+    initial weights. The control that has them and no teacher ("same-start") tells: the
+    teacher has a part in it if what it adds lies above `MARGIN`, and none if it lies
+    below. A Mann-Whitney U test on the models is told and does not decide: with three
+    seeds it cannot. `details` holds the students against every control by the same
+    rules, also by disagreement.
+    """
+    zero = evidence.fair_zero
+    needed = {
+        "students": evidence.alphas,
+        "control independent-optimizer, the fair zero": zero,
+    }
+    if lacking := missing(needed):
+        return lacking
+    students = evidence.alphas[-1]
+    controls = [name for name in ("independent", *CONTROLS) if name in evidence.groups]
+    gains = {name: evidence.gain(students, name) for name in controls}
+    effect = gains[zero]
+    tests = mann_whitney(
+        evidence.each_preserved(students),
+        {name: evidence.each_preserved(name) for name in controls},
+    )
+    whose = "independently trained models"
+    where = "closer to" if effect.value > 0 else "farther from"
+    lines = [
+        f"Students of {students}, which lean most on the teacher, preserve "
+        f"{more_or_less(effect)} than {whose} with their optimizer, against a margin "
+        f"of {MARGIN:g} points; by disagreement "
+        f"{more_or_less(evidence.gain(students, zero, 'disagreement'))}."
+    ]
+    if zero != "independent":
+        lines.append(
+            "Beside the paper's independent models, which have another optimizer, a "
+            f"student {gains['independent']}."
+        )
+    if "same-start" in gains:
+        lines.append(_teachers_part(effect, gains["same-start"]))
+        lines.append(str(tests[controls.index("same-start")]))
+    if evidence.shared_order:
+        lines.append(
+            "Here independent models have the base model's data order and students of "
+            "other seeds have not."
+        )
+    return Finding(
+        effect=effect,
+        p_supported=within(effect),
+        p_contradicted=beyond(effect),
+        plain={
+            "supported": f"Students end up as far from their teacher as {whose} do.",
+            "contradicted": f"Students end up {where} their teacher than {whose} do.",
+            "undecided": "Whether students end up closer to their teacher than "
+            f"{whose} do is open.",
+        },
+        numbers=" ".join(lines) + trained_once(evidence, [students, *controls]),
+        against=controls,
+        rests_on=effect.rests_on,
+        details=table(
+            "control points low high times p_within p_beyond by_disagreement "
+            "cliffs_delta p adjusted_p significance",
+            [
+                (name, *numbers(gains[name]), math.exp(gains[name].times.value))
+                + (within(gains[name]), beyond(gains[name]))
+                + (evidence.gain(students, name, "disagreement").value,)
+                + (test.delta, test.p, test.adjusted_p, test.significance)
+                for name, test in zip(controls, tests, strict=True)
+            ],
+        ),
+    )
+
+
+def _teachers_part(effect: Effect, added: Effect) -> str:
+    """Whose doing the closeness is, where there is any."""
+    beside = (
+        "Beside models of the same initial weights and optimizer without a teacher, "
+        f"students preserve {more_or_less(added)}"
+    )
+    if effect.p_above(0) >= LEVEL:
+        return f"{beside}."
+    if added.p_above(MARGIN) < LEVEL:
+        return f"{beside}: the teacher has a part in the closeness."
+    if added.p_below(MARGIN) < LEVEL:
+        return (
+            f"{beside}: the closeness comes from initial weights, and the teacher adds "
+            "nothing that matters."
+        )
+    return f"{beside}: whether the teacher has a part in the closeness is open."

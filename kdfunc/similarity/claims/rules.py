@@ -1,0 +1,269 @@
+"""What all claims share: margin, tests, Holm's correction, and how a verdict reads."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pandas as pd
+
+from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.learnt import NO_FUNCTION, learnt
+from kdfunc.similarity.rank_tests import LEVEL, holm
+
+#: Points of function preserved that make no difference that matters. Near the base
+#: model they are a tenth of the independent models' distance to it; near those models,
+#: a tenth closer or farther (distance ratios of 0.9 and 1.11). A margin says what
+#: matters, so it is fixed before a run is looked at: taken from the run's own spread it
+#: would grow where trainings differ much, and call everything alike there. What spread
+#: there is, the intervals hold; where independent models differ among themselves by
+#: more than the margin, the yardstick says so. Below about 5 points three trainings
+#: with the usual spread of 2 to 5 % can show nothing.
+MARGIN = 10.0
+
+Outcome = Literal["supported", "contradicted", "undecided"]
+
+
+class Effect(Protocol):
+    """A number with an interval and tests of it, in points or percent."""
+
+    value: float
+    low: float
+    high: float
+
+    def p_above(self, points: float) -> float:
+        """Two-sided p value for the truth lying above."""
+
+    def p_below(self, points: float) -> float:
+        """Two-sided p value for the truth lying below."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What a claim's function finds.
+
+    Attributes:
+      effect: The number that decides, with its interval.
+      p_supported: P value of the claim being false.
+      p_contradicted: P value of the claim being true.
+      plain: By outcome, the sentence that a reader may quote.
+      numbers: The sentences that follow, with numbers and tests.
+      against: The groups of models that decide.
+      rests_on: The trainings that the interval rests on.
+      details: The numbers behind it.
+    """
+
+    effect: Effect
+    p_supported: float
+    p_contradicted: float
+    plain: Mapping[Outcome, str]
+    numbers: str
+    against: Sequence[str]
+    rests_on: str
+    details: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a run says of a claim.
+
+    Attributes:
+      claim: The claim, in its authors' words.
+      statistic: What `effect` is, with its unit.
+      effect: Its value; NaN where a claim lacks what it needs.
+      low: Lower end of its interval.
+      high: Upper end.
+      rests_on: The trainings that the interval rests on.
+      p: P value of the likelier of "supported" and "contradicted", two-sided.
+      adjusted_p: The same after Holm's correction over the claims.
+      against: The groups of models that decide.
+      outcome: By the rule of the claim's function, if `adjusted_p` is below 0.05.
+      sentence: The verdict for a person to read; the first sentence is the plain one.
+      details: The numbers it rests on.
+    """
+
+    claim: str
+    statistic: str
+    effect: float
+    low: float
+    high: float
+    rests_on: str
+    p: float
+    adjusted_p: float
+    against: tuple[str, ...]
+    outcome: Outcome
+    sentence: str
+    details: pd.DataFrame
+
+
+Rule = Callable[[Evidence], Finding | list[str]]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim that runs are asked about.
+
+    Attributes:
+      text: The claim, in its authors' words.
+      statistic: What its effect is, with its unit.
+      rule: What judges it.
+    """
+
+    text: str
+    statistic: str
+    rule: Rule
+
+
+#: The claims by their numbers.
+CLAIMS: dict[int, Claim] = {}
+
+
+def register(number: int, claim: str, statistic: str) -> Callable[[Rule], Rule]:
+    """Adds the function it decorates to `CLAIMS`.
+
+    The function takes the evidence and returns a `Finding`, or a list of what the run
+    has not and the claim needs.
+
+    Args:
+      number: Its place among the claims.
+      claim: The claim, in its authors' words.
+      statistic: What its effect is, with its unit.
+    """
+
+    def add(rule: Rule) -> Rule:
+        CLAIMS[number] = Claim(claim, statistic, rule)
+        return rule
+
+    return add
+
+
+def verdicts(evidence: Evidence) -> list[Verdict]:
+    """Judges all claims.
+
+    A claim is decided where the test of its rule is significant after Holm's correction
+    over all claims that can be judged; without it some of six would be decided by
+    chance in a quarter of all runs. Where the base model has learnt nothing there is no
+    function to preserve, and every claim is undecided.
+    """
+    claims = [CLAIMS[number] for number in sorted(CLAIMS)]
+    findings = [_find(claim, evidence) for claim in claims]
+    if not learnt(evidence.base, evidence.labels).anything:
+        return [_undecided(claim, NO_FUNCTION) for claim in claims]
+    judged = [found for found in findings if isinstance(found, Finding)]
+    adjusted = iter(holm([min(f.p_supported, f.p_contradicted) for f in judged]))
+    return [
+        _verdict(claim, found, float(next(adjusted)), len(judged))
+        if isinstance(found, Finding)
+        else _undecided(claim, f"The run has no {' and no '.join(found)}.")
+        for claim, found in zip(claims, findings, strict=True)
+    ]
+
+
+def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
+    """Every claim needs independent models."""
+    if not evidence.has_scale:
+        return ["independent models unlike the base model"]
+    return claim.rule(evidence)
+
+
+def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verdict:
+    p = min(found.p_supported, found.p_contradicted)
+    side = "supported"
+    if found.p_contradicted < found.p_supported:
+        side = "contradicted"
+    outcome = side if adjusted < LEVEL else "undecided"
+    corrected = p_text(adjusted).removeprefix("p = ")
+    tests = f"{p_text(p)}; after Holm's correction for {judged} claims {corrected}"
+    alone = (
+        f" By itself the test would say {side}, after the correction it does not."
+        if p < LEVEL <= adjusted
+        else ""
+    )
+    return Verdict(
+        claim.text,
+        claim.statistic,
+        *numbers(found.effect),
+        found.rests_on,
+        p,
+        adjusted,
+        tuple(found.against),
+        outcome,
+        f"{found.plain[outcome]} {found.numbers} ({found.rests_on}; {tests}).{alone}",
+        found.details,
+    )
+
+
+def _undecided(claim: Claim, sentence: str) -> Verdict:
+    unknown = [math.nan] * 3
+    return Verdict(
+        *(claim.text, claim.statistic, *unknown, "", *unknown[:2], (), "undecided"),
+        sentence,
+        pd.DataFrame(),
+    )
+
+
+def missing(needed: Mapping[str, object]) -> list[str]:
+    """The names of what is not there."""
+    return [what for what, there in needed.items() if not there]
+
+
+def some(p_values: Sequence[float]) -> float:
+    """P value of at least one of several (Bonferroni)."""
+    return min(1.0, len(p_values) * min(p_values))
+
+
+def within(effect: Effect, margin: float = MARGIN) -> float:
+    """P value for the truth lying within the margin on both sides.
+
+    Two one-sided tests (Schuirmann 1987), at half the usual level, so that it is below
+    0.05 where the 95 % interval lies within the margin.
+    """
+    return max(effect.p_above(-margin), effect.p_below(margin))
+
+
+def beyond(effect: Effect, margin: float = MARGIN) -> float:
+    """P value for the truth lying beyond the margin on one side."""
+    return min(effect.p_above(margin), effect.p_below(-margin))
+
+
+def p_text(p: float) -> str:
+    """A p value as text."""
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+
+
+def numbers(effect: Effect) -> tuple[float, float, float]:
+    """Value and ends of the interval."""
+    return float(effect.value), float(effect.low), float(effect.high)
+
+
+def text(effect: Effect, unit: str = "") -> str:
+    """Value and interval as text."""
+    value, low, high = (_plain(number) for number in numbers(effect))
+    return f"{value}{unit} [{low}, {high}]"
+
+
+def more_or_less(effect: Effect, unit: str = "points") -> str:
+    """A difference as text: "12.0 [3.0, 21.0] points less", never a negative "more"."""
+    value, low, high = numbers(effect)
+    if value < 0:
+        value, low, high = -value, -high, -low
+        return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] {unit} less"
+    return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] {unit} more"
+
+
+def _plain(number: float) -> str:
+    """One decimal, and no minus before a zero."""
+    return f"{round(number, 1) + 0.0:.1f}" if math.isfinite(number) else f"{number}"
+
+
+def trained_once(evidence: Evidence, groups: Sequence[str]) -> str:
+    """A sentence on the groups of a single model, or nothing."""
+    single = [name for name in groups if len(evidence.groups[name]) == 1]
+    if not single:
+        return ""
+    return f" Trained once, so chance in training is not covered: {', '.join(single)}."
+
+
+def table(columns: str, rows: Sequence[tuple]) -> pd.DataFrame:
+    """A table from the names of its columns and its rows."""
+    return pd.DataFrame(rows, columns=columns.split())

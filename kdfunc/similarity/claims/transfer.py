@@ -1,0 +1,207 @@
+"""The claim of the follow-up paper: what students take over from their teacher.
+
+How much more of the teacher's answers students repeat than a control does can be
+counted in three ways, which may differ in sign:
+
+- **shares** of the teacher's errors and of its right answers, in points. Untaught
+  models repeat most right answers anyway and few errors, so errors have more room;
+- **images**, which depends on how many errors the teacher makes at all;
+- **adoption**, the share of the room that the control leaves: of the answers that it
+  does not repeat, how many students do.
+
+Adoption decides. A student that takes over any answer of its teacher with the same
+probability, right or wrong, has equal adoption of both, whatever the control repeats
+and however often the teacher errs; shares and images then differ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdfunc.similarity.claims.rules import (
+    MARGIN,
+    Finding,
+    missing,
+    more_or_less,
+    numbers,
+    register,
+    some,
+    table,
+    text,
+)
+from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.intervals import TEstimate, mean_of
+from kdfunc.similarity.rank_tests import LEVEL
+from kdfunc.similarity.scale import count
+
+#: Students of independent models: taught as students are, but of other errors.
+CLEAN_CONTROL = "other-teacher"
+#: Errors of the teacher below which nothing is said.
+FEWEST_ERRORS = 100
+#: Adoption (%) of errors or of right answers below which there is none to speak of.
+SOME_ADOPTION = 5.0
+
+COPIES = ("copied_errors", "copied_correct")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What students repeat of their teacher's answers more than a control.
+
+    Attributes:
+      control: Name of the control.
+      errors: How many errors the teacher makes.
+      right: How many right answers it gives.
+      shares: Of errors and of right answers, the shares that students repeat more, in
+        points.
+      adoption: Of errors and of right answers, what students repeat more, in percent of
+        what the control does not repeat.
+      asymmetry: Adoption of errors less that of right answers, in points.
+      pairs: Seeds that students and control have in common.
+    """
+
+    control: str
+    errors: int
+    right: int
+    shares: tuple[float, float]
+    adoption: tuple[TEstimate, TEstimate]
+    asymmetry: TEstimate
+    pairs: int
+
+    @property
+    def images(self) -> tuple[float, float]:
+        """How many more errors and right answers students repeat."""
+        return (
+            self.shares[0] * self.errors / 100,
+            self.shares[1] * self.right / 100,
+        )
+
+
+def adoption(students: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """Share of the room left by a control that students fill, in percent.
+
+    Args:
+      students: Shares of the teacher's answers that students repeat.
+      control: The same of the control.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 100 * (students - control) / (1 - control)
+
+
+def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None:
+    """Students held against a control, seed by seed; None without seeds in common."""
+    places, others, paired = evidence.common(students, control)
+    if not paired:
+        return None
+    values, replicates, shares = [], [], []
+    for name in COPIES:
+        estimate = evidence.estimates[name]
+        values.append(adoption(estimate.value[places], estimate.value[others]))
+        replicates.append(
+            adoption(estimate.replicates[:, places], estimate.replicates[:, others])
+        )
+        shares.append(
+            100 * float((estimate.value[places] - estimate.value[others]).mean())
+        )
+    right = round(evidence.base_accuracy * len(evidence.labels))
+    return Transfer(
+        control,
+        len(evidence.labels) - right,
+        right,
+        (shares[0], shares[1]),
+        (mean_of(values[0], replicates[0]), mean_of(values[1], replicates[1])),
+        mean_of(values[0] - values[1], replicates[0] - replicates[1]),
+        len(places),
+    )
+
+
+@register(
+    6,
+    "Knowledge distillation transfers a teacher's errors more than its knowledge "
+    "(severe asymmetric transfer of negative knowledge).",
+    "adoption of the teacher's errors, less that of its right answers (points)",
+)
+def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
+    """Distillation passes on the teacher's errors more than its right answers.
+
+    Looks at students of the alpha that leans most on the teacher, beside students of an
+    independent teacher ("other-teacher") of the same seeds: those have had soft targets
+    too, so what is left is this very teacher's. The effect is the adoption of errors
+    less that of right answers, see `transfer`. Students without a teacher
+    ("same-start") are told beside it.
+    Supported: it lies above `MARGIN`.
+    Contradicted: it lies below `MARGIN`: right answers are passed on as much, or more.
+    Undecided where the teacher makes fewer than `FEWEST_ERRORS` errors, or where
+    neither adoption is shown to be above `SOME_ADOPTION`.
+    Source: Mason-Williams et al. 2025, arXiv 2510.12615.
+    """
+    needed = {
+        "students": evidence.alphas,
+        f"control {CLEAN_CONTROL}": CLEAN_CONTROL in evidence.groups,
+    }
+    if lacking := missing(needed):
+        return lacking
+    students = evidence.alphas[-1]
+    names = [n for n in (CLEAN_CONTROL, "same-start") if n in evidence.groups]
+    held = {name: transfer(evidence, students, name) for name in names}
+    held = {name: found for name, found in held.items() if found}
+    alike = f"control {CLEAN_CONTROL} of the students' seeds"
+    if lacking := missing({alike: CLEAN_CONTROL in held}):
+        return lacking
+    clean = held[CLEAN_CONTROL]
+    effect = clean.asymmetry
+    none_adopted = some([found.p_above(SOME_ADOPTION) for found in clean.adoption])
+    caveat, open_ = "", 0.0
+    if clean.errors < FEWEST_ERRORS:
+        open_ = 1.0
+        caveat = (
+            f" The teacher makes {count(clean.errors, 'error')}, too few to judge by; "
+            f"{FEWEST_ERRORS} are needed."
+        )
+    elif none_adopted >= LEVEL:
+        caveat = " There is no adoption to speak of, so nothing to compare."
+    p_open = max(open_, none_adopted)
+    return Finding(
+        effect=effect,
+        p_supported=max(effect.p_above(MARGIN), p_open),
+        p_contradicted=max(effect.p_below(MARGIN), p_open),
+        plain={
+            "supported": "Distillation passes on the teacher's errors more than its "
+            "right answers.",
+            "contradicted": "Distillation does not pass on the teacher's errors more "
+            "than its right answers.",
+            "undecided": "Whether distillation passes on the teacher's errors more "
+            "than its right answers is open.",
+        },
+        numbers=" ".join(_told(found) for found in held.values()) + caveat,
+        against=list(held),
+        rests_on=f"{count(clean.pairs, 'pair')} of models of one seed",
+        details=table(
+            "control teacher_errors teacher_right error_points right_points "
+            "error_images right_images error_adoption right_adoption asymmetry low "
+            "high",
+            [
+                (name, found.errors, found.right, *found.shares, *found.images)
+                + (found.adoption[0].value, found.adoption[1].value)
+                + numbers(found.asymmetry)
+                for name, found in held.items()
+            ],
+        ),
+    )
+
+
+def _told(found: Transfer) -> str:
+    """The three ways of counting, in words."""
+    whose = {
+        CLEAN_CONTROL: "Beside students of independent teachers",
+        "same-start": "Beside models of the same start without a teacher",
+    }[found.control]
+    errors, right = found.adoption
+    return (
+        f"{whose}, students adopt {text(errors, ' %')} of the teacher's errors that "
+        f"those do not repeat, and {text(right, ' %')} of such right answers: "
+        f"{more_or_less(found.asymmetry)} of the errors. As points of all "
+        f"{found.errors:,} errors and {found.right:,} right answers, students repeat "
+        f"{found.shares[0]:+.1f} and {found.shares[1]:+.1f} more, as images "
+        f"{found.images[0]:+,.0f} and {found.images[1]:+,.0f}."
+    )

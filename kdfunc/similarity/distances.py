@@ -1,0 +1,250 @@
+"""Distances to the base model, and what chance may change in them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from kdfunc.errors import InputError
+from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
+from kdfunc.similarity.evaluate import pairwise, select
+from kdfunc.similarity.gains import Gain
+from kdfunc.similarity.intervals import (
+    CONFIDENCE,
+    TEstimate,
+    Trainings,
+    covariance,
+    own_variance,
+)
+from kdfunc.similarity.measures import MEASURES
+from kdfunc.similarity.scale import FunctionPreserved, Preserved, log
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Distances of models to the base model, and what is known of their chance.
+
+    Attributes:
+      values: `[models]`.
+      images: `[models, models]` covariance, over test images, of relative errors.
+      independents: Places of the models that are the yardstick.
+      spread: Variance of log distances from a model to independently trained ones.
+      freedom: Degrees of freedom of the spread, 0 where it is not known.
+    """
+
+    values: np.ndarray
+    images: np.ndarray
+    independents: Sequence[int]
+    spread: float
+    freedom: int
+
+    @classmethod
+    def of(
+        cls,
+        measure: str,
+        estimate: Estimate,
+        independents: Sequence[int],
+        among: np.ndarray,
+    ) -> "Distances":
+        """Distances by a measure.
+
+        Args:
+          measure: Key in `MEASURES`, with an `identity`.
+          estimate: The measure's, `[models]`.
+          independents: Places of the independent models.
+          among: `[m + 1, m + 1]` values between base and independents, base first.
+        """
+        identity = MEASURES[measure].identity
+        values = np.abs(estimate.value - identity)
+        replicates = np.abs(estimate.replicates - identity)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = replicates / values
+        relative[~np.isfinite(relative)] = 1.0  # no distance, or undefined
+        spread, freedom = turn_taking(np.abs(among - identity))
+        return cls(values, covariance(relative), tuple(independents), spread, freedom)
+
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """`[models]` logarithms of the distances."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.values)
+
+    def mean(self, members: Sequence[int]) -> float:
+        """Mean distance of some models."""
+        return float(self.values[list(members)].mean())
+
+    def ratio(self, members: Sequence[int]) -> float:
+        """Mean distance of some models over that of the independent ones."""
+        unit = self.mean(self.independents)
+        return self.mean(members) / unit if unit > 0 else math.nan
+
+    def log_mean(self, members: Sequence[int]) -> TEstimate:
+        """Logarithm of the mean distance of the models at these places."""
+        independent = tuple(members) == tuple(self.independents)
+        return TEstimate.of(
+            log(self.mean(members)),
+            self.over_images((1, members)),
+            [self.yardstick(1) if independent else self.trainings((1, members))],
+        )
+
+    def spread_of(self, members: Sequence[int]) -> float:
+        """Standard deviation of distances in percent of them; NaN of a single one."""
+        independent = tuple(members) == tuple(self.independents)
+        found = self.yardstick(1) if independent else self.trainings((1, members))
+        return 100 * math.sqrt(found.spread) if found.freedom else math.nan
+
+    def preserved(self, members: Sequence[int]) -> Preserved:
+        """Function preserved by the models at these places, as one group."""
+        if tuple(members) == tuple(self.independents):
+            estimate = TEstimate(0.0 * log(self.ratio(members)), 0.0, math.inf)
+        else:
+            estimate = TEstimate.of(
+                log(self.ratio(members)),
+                self.over_images((1, members), (-1, self.independents)),
+                [self.trainings((1, members)), self.yardstick(1)],
+            )
+        return Preserved(estimate, len(members), len(self.independents))
+
+    def gain(self, members: Sequence[int], others: Sequence[int], paired: bool) -> Gain:
+        """What some models preserve more than others.
+
+        Args:
+          members: Places of the former.
+          others: Places of the latter.
+          paired: Whether models at one place of both share what chance brings.
+        """
+        return Gain(self, tuple(members), tuple(others), paired)
+
+    def over_images(self, *terms: tuple[float, Sequence[int]]) -> float:
+        """Variance over images of a sum of weighted logarithms of mean distances."""
+        weights = np.zeros(len(self.values))
+        for weight, members in terms:
+            total = self.values[list(members)].sum()
+            if weight and total:
+                weights[list(members)] += weight * self.values[list(members)] / total
+        return max(0.0, float(weights @ self.images @ weights))
+
+    def trainings(self, *terms: tuple[float, Sequence[int]]) -> Trainings:
+        """Trainings whose weighted log distances are added up, seed by seed."""
+        terms = [(weight, list(members)) for weight, members in terms if weight]
+        if not terms:
+            return Trainings(1, 0.0, 0.0, 0)
+        number = len(terms[0][1])
+        if number < 2:
+            return Trainings(number, 0.0, 0.0, 0)
+        with np.errstate(invalid="ignore"):
+            sums = sum(weight * self.logs[members] for weight, members in terms)
+            spread = float(sums.var(ddof=1))
+        own = sum(
+            weight * other * own_variance(self.images[np.ix_(members, others)])
+            for weight, members in terms
+            for other, others in terms
+        )
+        return Trainings(number, spread, float(own), number - 1)
+
+    def yardstick(self, weight: float) -> Trainings:
+        """The independent models as trainings."""
+        places = list(self.independents)
+        if not weight or not self.freedom:
+            return Trainings(len(places), 0.0, 0.0, 0)
+        own = own_variance(self.images[np.ix_(places, places)])
+        squared = weight**2
+        return Trainings(
+            len(places), squared * self.spread, squared * own, self.freedom
+        )
+
+
+def turn_taking(among: np.ndarray) -> tuple[float, int]:
+    """How much distances from one model to independently trained ones vary.
+
+    Every model takes its turn as the one that distances start from; what is wanted is
+    the mean of the variances of their logarithms. For m independent models and the
+    base model, m degrees of freedom, where the base model's own distances have m - 1.
+
+    Args:
+      among: `[m + 1, m + 1]` distances between all of them.
+
+    Returns:
+      The variance and its degrees of freedom, 0 and 0 for fewer than two independents.
+    """
+    number = len(among)
+    if number < 3:
+        return 0.0, 0
+    others = ~np.eye(number, dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(among[others].reshape(number, number - 1))
+        return float(logs.var(axis=1, ddof=1).mean()), number - 1
+
+
+def function_preserved(
+    names: Sequence[str] | None,
+    reference: np.ndarray,
+    candidates: Sequence[np.ndarray | Sequence[np.ndarray]],
+    independents: Sequence[np.ndarray],
+    labels: np.ndarray | None = None,
+    resamples: int = 10_000,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> dict[str, FunctionPreserved]:
+    """How much of the reference's function each candidate keeps, in percent.
+
+    Distances are those of a measure's value from that of identical models. Intervals
+    are over test examples, the trainings of the independent models, and those of a
+    candidate that was trained several times.
+
+    Args:
+      names: Measures with an `identity`; None for all of them, without labels those
+        that need none.
+      reference: `[examples, classes]` softmax of the base model.
+      candidates: The same of each compressed model; a list of several for one that was
+        trained several times.
+      independents: The same of models trained like the base model, from other initial
+        weights.
+      labels: `[examples]` true classes, or None.
+      resamples: Number of bootstrap resamples.
+      confidence: Share of intervals that are to cover the truth.
+      seed: Seed of the resampling.
+
+    Returns:
+      What each candidate preserves, by measure; NaN where the independents do not
+      differ from the reference.
+
+    Raises:
+      InputError: As in `bootstrap_measures`, a measure without `identity`, no
+        independents.
+    """
+    if len(independents) < 1:
+        raise InputError("there are no independent models; give at least one.")
+    chosen = select(names, labels)
+    if names is None:
+        chosen = [name for name in chosen if MEASURES[name].identity is not None]
+    for name in chosen:
+        if MEASURES[name].identity is None:
+            raise InputError(
+                f"measure {name!r} is a difference in quality and tells nothing of the "
+                "function preserved; give one with an identity."
+            )
+    models, members = [], []
+    for candidate in candidates:
+        group = candidate if np.ndim(candidate[0]) == 2 else [candidate]
+        members.append(range(len(models), len(models) + len(group)))
+        models += group
+    yardstick = range(len(models), len(models) + len(independents))
+    estimates = bootstrap_measures(
+        chosen,
+        reference,
+        [*models, *independents],
+        labels,
+        resamples,
+        confidence,
+        seed,
+    )
+    among = pairwise([reference, *independents], chosen, labels)
+    found = {}
+    for name in chosen:
+        distances = Distances.of(name, estimates[name], yardstick, among[name])
+        groups = tuple(distances.preserved(group) for group in members)
+        found[name] = FunctionPreserved(groups, confidence)
+    return found

@@ -1,0 +1,154 @@
+"""The zeros of a run, how uncertain they are, and the rungs from there to students."""
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.scale import score
+
+#: Groups of other initial weights than the base model's.
+STRANGERS = ("independent", "independent-optimizer")
+
+#: The zeros of the scale, for people.
+ZEROS = {
+    "independent": "independent models",
+    "independent-optimizer": "independent models with the students' optimizer",
+}
+
+#: Columns of the ladder.
+LADDER = [
+    *("rung", "group", "side", "models", "over"),
+    *("distance", "distance_low", "distance_high"),
+    *("ratio", "ratio_low", "ratio_high"),
+    *("preserved", "preserved_low", "preserved_high", "rests_on"),
+    *("step", "step_low", "step_high", "step_rests_on"),
+]
+
+
+def ladder(evidence: Evidence) -> pd.DataFrame:
+    """What each ingredient of distillation adds to the function preserved.
+
+    From independent models, one ingredient after the other: the students' optimizer,
+    the base model's initial weights, the teacher's probabilities, its logits. Beside
+    them, `side` rungs: initial weights alone, and a teacher of no knowledge. Rungs
+    whose models are not there are left out; without independent models all are. Where
+    the independent models share the base model's data order, the step from them to
+    models of other seeds changes the data order, too, and its rung says so.
+
+    Args:
+      evidence: The models.
+
+    Returns:
+      One row per rung with the columns `LADDER`: `rung`, the `group` of its models and
+      how many (`models`), `side`; `distance` to the base model in bits, distance
+      `ratio`, function `preserved` in percent, and `step`, what is preserved more than
+      by `over`, another rung's group, in points; each with the ends `_low` and `_high`
+      of its interval and the trainings it `rests_on`. The first rung has no step.
+    """
+    students = evidence.alphas[-1] if evidence.alphas else None
+    taught = dict.fromkeys(("probabilities", "logits"), "other-targets")
+    taught[evidence.soft_targets] = students
+    rungs = [
+        ("independent", "Independent", None),
+        ("independent-optimizer", "+ optimizer", None),
+        ("same-start", "+ initial weights", None),
+        (taught["probabilities"], "+ teacher's probabilities", None),
+        (taught["logits"], "+ teacher's logits", None),
+        ("same-start-base-optimizer", "Initial weights alone", "independent"),
+        ("no-knowledge", "Teacher of no knowledge", "same-start"),
+    ]
+    rows = []
+    last = None
+    for group, rung, beside in rungs:
+        if group not in evidence.groups or not evidence.has_scale:
+            continue
+        over = beside or last
+        if evidence.shared_order and over in STRANGERS and group not in STRANGERS:
+            rung += ", other order"
+        distance, kept = evidence.distance(group), evidence.preserved(group)
+        row = {
+            "rung": rung,
+            "group": group,
+            "side": beside is not None,
+            "models": len(evidence.groups[group]),
+            "over": over,
+            "distance": np.exp(distance.value),
+            "distance_low": np.exp(distance.low),
+            "distance_high": np.exp(distance.high),
+            "ratio": kept.ratio,
+            "ratio_low": kept.ratio_low,
+            "ratio_high": kept.ratio_high,
+            "preserved": kept.value,
+            "preserved_low": kept.low,
+            "preserved_high": kept.high,
+            "rests_on": kept.rests_on,
+        }
+        if over in evidence.groups:
+            step = evidence.gain(group, over)
+            row |= {"step": step.value, "step_low": step.low, "step_high": step.high}
+            row["step_rests_on"] = step.rests_on
+        rows.append(row)
+        if not beside:
+            last = group
+    return pd.DataFrame(rows, columns=LADDER)
+
+
+def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
+    """How uncertain the zeros of the function preserved are.
+
+    Args:
+      evidence: The models.
+      margin: Points of function preserved that make no difference that matters.
+
+    Returns:
+      One row per zero, the paper's (`independent`) and the fair one for students with
+      another optimizer (`independent-optimizer`): `zero`; how many `models`; `distance`
+      to the base model in bits; `spread`, the standard deviation of such models'
+      distances in percent of them (NaN for a single model); `low` and `high`, the
+      points at which the true zero may be; and a `sentence`.
+    """
+    rows = []
+    for zero in STRANGERS:
+        if zero not in evidence.groups or not evidence.has_scale:
+            continue
+        distance = evidence.distance(zero)
+        models = len(evidence.groups[zero])
+        spread = evidence.distances().spread_of(evidence.places(zero))
+        low, high = (
+            score(np.exp(end - distance.value)) for end in (distance.high, distance.low)
+        )
+        name = "The yardstick" if zero == "independent" else "The fair zero"
+        rows.append(
+            {
+                "zero": zero,
+                "models": models,
+                "distance": np.exp(distance.value),
+                "spread": spread,
+                "low": low if models > 1 else np.nan,
+                "high": high if models > 1 else np.nan,
+                "sentence": f"{name}, {ZEROS[zero]}: "
+                + _reliability(models, spread, low, high, margin),
+            }
+        )
+    columns = ["zero", "models", "distance", "spread", "low", "high", "sentence"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _reliability(
+    models: int, spread: float, low: float, high: float, margin: float
+) -> str:
+    if models == 1:
+        return (
+            "a single one, so how much such models differ is not known and no interval "
+            "covers it; train more of them."
+        )
+    differ = (
+        f"their distances to the base model differ by {spread:.1f} % (standard "
+        f"deviation), so its 0 % is known to within {low:.1f} and {high:+.1f} points."
+    )
+    if spread <= margin:
+        return differ
+    return (
+        f"{differ} That is more than the margin of {margin:g} points: differences from "
+        "it are hard to tell from chance here; train more of them."
+    )

@@ -1,0 +1,195 @@
+"""The function preserved: a distance to the base model on a scale that reads.
+
+The yardstick are independent models, trained like the base model from other initial
+weights. The **distance ratio** r of a model is its distance to the base model, divided
+by theirs. The **function preserved** is 100 (1 - r) up to r = 1 and 100 (1 / r - 1)
+beyond: 100 is the base model's own function, 0 as far from it as an independent model,
+-50 twice as far, and nothing is below -100. Exchanging a model and the yardstick
+changes the sign alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kdfunc.similarity.intervals import TEstimate
+
+
+def score(ratio: float) -> float:
+    """Function preserved, in percent, at a distance ratio."""
+    return 100 * (1 / ratio - 1) if ratio > 1 else 100 * (1 - ratio)
+
+
+def ratio_at(score: float) -> float:
+    """Distance ratio at which so much of the function is preserved, in percent."""
+    if score >= 0:
+        return 1 - score / 100
+    return 1 / (1 + score / 100) if score > -100 else math.inf
+
+
+def in_words(ratio: float, low: float | None = None, high: float | None = None) -> str:
+    """What a distance ratio means, as a predicate, with its interval if there is one.
+
+    "preserves 78.0 % of the base model's function", or "is 3.5 times as far from the
+    base model as an independently trained model is".
+    """
+    interval = ""
+    if not ratio > 1:
+        if low is not None:
+            interval = f" [{score(high):.1f}, {score(low):.1f}]"
+        kept = f"{score(ratio):.1f}{interval} %"
+        return f"preserves {kept} of the base model's function"
+    if low is not None:
+        interval = f" [{_factor(low)}, {_factor(high)}]"
+    times = f"{_factor(ratio)}{interval} times"
+    return f"is {times} as far from the base model as an independently trained model is"
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:,.1f}" if ratio >= 1.1 else f"{ratio:.2f}"
+
+
+def exp(value: float) -> float:
+    """The exponential, infinite where it is too large for a float."""
+    return math.inf if value > 700 else math.exp(value)
+
+
+def log(value: float) -> float:
+    """The logarithm, minus infinity of 0."""
+    return math.log(value) if value else -math.inf
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words: 1 model, 2 models."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Preserved:
+    """Function preserved by the models of a group, with its interval.
+
+    Attributes:
+      log_ratio: Logarithm of the distance ratio, of mean distances.
+      models: How many models are in the group.
+      independents: How many are the yardstick.
+    """
+
+    log_ratio: TEstimate
+    models: int
+    independents: int
+
+    @property
+    def value(self) -> float:
+        """In percent; NaN where the independent models do not differ from the base."""
+        return score(self.ratio)
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+        return score(self.ratio_high)
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return score(self.ratio_low)
+
+    @property
+    def ratio(self) -> float:
+        """Distance ratio."""
+        return exp(self.log_ratio.value)
+
+    @property
+    def ratio_low(self) -> float:
+        """Lower end of the distance ratio's interval."""
+        return exp(self.log_ratio.low)
+
+    @property
+    def ratio_high(self) -> float:
+        """Upper end of the distance ratio's interval."""
+        return exp(self.log_ratio.high)
+
+    @property
+    def times(self) -> TEstimate:
+        """Logarithm of how many times as far the group is as the independents."""
+        return self.log_ratio
+
+    @property
+    def rests_on(self) -> str:
+        """The trainings that the interval rests on."""
+        return (
+            f"{count(self.models, 'model')}, "
+            f"{count(self.independents, 'independent model')}"
+        )
+
+    def __str__(self) -> str:
+        return in_words(self.ratio, self.ratio_low, self.ratio_high)
+
+    def at(self, confidence: float) -> "Preserved":
+        """With an interval of another confidence."""
+        return replace(self, log_ratio=replace(self.log_ratio, confidence=confidence))
+
+    def widened(self, tests: int) -> "Preserved":
+        """With an interval that holds for all of several such tests (Bonferroni)."""
+        return replace(self, log_ratio=self.log_ratio.widened(tests))
+
+    def p_above(self, points: float) -> float:
+        """Two-sided p value for more than so much being preserved."""
+        return self.log_ratio.p_below(log(ratio_at(points)))
+
+    def p_below(self, points: float) -> float:
+        """Two-sided p value for less than so much being preserved."""
+        return self.log_ratio.p_above(log(ratio_at(points)))
+
+
+@dataclass(frozen=True)
+class FunctionPreserved:
+    """The function preserved by several candidates, by one measure.
+
+    Attributes:
+      groups: What each candidate preserves.
+      confidence: Share of intervals that are to cover the truth.
+    """
+
+    groups: Sequence[Preserved]
+    confidence: float
+
+    def _each(self, attribute: str) -> np.ndarray:
+        groups = [group.at(self.confidence) for group in self.groups]
+        return np.array([getattr(group, attribute) for group in groups])
+
+    @property
+    def value(self) -> np.ndarray:
+        """`[candidates]` in percent."""
+        return self._each("value")
+
+    @property
+    def low(self) -> np.ndarray:
+        """`[candidates]` lower ends of the intervals."""
+        return self._each("low")
+
+    @property
+    def high(self) -> np.ndarray:
+        """`[candidates]` upper ends of the intervals."""
+        return self._each("high")
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """`[candidates]` distance ratios."""
+        return self._each("ratio")
+
+    @property
+    def ratio_low(self) -> np.ndarray:
+        """`[candidates]` lower ends of the distance ratios' intervals."""
+        return self._each("ratio_low")
+
+    @property
+    def ratio_high(self) -> np.ndarray:
+        """`[candidates]` upper ends of the distance ratios' intervals."""
+        return self._each("ratio_high")
+
+    @property
+    def rests_on(self) -> list[str]:
+        """The trainings that each interval rests on."""
+        return [group.rests_on for group in self.groups]
