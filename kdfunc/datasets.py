@@ -6,19 +6,24 @@ memory-mapped from then on.
 
 import contextlib
 import dataclasses
+import io
 import json
 import logging
 import pathlib
-import threading
-import urllib.request
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
 from kdfunc.runs import records
 
-#: What tells that there is a network: TFDS's own bucket, which holds many data sets.
-NETWORK_PROBE = "https://storage.googleapis.com/tfds-data"
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+#: Folder of the decoded images, in that of the prepared data set.
+CACHE = "kdfunc"
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -49,8 +54,7 @@ def describe(name: str, data_dir: str | None = None) -> Description:
       data_dir: where TFDS keeps its data sets; None for TFDS's own default.
 
     Raises:
-      InputError: no such data set, none of image classification, or not prepared
-        while there is no network.
+      InputError: there is no such data set, or it is none of image classification.
     """
     if name == "digits":
         return Description((28, 28, 1), tuple("0123456789"))
@@ -61,28 +65,36 @@ def describe(name: str, data_dir: str | None = None) -> Description:
     )
 
 
+def prepare(name: str, data_dir: str | None = None) -> None:
+    """Downloads, prepares and decodes a data set, as far as that is not done yet.
+
+    `load` does so, too. This is for the process that a person watches, before the work
+    begins: it shows how far it is, and a failure is told at once. One process at a time
+    prepares a data set; others wait for it.
+
+    Raises:
+      InputError: as of `describe`, or it could not be downloaded or prepared.
+    """
+    if name == "digits":
+        return
+    builder, kept = _ready(name, data_dir)
+    if not kept:
+        print(f"{builder.data_dir} cannot be written: images are decoded each time.")
+
+
 def load(name: str, data_dir: str | None = None) -> Dataset:
     """The arrays of a data set, in an order that never changes.
 
-    Downloads and prepares what is not there yet. Arguments and errors are those of
-    `describe`.
+    Arguments and errors are those of `prepare`.
     """
     if name == "digits":
         return _digits()
-    import filelock
-
-    builder = _builder(name, data_dir)
-    cache = pathlib.Path(builder.data_dir) / "kdfunc"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logging.warning("Images are decoded anew each time: %s.", error)
-        arrays = _decode(builder)
-    else:
-        with filelock.FileLock(cache / ".lock"):
-            if records.damages(cache):
-                _fill(cache, builder)
+    builder, kept = _ready(name, data_dir)
+    if kept:
+        cache = _cache(builder)
         arrays = {key: np.load(cache / f"{key}.npy", mmap_mode="r") for key in ARRAYS}
+    else:
+        arrays = _decode(builder)
     return Dataset(**arrays, class_names=tuple(builder.info.features["label"].names))
 
 
@@ -107,32 +119,108 @@ def _digits() -> Dataset:
     )
 
 
-def _builder(name: str, data_dir: str | None):
-    """TFDS's builder, once it is sure that the data can be had."""
+def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
+    """TFDS's builder of an image-classification data set, prepared or not."""
     import kdfunc.runtime  # noqa: F401  (TFDS alone imports TensorFlow noisily)
 
     import tensorflow_datasets as tfds
 
-    logging.getLogger("absl").addFilter(_NotInteresting())
+    logging.getLogger("absl").addFilter(_not_interesting)
     try:
-        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # notices in frames of stars
+            builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError:
         raise InputError(
             f"--dataset: got {name!r}; allowed: digits, or the TFDS name of an "
             "image-classification data set, such as mnist, cifar10, cifar100, "
             "fashion_mnist, kmnist or svhn_cropped."
         ) from None
-    except (ValueError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(f"--dataset: {name!r} cannot be used: {reason}.") from error
-    if not builder.is_prepared() and not _online():
+    except Exception as error:
         raise InputError(
-            f"--dataset: {name} is not prepared in {builder.data_dir} and there is no "
-            "network to download it from; prepare it where there is one and point "
-            "--data_dir at it, or use --dataset=digits, which needs no download."
-        )
+            f"--dataset: {name!r} cannot be used: {first_line(error)}."
+        ) from error
     _check_image_classification(name, builder)
     return builder
+
+
+def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, bool]":
+    """The builder of a data set that is prepared, and whether it is decoded, too.
+
+    It is not where the folder cannot be written.
+    """
+    builder = _builder(name, data_dir)
+    if builder.is_prepared() and not records.damages(_cache(builder)):
+        return builder, True
+    from kdfunc import downloads
+
+    try:
+        with _alone(name, builder):
+            builder = _builder(name, data_dir)  # which another may have prepared
+            if not builder.is_prepared():
+                _remove_empty(builder)
+                downloads.prepare(name, builder)
+                builder = _builder(name, data_dir)
+            if records.damages(_cache(builder)):
+                print(f"{name}: decoding its images, this once.", flush=True)
+                _fill(builder)
+    except OSError as error:
+        if downloads.is_full(error):
+            raise InputError(f"--dataset: {downloads.disk_is_full(builder)}") from error
+        if not builder.is_prepared():
+            raise InputError(
+                f"--data_dir: {builder.data_dir_root} cannot be written "
+                f"({error.strerror}) and does not hold {name}; give another."
+            ) from error
+        return builder, False
+    return builder, True
+
+
+@contextlib.contextmanager
+def _alone(name: str, builder: "tfds.core.DatasetBuilder") -> Iterator[None]:
+    """Holds a data set for this process; a lock of a dead process does not count.
+
+    The lock is not in the data set's own folder: TFDS takes any such folder for a data
+    set that is prepared.
+    """
+    import filelock
+
+    folder = pathlib.Path(builder.data_dir_root) / "downloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = f"{builder.info.full_name.replace('/', '-')}.lock"
+    lock = filelock.FileLock(folder / file)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        print(f"Waiting for another process, which prepares {name}.", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_empty(builder: "tfds.core.DatasetBuilder") -> None:
+    """Removes a data set's folder that holds no data, as kdfunc once left it.
+
+    TFDS would take it for prepared.
+
+    Raises:
+      InputError: the folder holds something else than kdfunc's own.
+    """
+    folder = pathlib.Path(builder.data_dir)
+    if not folder.exists():
+        return
+    others = sorted(path.name for path in folder.iterdir() if path.name != CACHE)
+    if others:
+        raise InputError(
+            f"--data_dir: {folder} holds {others[0]} but no dataset_info.json, so it "
+            "is not a whole data set; remove that folder, or give another --data_dir."
+        )
+    shutil.rmtree(folder)
+
+
+def _cache(builder: "tfds.core.DatasetBuilder") -> pathlib.Path:
+    return pathlib.Path(builder.data_dir) / CACHE
 
 
 def _check_image_classification(name: str, builder) -> None:
@@ -159,42 +247,38 @@ def _check_image_classification(name: str, builder) -> None:
         raise refuse(f"has the splits {', '.join(sorted(splits))}")
 
 
-def _online(timeout: float = 3.0) -> bool:
-    """Whether the network answers; name servers that hang are not waited for."""
-    answered = threading.Event()
-
-    def ask():
-        with contextlib.suppress(OSError):
-            try:
-                urllib.request.urlopen(NETWORK_PROBE, timeout=timeout).close()
-            except urllib.error.HTTPError:
-                pass  # any answer is one
-            answered.set()
-
-    asker = threading.Thread(target=ask, daemon=True)
-    asker.start()
-    asker.join(timeout)
-    return answered.is_set()
-
-
-def _decode(builder) -> dict[str, np.ndarray]:
+def _decode(builder: "tfds.core.DatasetBuilder") -> dict[str, np.ndarray]:
     import tensorflow_datasets as tfds
 
-    builder.download_and_prepare()
     arrays = {}
-    for split in ("train", "test"):
-        if split not in builder.info.splits:
-            _check_image_classification(builder.name, builder)
-        whole = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
-        arrays[f"{split}_images"] = whole["image"]
-        arrays[f"{split}_labels"] = whole["label"]
+    try:
+        for split in ("train", "test"):
+            whole = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+            arrays[f"{split}_images"] = whole["image"]
+            arrays[f"{split}_labels"] = whole["label"]
+    except Exception as error:
+        raise InputError(
+            f"--data_dir: what is in {builder.data_dir} cannot be read "
+            f"({first_line(error)}); remove that folder, so that it is prepared anew."
+        ) from error
     return arrays
 
 
-def _fill(cache: pathlib.Path, builder) -> None:
-    for name, array in _decode(builder).items():
-        np.save(cache / f"{name}.npy", array)
-    records.seal(cache, [f"{name}.npy" for name in ARRAYS])
+def _fill(builder: "tfds.core.DatasetBuilder") -> None:
+    """Keeps the decoded images beside the prepared ones, all of them or none."""
+    cache = _cache(builder)
+    partial = cache.with_name(f"{CACHE}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        for name, array in _decode(builder).items():
+            np.save(partial / f"{name}.npy", array)
+        records.seal(partial, [f"{name}.npy" for name in ARRAYS])
+        if cache.exists():
+            shutil.rmtree(cache)
+        partial.rename(cache)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 class _NotInteresting(logging.Filter):
@@ -202,6 +286,9 @@ class _NotInteresting(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "has no dataset_info.json" not in record.getMessage()
+
+
+_not_interesting = _NotInteresting()
 
 
 def write_test_split(data: Dataset, folder: pathlib.Path) -> list[str]:

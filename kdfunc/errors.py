@@ -21,6 +21,12 @@ class NotPossible(RuntimeError):
     """A library cannot compress this model in this way: which library, and why."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, short enough to be told in a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(lines[0].split()).rstrip(".:")
+
+
 def exit_code(command: str, run: Callable[[], int]) -> int:
     """Runs a command to its exit code; bad input and Ctrl-C are told in one line.
 

@@ -81,6 +81,9 @@ def run(
     datasets.describe(config.dataset, data_dir)
     directory.check(config)
     _check_paths(directory, config)
+    tasks = plan.select(plan.make(config), stages)
+    if not all(directory.record(task.name).exists for task in tasks):
+        datasets.prepare(config.dataset, data_dir)
     begin = time.monotonic()
     place = plan.Workplace(
         directory.path.absolute(), config, data_dir, threads, log_tensorboard

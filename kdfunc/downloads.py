@@ -1,0 +1,329 @@
+"""TFDS's download and preparation of a data set, with an end and told plainly.
+
+By itself TFDS waits without end for a server that hangs, retries for minutes behind
+walls of warnings where there is no network, leaves half of a file behind, takes what it
+once fetched for good, and shows several progress bars at once.
+"""
+
+import contextlib
+import errno
+import io
+import json
+import logging
+import pathlib
+import shutil
+import socket
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import requests
+import requests.adapters
+import tqdm.std
+
+from kdfunc.errors import InputError, first_line
+from kdfunc.runs import records
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import download_manager, downloader
+from tensorflow_datasets.core.utils import file_utils, tqdm_utils
+
+#: Seconds to wait for the address of a name, for a connection, and for the next bytes.
+NAME, CONNECTION, SILENCE = 5, 10, 30
+#: A server that has no time is asked again at once and after a second.
+RETRIES = requests.adapters.Retry(
+    total=2,
+    read=False,
+    status_forcelist=(500, 502, 503, 504),
+    backoff_factor=0.5,
+    respect_retry_after_header=False,  # which may say hours
+    raise_on_status=False,
+)
+
+
+class NotServed(RuntimeError):
+    """A server did not give what it was asked for: who, and what it did instead."""
+
+
+def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
+    """Downloads and prepares a data set, and shows how far that is.
+
+    Args:
+      name: what the user calls it.
+      builder: of a data set that is not prepared, and that no other process prepares.
+
+    Raises:
+      InputError: that failed. Nothing is left that would make it fail again.
+    """
+    fetching = _Downloader(builder.MAX_SIMULTANEOUS_DOWNLOADS)
+    status = Status(
+        f"{name} is not prepared in {builder.data_dir} yet{_other_versions(builder)}: "
+        "it is downloaded and prepared now, this once."
+    )
+    try:
+        with (
+            _replaced(download_manager, "get_downloader", lambda **_: fetching),
+            _replaced(downloader, "_open_url", fetching.open),
+            _replaced(tqdm_utils, "tqdm_lib", status),
+            _errors_only("urllib3"),
+            contextlib.redirect_stdout(io.StringIO()),  # "Unknown size", four times
+        ):
+            builder.download_and_prepare()
+    except Exception as error:
+        if any(isinstance(link, KeyboardInterrupt) for link in _chain(error)):
+            raise KeyboardInterrupt from error  # a second Ctrl-C met its handling
+        if is_full(error):
+            raise InputError(f"--dataset: {disk_is_full(builder)}") from error
+        _discard_unverified(builder)
+        raise InputError(f"--dataset: {name} {_what_failed(error)}") from error
+    finally:
+        status.clear()
+        fetching.stop()
+        _discard_half_extracted(builder)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a full disk is at the bottom of an error."""
+    return any(
+        getattr(link, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or "No space left on device" in str(link)  # in TensorFlow's errors
+        or " requested and " in str(link)  # in numpy's: so many written
+        for link in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_is_full(builder: tfds.core.DatasetBuilder) -> str:
+    """The clause on a data set that does not fit on its disk."""
+    return (
+        f"{builder.name} does not fit on the disk of {builder.data_dir_root}; make "
+        "room and give the same command again, or give another --data_dir."
+    )
+
+
+def _other_versions(builder: tfds.core.DatasetBuilder) -> str:
+    versions = file_utils.list_dataset_versions(builder.data_path.parent)
+    if not versions:
+        return ""
+    name = builder.info.full_name.rpartition("/")[0]
+    return (
+        f" (only version {versions[-1]}, which --dataset={name}:{versions[-1]} takes)"
+    )
+
+
+def _what_failed(error: Exception) -> str:
+    match error:
+        case NotServed():
+            return (
+                f"could not be downloaded: {error}; try again later, or give a "
+                "--data_dir that holds it prepared. --dataset=digits needs no download."
+            )
+        case download_manager.NonMatchingChecksumError():
+            url = str(error).removeprefix("Artifact ").partition(", downloaded")[0]
+            return (
+                f"could not be downloaded: what came from {url} is not the file that "
+                "TFDS expects (checksum); try again later or from another network, or "
+                "give a --data_dir that holds the data set prepared."
+            )
+    return f"could not be prepared: {type(error).__name__}: {first_line(error)}."
+
+
+class Status:
+    """One line of how far something is: rewritten on a terminal, rare in a log.
+
+    It stands in for the module `tqdm` inside of TFDS, whose bars report to it.
+    """
+
+    EVERY = {True: 0.2, False: 30}  # seconds: on a terminal, in a log
+
+    def __init__(self, title: str):
+        self._stream = sys.stdout
+        self._live = self._stream.isatty()
+        self._shown = time.monotonic()
+        self._width = 0
+        self.tqdm = type("Bar", (_Bar,), {"show": self.show})
+        print(title, file=self._stream, flush=True)
+
+    def show(self, text: str) -> None:
+        """Tells how far it is, unless something was told just before."""
+        if time.monotonic() - self._shown < self.EVERY[self._live]:
+            return
+        self._shown = time.monotonic()
+        text = f"  {text}"
+        if self._live:
+            self._stream.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Takes the line away from a terminal."""
+        if self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+
+
+class _Bar(tqdm.std.tqdm):
+    """A progress bar that tells where it stands instead of drawing itself."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{**kwargs, "file": io.StringIO()})
+
+    def display(self, *_, **__) -> None:
+        done, of = f"{self.n:,.0f}", f"of {self.total or 0:,.0f}"
+        match self.desc.split():
+            case ["Dl", "Size..."]:
+                type(self).show(f"downloaded {done} {of} MiB")
+            case ["Extraction", _]:
+                type(self).show(f"unpacked {done} {of} files")
+            case ["Generating", split, "examples..."]:
+                type(self).show(f"read {done} images of the split {split}")
+            case ["Shuffling", *_]:
+                type(self).show(f"wrote {done} {of} images")
+
+
+class _Downloader(downloader._Downloader):
+    """TFDS's downloader, that gives up, can be stopped, and leaves nothing half."""
+
+    def __init__(self, at_once: int | None):
+        super().__init__(max_simultaneous_downloads=at_once)
+        self._folders: list[Any] = []
+        self._stopped = threading.Event()
+
+    def _sync_download(self, url, destination_path, verify=True):
+        self._folders.append(destination_path)
+        return super()._sync_download(url, destination_path, verify)
+
+    def stop(self) -> None:
+        """Ends what is under way and removes the folders of partial files."""
+        self._stopped.set()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def open(self, url: str, **kwargs) -> Iterator[tuple[Any, Iterable[bytes]]]:
+        """Opens a URL in place of TFDS's own function; yields response and blocks."""
+        if downloader._DRIVE_URL.match(url) or not url.startswith("http"):
+            with _open_url(url, **kwargs) as opened:
+                yield opened
+            return
+        host = urllib.parse.urlsplit(url).hostname
+        with _told_plainly(host), requests.Session() as session:
+            _find(url, host)
+            for scheme in ("http://", "https://"):
+                adapter = requests.adapters.HTTPAdapter(max_retries=RETRIES)
+                session.mount(scheme, adapter)
+            response = session.get(
+                url, stream=True, timeout=(CONNECTION, SILENCE), **kwargs
+            )
+            if response.status_code != 200:
+                raise NotServed(
+                    f"{host} answers {response.status_code} {response.reason} for {url}"
+                )
+            yield response, self._blocks(response, host)
+
+    def _blocks(self, response: requests.Response, host: str) -> Iterator[bytes]:
+        for block in response.iter_content(1 << 16):
+            if self._stopped.is_set():
+                raise NotServed(f"the download from {host} was stopped")
+            yield block
+
+
+_open_url = downloader._open_url  # before it is replaced
+
+
+@contextlib.contextmanager
+def _told_plainly(host: str) -> Iterator[None]:
+    try:
+        yield
+    except requests.RequestException as error:
+        if "timed out" in str(error) and not isinstance(error, requests.ConnectTimeout):
+            what = f"{host} sent nothing for {SILENCE} seconds"
+        elif "broken" in str(error) or "aborted" in str(error):
+            what = f"{host} broke off the connection"
+        else:
+            what = f"{host} cannot be reached; is there an internet connection?"
+        raise NotServed(what) from error
+
+
+def _find(url: str, host: str) -> None:
+    """Looks the host up, but does not wait for name servers that hang."""
+    proxies = requests.utils.get_environ_proxies(url)
+    if requests.utils.select_proxy(url, proxies):
+        return
+    found = threading.Event()
+
+    def look_up():
+        with contextlib.suppress(OSError, UnicodeError):
+            socket.getaddrinfo(host, None)
+            found.set()
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(NAME)
+    if not found.is_set():
+        raise NotServed(f"{host} cannot be found; is there an internet connection?")
+
+
+def _discard_unverified(builder: tfds.core.DatasetBuilder) -> None:
+    """Removes downloads that no checksum vouches for: they may be what is wrong.
+
+    TFDS keeps what it downloaded, and what it made of it, and never looks at it again.
+    """
+    downloads = _downloads(builder)
+    known = builder.url_infos or {}
+    for info in (downloads / builder.name).rglob("*.INFO"):
+        file = info.with_suffix("")
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            urls = json.loads(info.read_text("utf-8"))["urls"]
+            expected = {known[url].checksum for url in urls if url in known}
+            if records.sha256(file) in expected:
+                continue
+        for path in (info, file, *(downloads / "extracted").glob(f"*.{file.name}")):
+            _remove(path)
+
+
+def _discard_half_extracted(builder: tfds.core.DatasetBuilder) -> None:
+    downloads = _downloads(builder)
+    for archive in (downloads / builder.name).rglob("*.*"):
+        for half in (downloads / "extracted").glob(f"incomplete.*.{archive.name}"):
+            _remove(half)
+
+
+def _remove(path: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _downloads(builder: tfds.core.DatasetBuilder) -> pathlib.Path:
+    return pathlib.Path(builder.data_dir_root) / "downloads"
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+@contextlib.contextmanager
+def _errors_only(logger: str) -> Iterator[None]:
+    level = logging.getLogger(logger).level
+    logging.getLogger(logger).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.getLogger(logger).setLevel(level)
