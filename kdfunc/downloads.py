@@ -113,10 +113,8 @@ def _other_versions(builder: tfds.core.DatasetBuilder) -> str:
     versions = file_utils.list_dataset_versions(builder.data_path.parent)
     if not versions:
         return ""
-    name = builder.info.full_name.rpartition("/")[0]
-    return (
-        f" (only version {versions[-1]}, which --dataset={name}:{versions[-1]} takes)"
-    )
+    name, _, _ = builder.info.full_name.rpartition("/")
+    return f" (only version {versions[-1]}: --dataset={name}:{versions[-1]} takes it)"
 
 
 def _what_failed(error: Exception) -> str:

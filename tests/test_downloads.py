@@ -159,7 +159,7 @@ class EvenOrOdd(tfds.core.GeneratorBasedBuilder):
 def test_wrong_bytes_that_no_checksum_tells_are_not_kept(
     content, internet, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(EvenOrOdd, "url", internet.url)
+    monkeypatch.setattr(EvenOrOdd, "url", internet.url + "own/")
     if content == "page.gz":  # can be extracted, and then cannot be read
         content = mirror.FILES["t10k-labels-idx1-ubyte.gz"]
     monkeypatch.setattr(mirror, "WRONG", content)
