@@ -20,6 +20,7 @@ import pytest
 import kdfunc.runtime  # noqa: F401  (TFDS alone imports TensorFlow noisily)
 from kdfunc import cli, datasets, downloads
 from kdfunc.errors import InputError
+from kdfunc.runs.records import RunDirectory
 
 import tensorflow_datasets as tfds
 
@@ -334,8 +335,9 @@ def test_from_an_empty_folder_to_the_report(name, tmp_path):
     folders = [f"--data_dir={tmp_path / 'data'}", f"--output_dir={tmp_path / 'runs'}"]
     flags = [f"--dataset={name}", *SMALLEST, *folders, "--workers=0"]
     assert cli.run(flags, command="run_experiments.py") == 0
-    report = (tmp_path / "runs" / f"{name}-lenet-published" / "report.html").read_text()
-    assert NAMES[name][0] in report
+    run = RunDirectory(tmp_path / "runs" / f"{name}-lenet-published")
+    assert run.class_names == list(NAMES[name])
+    assert "<title>" in (run.path / "report.html").read_text()
 
 
 def script(server, tmp_path, *flags):
