@@ -20,16 +20,18 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import requests
-import requests.adapters
-import tqdm.std
-
 from kdfunc.errors import InputError, first_line
+from kdfunc.extras import require
 from kdfunc.runs import records
 
-import tensorflow_datasets as tfds
-from tensorflow_datasets.core.download import download_manager, downloader
-from tensorflow_datasets.core.utils import file_utils, tqdm_utils
+require("kdfunc.downloads", "requests", "tqdm", "tensorflow_datasets")
+import requests  # noqa: E402
+import requests.adapters  # noqa: E402
+import tqdm.std  # noqa: E402
+
+import tensorflow_datasets as tfds  # noqa: E402
+from tensorflow_datasets.core.download import download_manager, downloader  # noqa: E402
+from tensorflow_datasets.core.utils import file_utils, tqdm_utils  # noqa: E402
 
 #: Seconds to wait for the address of a name, for a connection, and for the next bytes.
 NAME, CONNECTION, SILENCE = 5, 10, 30

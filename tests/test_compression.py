@@ -159,7 +159,7 @@ def test_formats_have_their_operators_and_sizes(
         "RESHAPE",
         "SOFTMAX",
     }
-    single = edge.predict(content, images[:20], batch_size=1)
+    single = edge.predict(content, images[:20], edge.Settings(batch_size=1))
     for batch_size, threads in [(7, 1), (20, 1), (20, 2)]:
         np.testing.assert_array_equal(
             edge.predict(content, images[:20], batch_size, threads), single

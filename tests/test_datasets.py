@@ -1,6 +1,3 @@
-import logging
-import time
-
 import numpy as np
 import pytest
 
@@ -119,24 +116,6 @@ def test_a_name_that_tfds_does_not_know_is_refused(tmp_path):
         ("imdb_reviews", "has no images"),
     ],
 )
-def test_what_is_no_image_classification_is_refused(tfds_dir, monkeypatch, name, told):
-    monkeypatch.setattr(datasets, "_online", lambda: True)
+def test_what_is_no_image_classification_is_refused(tfds_dir, name, told):
     with pytest.raises(InputError, match=f"{name} {told}"):
         datasets.describe(name, tfds_dir)
-
-
-def test_without_a_network_it_is_said_at_once_what_to_do(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(datasets, "NETWORK_PROBE", "https://nowhere.invalid")
-    begin = time.monotonic()
-    with pytest.raises(InputError, match="no network .* --data_dir .* --dataset=dig"):
-        datasets.describe("kmnist", str(tmp_path))
-    assert time.monotonic() - begin < 5  # what is promised to the user
-    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
-
-
-def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch):
-    def hang(*_, **__):
-        time.sleep(60)
-
-    monkeypatch.setattr(datasets.urllib.request, "urlopen", hang)
-    assert datasets._online(timeout=0.1) is False

@@ -148,7 +148,8 @@ def test_measures_and_verdicts_are_those_of_the_records(finished):
         "jensen_shannon", base, stranger
     )
     row = headline.loc["pruned-90"]
-    assert row["preserved"] == pytest.approx(100 * (1 - ratio))
+    on_scale = 100 * (1 - ratio if ratio <= 1 else 1 / ratio - 1)
+    assert row["preserved"] == pytest.approx(on_scale)
     assert row["low"] <= row["preserved"] <= row["high"]
     assert headline.loc["independent-1", "preserved"] == pytest.approx(0)
     verdicts = pd.read_csv(folder / "tables" / "verdicts.csv")
