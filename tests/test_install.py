@@ -25,7 +25,15 @@ PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 LEFT_OUT = {".git", ".github", ".gitignore", ".venv", ".nox", "build", "dist", "runs"}
 LEFT_OUT |= {"PKG-INFO", "kdfunc.egg-info"}
 #: Modules and packages that need the extra `train`.
-TRAINING = {"analysis", "compression", "datasets", "distillation", "models", "pruning"}
+TRAINING = {
+    "analysis",
+    "compression",
+    "datasets",
+    "distillation",
+    "downloads",
+    "models",
+    "pruning",
+}
 TRAINING |= {"quantization", "report", "runs", "runtime", "training"}
 #: Imported where somebody has it; keras comes with TensorFlow.
 OPTIONAL = {"tflite_runtime", "keras"}
