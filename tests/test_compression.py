@@ -161,8 +161,9 @@ def test_formats_have_their_operators_and_sizes(
     }
     single = edge.predict(content, images[:20], edge.Settings(batch_size=1))
     for batch_size, threads in [(7, 1), (20, 1), (20, 2)]:
+        settings = edge.Settings(batch_size=batch_size, threads=threads)
         np.testing.assert_array_equal(
-            edge.predict(content, images[:20], batch_size, threads), single
+            edge.predict(content, images[:20], settings), single
         )
 
 
