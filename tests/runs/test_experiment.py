@@ -153,7 +153,7 @@ def test_measures_and_verdicts_are_those_of_the_records(finished):
     assert row["low"] <= row["preserved"] <= row["high"]
     assert headline.loc["independent-1", "preserved"] == pytest.approx(0)
     verdicts = pd.read_csv(folder / "tables" / "verdicts.csv")
-    assert len(verdicts) == 5
+    assert len(verdicts) == 6
     for verdict in verdicts.itertuples():
         assert f"  {verdict.outcome.upper()}: {verdict.claim[:30]}" in done.stdout
         details = folder / "tables" / f"verdict-{verdict.Index + 1}.csv"
