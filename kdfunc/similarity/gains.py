@@ -110,11 +110,11 @@ class Gain:
         scores = [score(ratio) for ratio in ratios]
         weights = [1.0, 1.0]
         if points:
-            if scores[0] - points <= -100 or scores[1] + points >= 100:
-                return TEstimate(math.inf, 0.0, math.inf)  # out of reach
             moved = [ratio_at(scores[0] - points), ratio_at(scores[1] + points)]
             slopes = [_slope(*pair) for pair in zip(ratios, moved, strict=True)]
             which = int(slopes[1] < slopes[0])
+            if math.isinf(slopes[which]):
+                return TEstimate(math.inf, 0.0, math.inf)  # beyond the scale
             ratios[which], weights[which] = moved[which], slopes[which]
         value = 0.0 if ratios[0] == ratios[1] else log(ratios[0]) - log(ratios[1])
         if not math.isfinite(value) or ratios == [0, 0]:
@@ -136,7 +136,9 @@ class Gain:
 
 
 def _slope(ratio: float, moved: float) -> float:
-    """Relative change of a moved ratio per relative change of the ratio itself."""
+    """Relative change of a moved ratio per change of the ratio; infinite off scale."""
+    if not 0 < moved < math.inf:
+        return math.inf
     steepness = [min(r, 1 / r) if r else 0.0 for r in (ratio, moved)]
     return steepness[0] / steepness[1]
 

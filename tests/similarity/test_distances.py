@@ -144,6 +144,15 @@ def test_gains_and_their_tests_agree():
     assert (back.low, back.high) == pytest.approx((-gain.high, -gain.low), abs=1e-6)
 
 
+def test_an_end_of_the_scale_is_no_end_of_knowledge():
+    distances = made([1e-6, 0.23], (0.9, 1.1), images=0.001)
+    gain = distances.gain([0], [1], paired=False)
+    assert gain.value == pytest.approx(23, abs=0.01)
+    pruned = distances.preserved([1])
+    assert gain.high == pytest.approx(100 - pruned.low, abs=0.05)
+    assert gain.low == pytest.approx(100 - pruned.high, abs=0.05)
+
+
 def test_broken_models_are_all_far():
     distances = made([35.0, 30.0], images=0.001)
     gain = distances.gain([0], [1], paired=False)

@@ -82,10 +82,10 @@ def adoption(students: np.ndarray, control: np.ndarray) -> np.ndarray:
 
     Args:
       students: Shares of the teacher's answers that students repeat.
-      control: The same of the control.
+      control: The same of the control; one that repeats all leaves no room: NaN.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 100 * (students - control) / (1 - control)
+    room = np.where(control < 1, 1 - control, np.nan)
+    return 100 * (students - control) / room
 
 
 def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None:
@@ -110,7 +110,7 @@ def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None
         right,
         (shares[0], shares[1]),
         (mean_of(values[0], replicates[0]), mean_of(values[1], replicates[1])),
-        mean_of(values[0] - values[1], replicates[0] - replicates[1]),
+        mean_of(values[0] - values[1], np.subtract(*replicates)),
         len(places),
     )
 
