@@ -12,6 +12,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from unittest import mock
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from kdfunc.similarity import Estimate
 from kdfunc.similarity.claims import CLAIMS, Finding
 from kdfunc.similarity.claims.transfer import CLEAN_CONTROL, COPIES
 from kdfunc.similarity.distances import Distances, turn_taking
+from kdfunc.similarity.gains import Gain
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate, Trainings
 from kdfunc.similarity.rank_tests import LEVEL
@@ -131,32 +133,37 @@ def summed(distances: Distances, members: list[int]) -> TEstimate:
     return TEstimate(value, variance, max(1.0, variance**2 / squares))
 
 
+def covered(
+    setting: Setting, independents: int, seeds: int, repetitions: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (%) of 95 % intervals that cover, and the intervals' median lengths.
+
+    Of the function preserved, of a gain, and of the former with the variances added up.
+    """
+    truth, other = 0.7, 0.5
+    rng = np.random.default_rng([1, independents, seeds])
+    first, second = list(range(seeds)), list(range(seeds, 2 * seeds))
+    hits, lengths = [], []
+    for _ in range(repetitions):
+        made = draw(setting, independents, seeds, [truth, other], [], rng)
+        found = [
+            (made.preserved(first).log_ratio, math.log(truth)),
+            (made.gain(first, second, True).times, math.log(truth / other)),
+            (summed(made, first), math.log(truth)),
+        ]
+        hits.append([e.low <= true <= e.high for e, true in found])
+        lengths.append([e.high - e.low for e, _ in found])
+    return 100 * np.mean(hits, axis=0), np.median(lengths, axis=0)
+
+
 def coverage(repetitions: int) -> Iterator[str]:
-    """Shares of 95 % intervals that cover, and their median length, as Markdown."""
+    """Coverage and, in brackets, length of intervals of log ratios, as Markdown."""
     yield "| setting | independents + seeds | preserved | gain | variances added up |"
     yield "| --- | --- | --- | --- | --- |"
-    truth, other = 0.7, 0.5
     for setting in SETTINGS:
         for independents, seeds in TRAININGS:
-            rng = np.random.default_rng([1, independents, seeds])
-            covered, lengths = np.zeros(3), []
-            for _ in range(repetitions):
-                made = draw(setting, independents, seeds, [truth, other], [], rng)
-                first, second = list(range(seeds)), list(range(seeds, 2 * seeds))
-                found = [
-                    (made.preserved(first).log_ratio, math.log(truth)),
-                    (made.gain(first, second, True).times, math.log(truth / other)),
-                    (summed(made, first), math.log(truth)),
-                ]
-                covered += [e.low <= true <= e.high for e, true in found]
-                lengths.append([e.high - e.low for e, _ in found])
-            shares = 100 * covered / repetitions
-            cells = [
-                f"{share:.1f} ({length:.2f})"
-                for share, length in zip(
-                    shares, np.median(lengths, axis=0), strict=True
-                )
-            ]
+            both = covered(setting, independents, seeds, repetitions)
+            cells = [f"{s:.1f} ({length:.2f})" for s, length in zip(*both, strict=True)]
             trained = f"{independents} + {seeds}"
             yield f"| {setting.name} | {trained} | {' | '.join(cells)} |"
 
@@ -260,7 +267,7 @@ QUESTIONS: dict[int, tuple[dict[float, str], Make]] = {
         {-20: "supported", 3: "supported", 7: "supported"}
         | {13: "contradicted", 17: "contradicted", 40: "contradicted"},
         lambda s, t, x, rng: run_of(
-            s, t, {0.9: 20}, {"int8": 99}, {0.75: 99 - x, 0.9: 20}, rng
+            s, t, {0.9: 20}, {"int8": 75}, {0.75: 75 - x, 0.9: 20}, rng
         ),
     ),
     4: (
@@ -281,7 +288,9 @@ QUESTIONS: dict[int, tuple[dict[float, str], Make]] = {
 
 def said(number: int, run: Simulated) -> str:
     """What a claim comes to by its own test, before Holm's correction."""
-    found = CLAIMS[number].rule(run)
+    # Tests decide, and the ends of intervals, which take most of the time, agree.
+    with mock.patch.object(Gain, "_ends", (math.nan, math.nan)):
+        found = CLAIMS[number].rule(run)
     if not isinstance(found, Finding):
         raise ValueError(f"claim {number} lacks {found}")
     if min(found.p_supported, found.p_contradicted) >= LEVEL:

@@ -12,7 +12,7 @@ from kdfunc.similarity.scale import count, log, ratio_at, score
 if TYPE_CHECKING:
     from kdfunc.similarity.distances import Distances
 
-STEPS = 100  # to the end of the scale, in the search for an end of an interval
+STEPS = 20  # to the end of the scale, in the search for an end of an interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ def _first(inside: float, outside: float, refused: Callable[[float], bool]) -> f
     else:
         return outside
     low, high = inside + (place - 1) * step, inside + place * step
-    for _ in range(30):
+    for _ in range(25):
         middle = (low + high) / 2
         low, high = (low, middle) if refused(middle) else (middle, high)
     return high
