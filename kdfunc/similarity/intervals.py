@@ -21,9 +21,10 @@ import numpy as np
 
 CONFIDENCE = 0.95
 #: Welch and Satterthwaite's degrees of freedom are an estimate, too large where the
-#: group that varies most happens to vary little. So they are at most this many times
-#: those of the smallest group.
-MOST_FREEDOM = 1.5
+#: trainings that vary most happen to vary little. So those of several groups together
+#: are at most this many times those of the smallest, and with the images at most the
+#: second number of times.
+MOST_FREEDOM = (1.5, 2.0)
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
@@ -123,10 +124,11 @@ class TEstimate:
             part**2 / group.freedom for part, group in zip(parts, known, strict=True)
         )
         freedom = between**2 / squares
+        smallest = min(group.freedom for group in known)
         if len(known) > 1:
-            most = MOST_FREEDOM * min(group.freedom for group in known)
-            freedom = min(freedom, most)
-        return cls(value, variance, max(1.0, freedom * (variance / between) ** 2))
+            freedom = min(freedom, MOST_FREEDOM[0] * smallest)
+        freedom *= (variance / between) ** 2
+        return cls(value, variance, max(1.0, min(freedom, MOST_FREEDOM[1] * smallest)))
 
     @property
     def error(self) -> float:
