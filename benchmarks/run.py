@@ -156,7 +156,7 @@ def protocol(way, data_dir, folder):
             student = models.build("lenet", (28, 28, 1), 10, 0)
             student.set_weights(initial)
             run(direct.Distiller(student, base, alpha), student)
-    for mode in ("float16", "int8"):
+    for mode in ("float16", "dynamic-range"):
         rows = direct.tflite(quantization.convert(base, mode), test[0])
         records.append(rows.to_numpy()[None])
     direct.prune(base, LEVELS)
@@ -241,7 +241,7 @@ def resnet50_training(way, data_dir, folder):
 
 
 def tflite(way, data_dir, folder):
-    """10,000 MNIST images through LeNet's int8 .tflite."""
+    """10,000 MNIST images through LeNet's dynamic-range .tflite."""
     import direct
 
     return _tflite(way, data_dir, direct.tflite)
@@ -260,7 +260,7 @@ def _tflite(way, data_dir, directly):
 
     _, (_, (images, _)) = load("mnist", data_dir)
     lenet = models.build("lenet", (28, 28, 1), 10, 0)
-    content = quantization.convert(lenet, "int8")
+    content = quantization.convert(lenet, "dynamic-range")
     if way == "direct":
         return timed(lambda: directly(content, images), warm_up=False)
     settings = edge.Settings(threads=os.cpu_count())

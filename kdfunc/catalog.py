@@ -89,9 +89,9 @@ FORMATS: dict[str, Format] = {
         published="16-bit",
         saves=0.5,
     ),
-    "int8": Format(
+    "dynamic-range": Format(
         "kdfunc.quantization:dynamic_range",
-        "int8 weights, activations scaled to int8 at run time (dynamic range)",
+        "int8 weights, activations scaled to int8 at run time",
         label="Q8",
         published="8-bit",
         saves=0.75,

@@ -167,7 +167,7 @@ class ExperimentConfig:
     alphas: Sequence[float] = (0.1, 0.5, 0.9)
     temperature: float = 3.0
     distillation_seeds: Sequence[int] | None = None
-    quantization: Sequence[str] = ("float16", "int8")
+    quantization: Sequence[str] = ("float16", "dynamic-range")
     pruning_levels: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9)
     compressions: Sequence[str] = ()
     finetune_epochs: int = 5

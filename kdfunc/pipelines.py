@@ -13,7 +13,7 @@ The steps, in the order that they must have; each may be left out:
         Gives each kernel N distinct values, which fine-tuning may move.
     qat
         Quantization-aware training for full-int8; keeps zeros and clusters.
-    float32 (the default), float16, int8, full-int8, int16x8, int4
+    float32 (the default), float16, dynamic-range, full-int8, int16x8, int4
         How the weights are stored in the `.tflite` file, see `catalog.FORMATS`.
     sparse
         Stores zeros of pruned kernels as indices of the others.
@@ -52,7 +52,7 @@ ALL = (
     "qat+full-int8",
     "cluster16",
     "cluster16+finetune",
-    "cluster16+finetune+int8",
+    "cluster16+finetune+dynamic-range",
     "prune50+sparse",
     "prune50+finetune+sparse",
     "prune50-layerwise+sparse",
@@ -65,12 +65,12 @@ ALL = (
     "prune90-layerwise+sparse",
     "prune90-layerwise+finetune+sparse",
     "prune90+finetune+float16+sparse",
-    "prune90+finetune+int8+sparse",
+    "prune90+finetune+dynamic-range+sparse",
     "prune90+finetune+full-int8+sparse",
     "prune90+int16x8+sparse",
     "prune90+finetune+qat+full-int8+sparse",
     "prune50+finetune+int4",
-    "prune50+finetune+cluster16+finetune+int8",
+    "prune50+finetune+cluster16+finetune+dynamic-range",
 )
 
 

@@ -73,6 +73,6 @@ def test_the_installed_command_runs_what_the_script_runs(capsys):
     by_command = capsys.readouterr().out
     assert cli.run(["--dry_run", "--stages=quantize"], "run_experiments.py") == 0
     assert capsys.readouterr().out == by_command
-    assert "int8" in by_command
+    assert "dynamic-range" in by_command
     assert cli.main(["run", "--epochs=0"]) == 2
     assert capsys.readouterr().err.startswith("kdfunc run: --epochs: got 0;")

@@ -140,7 +140,7 @@ def test_a_sparse_file_is_smaller_and_computes_the_same(lenet, compress, images)
         ("full-int8", "full integer", 0.3),
         ("int16x8", "int16x8", 0.3),
         ("int4", "int4", 0.17),
-        ("prune90+int8+sparse", "dynamic range", 0.12),
+        ("prune90+dynamic-range+sparse", "dynamic range", 0.12),
     ],
 )
 def test_formats_have_their_operators_and_sizes(
@@ -227,7 +227,9 @@ def test_what_a_library_cannot_do_is_told_with_its_name(digits, compress):
 
 
 def test_the_same_pipeline_gives_the_same_file(small, compress):
-    first, again = (compress(small, "finetune+cluster16+finetune+int8") for _ in "ab")
+    first, again = (
+        compress(small, "finetune+cluster16+finetune+dynamic-range") for _ in "ab"
+    )
     assert first == again
 
 
@@ -239,7 +241,10 @@ def test_a_pipeline_gone_on_with_ends_as_one_that_was_not_stopped(
     def tune(model, steps):
         train(model, digits)
 
-    pipeline, done = "prune50+finetune+cluster16+finetune+int8", "prune50+finetune"
+    pipeline, done = (
+        "prune50+finetune+cluster16+finetune+dynamic-range",
+        "prune50+finetune",
+    )
     models.save(compression.change(small, done, tune), tmp_path / "model.keras")
     model = models.load(tmp_path / "model.keras")
     gone_on = compression.compress(model, pipeline, tune, None, done)

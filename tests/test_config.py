@@ -95,7 +95,7 @@ def test_more_of_what_stands_side_by_side_is_no_conflict_and_less_is():
         ("temperature", 0, "got 0"),
         ("temperature", float("inf"), "got inf"),
         ("distillation_seeds", (-2,), "got -2"),
-        ("quantization", ("int3",), "allowed: float16, int8"),
+        ("quantization", ("int3",), "allowed: float16, dynamic-range"),
         ("pruning_levels", (1.0,), "got 1.0; allowed: shares from 0 to below 1"),
         ("compressions", ("prune90", "prune90"), "each value once"),
         ("finetune_epochs", 0, "got 0"),

@@ -148,7 +148,7 @@ def test_the_commands_work_where_no_tensorflow_is(device, tensorflow, digits, tm
 
     paths = []
     model = models.build("lenet", (28, 28, 1), 10, seed=0)
-    for mode in ("float32", "int8"):
+    for mode in ("float32", "dynamic-range"):
         paths.append(tmp_path / f"{mode}.tflite")
         paths[-1].write_bytes(quantization.convert(model, mode))
     base, small = paths

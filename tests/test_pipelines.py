@@ -11,7 +11,12 @@ from kdfunc.errors import InputError
     [
         ("float32", [], "float32", False),
         ("prune90+sparse", ["prune90"], "float32", True),
-        ("prune5-layerwise+int8", ["prune5-layerwise"], "int8", False),
+        (
+            "prune5-layerwise+dynamic-range",
+            ["prune5-layerwise"],
+            "dynamic-range",
+            False,
+        ),
         ("prune2of4+finetune", ["prune2of4", "finetune"], "float32", False),
         (
             "prune50+finetune+cluster16+finetune+int4+sparse",
@@ -19,7 +24,12 @@ from kdfunc.errors import InputError
             "int4",
             True,
         ),
-        ("prune30+mine.module:f+int8", ["prune30", "mine.module:f"], "int8", False),
+        (
+            "prune30+mine.module:f+dynamic-range",
+            ["prune30", "mine.module:f"],
+            "dynamic-range",
+            False,
+        ),
         ("cluster256+qat+full-int8", ["cluster256", "qat"], "full-int8", False),
     ],
 )
@@ -36,13 +46,13 @@ def test_a_pipeline_is_taken_apart(pipeline, steps, storage, sparse):
         ("prune100", "N from 1 to 99"),
         ("cluster2", "N from 3 to 256"),
         ("cluster257", "N from 3 to 256"),
-        ("int8+prune90", "the order is prune, a step of your own, finetune"),
+        ("dynamic-range+prune90", "the order is prune, a step of your own, finetune"),
         ("prune30+prune90", "each no more than once"),
-        ("prune90+int8+float16", "each no more than once"),
+        ("prune90+dynamic-range+float16", "each no more than once"),
         ("qat", "give qat+full-int8"),
         ("qat+int4", "give qat+full-int8"),
-        ("int8+sparse", "prune before"),
-        ("int8", "made by --quantization=int8"),
+        ("dynamic-range+sparse", "prune before"),
+        ("dynamic-range", "made by --quantization=dynamic-range"),
         ("prune90+float32", "leave it out"),
     ],
 )

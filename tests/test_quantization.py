@@ -25,10 +25,12 @@ def test_float16_halves_the_file_and_int8_quarters_it(model):
 
     float32 = 4 * model.count_params()
     assert len(quantization.convert(model, "float16")) / float32 < 0.54
-    assert len(quantization.convert(model, "int8")) / float32 < 0.32
+    assert len(quantization.convert(model, "dynamic-range")) / float32 < 0.32
 
 
-@pytest.mark.parametrize(("mode", "tolerance"), [("float16", 1e-3), ("int8", 2e-2)])
+@pytest.mark.parametrize(
+    ("mode", "tolerance"), [("float16", 1e-3), ("dynamic-range", 2e-2)]
+)
 def test_quantized_models_stay_close(model, images, mode, tolerance):
     from kdfunc import edge, quantization
 
@@ -36,7 +38,7 @@ def test_quantized_models_stay_close(model, images, mode, tolerance):
     np.testing.assert_allclose(predicted, model(images), atol=tolerance)
 
 
-@pytest.mark.parametrize("mode", ["float16", "int8"])
+@pytest.mark.parametrize("mode", ["float16", "dynamic-range"])
 def test_batched_predictions_equal_those_one_at_a_time(model, images, mode):
     from kdfunc import edge, quantization
 
@@ -50,7 +52,7 @@ def test_batched_predictions_equal_those_one_at_a_time(model, images, mode):
 def test_the_same_model_gives_the_same_file(model):
     from kdfunc import quantization
 
-    first, again = (quantization.convert(model, "int8") for _ in range(2))
+    first, again = (quantization.convert(model, "dynamic-range") for _ in range(2))
     assert first == again
 
 

@@ -31,7 +31,7 @@ def points():
         rows += [(*xy, *model, epoch) for epoch, xy in enumerate(path)]
         if model[0] == "base":
             end = path[-1]
-    for model in ("float16", "quantized", "Q16"), ("int8", "quantized", "Q8"):
+    for model in ("float16", "quantized", "Q16"), ("dynamic-range", "quantized", "Q8"):
         rows.append((*end, *model, EPOCHS))
     for level in (10, 30, 50, 70, 90):
         xy = end + rng.normal(0, level / 100, 2)

@@ -49,14 +49,14 @@ def preserved(**columns):
 def pipelines():
     rows = [
         ("float16", 440_000, 99.9),
-        ("int8", 230_000, 99.5),
+        ("dynamic-range", 230_000, 99.5),
         ("full-int8", 231_000, 97.0),
         ("qat+full-int8", 231_500, 60.0),
         ("int4", 118_000, 80.0),
         ("cluster16+finetune", 900_000, 55.0),
         ("prune90+sparse", 139_000, -97.7),
         ("prune90+finetune+sparse", 139_000, 40.0),
-        ("prune50+finetune+cluster16+finetune+int8", 232_000, 52.0),
+        ("prune50+finetune+cluster16+finetune+dynamic-range", 232_000, 52.0),
     ]
     table = pd.DataFrame(rows, columns=["model", "bytes", "preserved"])
     return table.assign(low=table["preserved"] - 2, high=table["preserved"] + 2)
@@ -254,7 +254,7 @@ def test_a_broken_model_stands_where_it_belongs():
 def test_compression_joins_what_no_other_model_beats():
     models = pipelines()
     front = figures.preserved.pareto_front(models["bytes"], models["preserved"])
-    assert list(models["model"][front]) == ["float16", "int8", "int4"]
+    assert list(models["model"][front]) == ["float16", "dynamic-range", "int4"]
     figure = figures.preserved.compression(models, "T")
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"

@@ -12,7 +12,7 @@ CONFIG = ExperimentConfig(
     epochs=3,
     alphas=(0.1, 0.9),
     distillation_seeds=(2, 24),
-    quantization=("int8",),
+    quantization=("dynamic-range",),
     pruning_levels=(0.5, 0.9),
     controls=("same-start",),
 )

@@ -152,7 +152,7 @@ def test_tables_and_downloads_are_the_analysis(full_run):
 
 def test_sizes_and_latencies_of_the_files_are_told(full_run):
     files = {
-        "model": ["int8", "cluster16+finetune"],
+        "model": ["dynamic-range", "cluster16+finetune"],
         "family": ["quantized", "compressed"],
         "bytes": [230_400, None],
         "gzip_bytes": [190_000, None],
@@ -164,7 +164,7 @@ def test_sizes_and_latencies_of_the_files_are_told(full_run):
         "operators": ['{"CONV_2D": 2}', None],
         "not_possible": [None, "the library cannot"],
     }
-    times = {"model": ["int8"], "median_ms": [0.0438512], "p90_ms": [0.05]}
+    times = {"model": ["dynamic-range"], "median_ms": [0.0438512], "p90_ms": [0.05]}
     for name, table in (("compression", files), ("latency", times)):
         path = full_run.path / "tables" / f"{name}.csv"
         pd.DataFrame(table).to_csv(path, index=False)

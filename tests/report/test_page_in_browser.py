@@ -149,7 +149,7 @@ def test_marks_name_model_and_epoch(opened):
         f"return document.querySelector('#{CHART} .hoverlayer').textContent"
     )
     assert re.search(
-        r"(base|independent|student-alpha|int8|pruned-)[\d.a-z-]*.*, epoch \d",
+        r"(base|independent|student-alpha|dynamic-range|pruned-)[\d.a-z-]*.*, epoch \d",
         texts,
     )
 

@@ -53,7 +53,7 @@ def test_every_model_has_its_record_and_every_result_is_there(finished):
         "base": (3, {"initial.keras", "final.keras"}),
         "independent-1": (3, {"initial.keras", "final.keras"}),
         "student-alpha0.1-seed24": (3, {"initial.keras", "final.keras"}),
-        "int8": (1, {"model.tflite"}),
+        "dynamic-range": (1, {"model.tflite"}),
         "pruned-90": (1, {"model.keras"}),
         "prune90+finetune+sparse": (1, {"model.tflite"}),
     }
@@ -172,7 +172,7 @@ def test_measures_and_verdicts_are_those_of_the_records(finished):
 def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):
     folder, done = finished
     table = pd.read_csv(folder / "tables" / "compression.csv").set_index("model")
-    models = ["float16", "int8", "full-int8", "prune90+finetune+sparse"]
+    models = ["float16", "dynamic-range", "full-int8", "prune90+finetune+sparse"]
     impossible = "prune90+int16x8+sparse"
     assert list(table.index) == [*models, impossible]
     for model in models:
@@ -235,7 +235,7 @@ def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished):
     folder, _ = finished
     cwd = folder.parents[1]
     before = kill.checksums(folder)
-    model = folder / "records" / "int8" / "model.tflite"
+    model = folder / "records" / "dynamic-range" / "model.tflite"
     content = bytearray(model.read_bytes())
     content[1000] ^= 1
     model.write_bytes(content)
@@ -245,7 +245,10 @@ def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished):
 
     verified = run(*SMALL, "--verify", cwd=cwd)
     assert verified.returncode == 1
-    assert "int8: damaged: model.tflite is not what was written" in verified.stdout
+    assert (
+        "dynamic-range: damaged: model.tflite is not what was written"
+        in verified.stdout
+    )
     assert "pruned-50: missing" in verified.stdout
 
     done = run(*SMALL, "--workers=0", cwd=cwd)
@@ -333,7 +336,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
         "data",
         "base",
         "float16",
-        "int8",
+        "dynamic-range",
     ]
     assert os.listdir(tmp_path) == []
 

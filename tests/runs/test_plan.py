@@ -237,7 +237,7 @@ def test_what_pipelines_have_in_common_is_tuned_once():
     config = ExperimentConfig(
         compressions=[
             "prune50+finetune",
-            "prune50+finetune+cluster16+finetune+int8",
+            "prune50+finetune+cluster16+finetune+dynamic-range",
             "prune50+finetune+sparse",
             "prune50+mine:f+finetune",
         ],

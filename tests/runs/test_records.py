@@ -141,8 +141,8 @@ def test_a_second_run_is_refused_until_the_first_has_died(tmp_path):
 
 def test_a_run_can_be_given_more_but_never_less_or_other_things(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    few = ExperimentConfig(quantization=("int8",))
-    many = ExperimentConfig(quantization=("float16", "int8"))
+    few = ExperimentConfig(quantization=("dynamic-range",))
+    many = ExperimentConfig(quantization=("float16", "dynamic-range"))
     with run.claimed(few):
         pass
     with run.claimed(many):

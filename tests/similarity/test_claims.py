@@ -57,7 +57,7 @@ def wrong(share):
 
 
 INDEPENDENTS = blends(0)
-QUANTIZED = {"float16": blend(0.999), "int8": blend(0.96)}
+QUANTIZED = {"float16": blend(0.999), "dynamic-range": blend(0.96)}
 PRUNED = {
     level: blend(share)
     for level, share in [(0.1, 0.99), (0.3, 0.95), (0.5, 0.8), (0.7, 0.5), (0.9, 0.1)]
@@ -307,12 +307,12 @@ def test_what_was_trained_once_is_named():
 def test_quantization_that_is_best():
     verdict = judge(2)
     assert verdict.outcome == "supported"
-    # float16 stands against half of the weights pruned, int8 against nine tenths.
+    # float16 stands against half of the weights pruned, dynamic-range against 90 %.
     assert verdict.effect == pytest.approx(20, abs=4)
     assert "The closest rival: float16 preserves " in verdict.sentence
     assert "points more than pruning by 50 %, against" in verdict.sentence
     rivals = verdict.details[verdict.details["rival"]]
-    assert set(rivals[rivals["quantized"] == "int8"]["other"]) == {
+    assert set(rivals[rivals["quantized"] == "dynamic-range"]["other"]) == {
         "alpha 0.1",
         "alpha 0.9",
         "pruning by 90 %",
@@ -333,12 +333,16 @@ def test_quantization_that_is_not_best(better):
 @pytest.mark.parametrize("rival", [0.98, 0.979])
 def test_a_tenth_of_a_point_does_not_make_quantization_the_best(rival):
     """0.1 point more had been "supported"."""
-    verdict = judge(2, quantized={"int8": blend(0.98)}, pruned={0.9: blend(rival)})
+    verdict = judge(
+        2, quantized={"dynamic-range": blend(0.98)}, pruned={0.9: blend(rival)}
+    )
     assert verdict.outcome == "contradicted" and abs(verdict.effect) < 2
 
 
 def test_quantization_that_may_be_best():
-    verdict = judge(2, quantized={"int8": blend(0.98)}, pruned={0.9: blend(0.88)})
+    verdict = judge(
+        2, quantized={"dynamic-range": blend(0.98)}, pruned={0.9: blend(0.88)}
+    )
     assert verdict.outcome == "undecided" and verdict.low < MARGIN < verdict.high
 
 
@@ -383,11 +387,11 @@ def test_limits_of_pruning():
 
 def test_accuracy_that_misleads():
     students = {0.9: [softened()] * 3}
-    verdict = judge(4, students=students, pruned={}, quantized={"int8": BASE})
+    verdict = judge(4, students=students, pruned={}, quantized={"dynamic-range": BASE})
     assert verdict.outcome == "supported" and verdict.effect > 20
     assert verdict.sentence.startswith(
-        "Accuracy alone misleads: alpha 0.9 is no less accurate than int8 and keeps "
-        "less of the base model's function."
+        "Accuracy alone misleads: alpha 0.9 is no less accurate than dynamic-range and "
+        "keeps less of the base model's function."
     )
     assert "(relative deviation of accuracy " in verdict.sentence
 
@@ -406,7 +410,7 @@ def test_broken_models_are_left_out():
     broken[0.9][: N // 2] = 1 / CLASSES
     verdict = judge(4, students={}, pruned=broken)
     assert verdict.outcome == "contradicted"
-    assert verdict.against == ("float16", "int8")
+    assert verdict.against == ("float16", "dynamic-range")
     assert not verdict.details["alike"].iloc[2:].any()
     alone = judge(4, students={}, quantized={}, pruned=broken)
     assert alone.sentence == (
@@ -581,7 +585,7 @@ def test_what_would_be_decided_without_the_correction_is_told(monkeypatch):
 
 
 def test_less_is_not_a_negative_more():
-    gain = evidence().gain("pruning by 90 %", "int8")
+    gain = evidence().gain("pruning by 90 %", "dynamic-range")
     assert re.fullmatch(r"8\d\.\d \[\d+\.\d, \d+\.\d\] points less", more_or_less(gain))
     assert some([0.01, 0.2, 0.5]) == pytest.approx(0.03)
 
@@ -632,11 +636,11 @@ def test_one_quantity_has_one_interval():
     headline = function_preserved(
         ["jensen_shannon"],
         BASE,
-        [QUANTIZED["int8"], students],
+        [QUANTIZED["dynamic-range"], students],
         INDEPENDENTS,
         resamples=RESAMPLES,
     )["jensen_shannon"]
-    for place, group in enumerate(["int8", "alpha 0.9"]):
+    for place, group in enumerate(["dynamic-range", "alpha 0.9"]):
         kept = made.preserved(group)
         assert kept.value == pytest.approx(headline.value[place])
         assert kept.low == pytest.approx(headline.low[place])

@@ -29,7 +29,7 @@ HALFWAY = 50.0
 WORTHWHILE_LEVEL = 0.5
 #: Share of float32 bytes that a quantization mode saves. Pruning to that level saves at
 #: most as much, were the places of the remaining weights stored for nothing.
-SAVED = {"float16": 0.5, "int8": 0.75}
+SAVED = {"float16": 0.5, "dynamic-range": 0.75}
 
 
 @register(
