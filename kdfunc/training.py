@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from kdfunc import models
+from kdfunc import depthwise, models
 from kdfunc.errors import TrainingError
 from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
@@ -201,7 +201,8 @@ def _steps(model, images, targets, classes: int, batch_size: int) -> Callable:
             batch = {name: tf.gather(array, rows) for name, array in targets.items()}
             batch["labels"] = tf.one_hot(batch["labels"], classes)
             wanted = batch if len(batch) > 1 else batch["labels"]
-            model.train_step((_scaled(tf.gather(images, rows)), wanted))
+            with depthwise.padded_first(model):
+                model.train_step((_scaled(tf.gather(images, rows)), wanted))
 
     return steps
 
