@@ -1,6 +1,6 @@
 """Distillation with a custom Keras model, as published and as the field does it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from kdfunc import models
 from kdfunc.config import CHOICES
 from kdfunc.errors import InputError
 from kdfunc.runtime import keras, tf
+
+CROSS_ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 
 
 class Distiller(keras.Model):
@@ -41,7 +43,8 @@ class Distiller(keras.Model):
       >>> student.predict(images)
 
     Args:
-      student: model `[batch, classes]` with softmax output; trained in place.
+      student: functional or Sequential tf_keras model `[batch, classes]` that ends in a
+        softmax; trained in place.
       teacher: model of the same shapes; frozen, run in inference mode. It may be left
         out where its logits are known: `fit` then takes as targets a dict
         `{"labels": [batch, classes], "teacher_logits": [batch, classes]}`.
@@ -49,21 +52,23 @@ class Distiller(keras.Model):
 
     def __init__(self, student: keras.Model, teacher: keras.Model | None = None):
         super().__init__(name="distiller")
+        self._student = _with_logits(student, "student")
         self.student = student
-        self._student = _with_logits(student)
         self._teacher = None
         if teacher is not None:
+            models.check(teacher, "teacher")
             if teacher.output_shape != student.output_shape:
                 raise InputError(
                     f"teacher: outputs are {teacher.output_shape}, the student's are "
                     f"{student.output_shape}; both must be [batch, classes]."
                 )
             teacher.trainable = False
-            self._teacher = _with_logits(teacher)
+            self._teacher = _with_logits(teacher, "teacher")
 
     def compile(
         self,
         optimizer: Any = "adamax",
+        loss: Any = None,
         metrics: Any = None,
         *,
         alpha: float = 0.1,
@@ -76,6 +81,7 @@ class Distiller(keras.Model):
 
         Args:
           optimizer: of the student.
+          loss: None, or a categorical cross-entropy, which the loss on labels is.
           metrics: of the student's output against the labels.
           alpha: weight in [0, 1] of one of the two losses.
           temperature: T > 0.
@@ -86,6 +92,11 @@ class Distiller(keras.Model):
         Raises:
           InputError: a value is not allowed.
         """
+        if getattr(loss, "name", loss) not in (None, *CROSS_ENTROPIES):
+            raise InputError(
+                f"loss: got {loss!r}; the loss on labels is the categorical "
+                "cross-entropy: leave it out, and give metrics as metrics=[...]."
+            )
         if not 0 <= alpha <= 1:
             raise InputError(f"alpha: got {alpha}; allowed: from 0 to 1.")
         if not temperature > 0:
@@ -113,34 +124,73 @@ class Distiller(keras.Model):
         """The student's softmax `[batch, classes]`."""
         return self.student(images, training=training)
 
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Trains the student, as `keras.Model.fit` has it.
+
+        Args:
+          x: examples, or a data set of examples and targets.
+          y: labels, one-hot `[n, classes]` or whole numbers `[n]`; without a teacher, a
+            dict with `labels` and `teacher_logits`.
+          **kwargs: of `keras.Model.fit`.
+
+        Raises:
+          InputError: labels of another shape, or there is no teacher.
+        """
+        spec = getattr(x, "element_spec", None)
+        targets = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else y
+        if self._teacher is None and not isinstance(targets, Mapping):
+            raise InputError(
+                "there is no teacher; give one to Distiller, or a dict with labels and "
+                "teacher_logits as y."
+            )
+        labels = targets.get("labels") if isinstance(targets, Mapping) else targets
+        if hasattr(labels, "shape") and hasattr(labels, "dtype"):
+            _check_labels(labels, self.student.output_shape[-1])
+        return super().fit(x, y, **kwargs)
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of the student; `distillation_loss` is KL before its weight."""
-        images, targets = data
-        if self._teacher is None:
-            labels, teacher_logits = targets["labels"], targets["teacher_logits"]
-        else:
-            labels, (teacher_logits, _) = targets, self._teacher(images, training=False)
+        images, labels, teacher_logits = self._parts(data)
         with tf.GradientTape() as tape:
             logits, probabilities = self._student(images, training=True)
-            student_loss, distillation_loss = self.losses_of(
-                labels, teacher_logits, logits
-            )
-            weight = self._label_weight
-            loss = weight * student_loss + (1 - weight) * distillation_loss
+            loss, *losses = self._loss_and_parts(labels, teacher_logits, logits)
         self.optimizer.minimize(loss, self.student.trainable_variables, tape=tape)
-        kl = distillation_loss / self._temperature**2
-        for metric, value in zip(
-            self._loss_means, (loss, student_loss, kl), strict=True
-        ):
-            metric.update_state(value, sample_weight=tf.shape(images)[0])
+        self._update_means((loss, *losses), images)
         self.compiled_metrics.update_state(labels, probabilities)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """The student's metrics against labels; `evaluate` needs no teacher."""
-        images, labels = data
-        self.compiled_metrics.update_state(labels, self(images))
-        return {metric.name: metric.result() for metric in super().metrics}
+        """The losses and the student's metrics; without a teacher, no losses."""
+        images, labels, teacher_logits = self._parts(data)
+        logits, probabilities = self._student(images, training=False)
+        self.compiled_metrics.update_state(labels, probabilities)
+        if teacher_logits is None:
+            return {metric.name: metric.result() for metric in super().metrics}
+        losses = self._loss_and_parts(labels, teacher_logits, logits)
+        self._update_means(losses, images)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def _parts(self, data: Any):
+        """Images, labels as they were given, and the teacher's logits."""
+        images, targets = data[:2]
+        if isinstance(targets, Mapping):
+            return images, targets["labels"], targets["teacher_logits"]
+        if self._teacher is not None:
+            return images, targets, self._teacher(images, training=False)[0]
+        return images, targets, None
+
+    def _loss_and_parts(self, labels, teacher_logits, logits):
+        """The loss, the student's, and the KL before its weight."""
+        student_loss, distillation_loss = self.losses_of(
+            _one_hot(labels, logits.shape[-1]), teacher_logits, logits
+        )
+        weight = self._label_weight
+        loss = weight * student_loss + (1 - weight) * distillation_loss
+        return loss, student_loss, distillation_loss / self._temperature**2
+
+    def _update_means(self, losses, images) -> None:
+        for metric, value in zip(self._loss_means, losses, strict=True):
+            metric.update_state(value, sample_weight=tf.shape(images)[0])
 
     def losses_of(
         self, labels: tf.Tensor, teacher_logits: tf.Tensor, logits: tf.Tensor
@@ -184,6 +234,25 @@ def ensemble_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
     return (logsumexp(members, axis=0) - np.log(len(members))).astype(np.float32)
 
 
-def _with_logits(model: keras.Model) -> keras.Model:
+def _with_logits(model: keras.Model, argument: str) -> keras.Model:
     """The same layers, giving logits and probabilities in one pass."""
-    return keras.Model(model.inputs, [models.logits_of(model), model.output])
+    logits = models.logits_of(model, argument)
+    return keras.Model(model.inputs, [logits, model.output])
+
+
+def _check_labels(labels: Any, classes: int) -> None:
+    """Before they are in a graph, where errors are long."""
+    shape, dtype = tuple(labels.shape), tf.as_dtype(labels.dtype)
+    by_number = dtype.is_integer and shape[1:] in ((), (1,))
+    if shape[1:] != (classes,) and not by_number:
+        raise InputError(
+            f"labels: got {dtype.name} of shape {list(shape)}; give one-hot labels "
+            f"[n, {classes}] (keras.utils.to_categorical) or whole numbers [n]."
+        )
+
+
+def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    """Labels `[batch, classes]`; classes by number, `[batch]`, become these."""
+    if labels.shape.rank == 2 and labels.shape[-1] == classes:
+        return labels
+    return tf.one_hot(tf.reshape(labels, [-1]), classes)

@@ -86,9 +86,79 @@ def build(
     return _with_logits(model)
 
 
-def logits_of(model: keras.Model) -> tf.Tensor:
-    """The symbolic tensor `[batch, classes]` that goes into the model's softmax."""
-    return model.layers[-1].input
+def check(model: keras.Model, argument: str = "model", flat: bool = False) -> None:
+    """Checks that a model is one that can be taken apart and cloned.
+
+    Args:
+      model: what was given.
+      argument: its name, for the error.
+      flat: whether a model inside of it is refused.
+
+    Raises:
+      InputError: it is no functional or Sequential model of tf_keras.
+    """
+    kind = f"{type(model).__module__}.{type(model).__name__}"
+    wanted = "give a functional or Sequential tf_keras model"
+    if not isinstance(model, keras.Model):
+        older = ", that is Keras 3" if kind.startswith("keras.") else ""
+        raise InputError(
+            f"{argument}: got a {kind}{older}; {wanted} (import tf_keras as keras)."
+        )
+    if not (model.built and getattr(model, "_is_graph_network", False)):
+        raise InputError(f"{argument}: got a subclassed or unbuilt {kind}; {wanted}.")
+    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    if flat and nested:
+        raise InputError(
+            f"{argument}: has the model {nested[0]} inside; {wanted} that is flat, "
+            "with its layers called one by one on the input."
+        )
+
+
+def logits_of(model: keras.Model, argument: str = "model") -> tf.Tensor:
+    """The symbolic tensor `[batch, classes]` that goes into the model's softmax.
+
+    The softmax may be a layer of its own or the activation of the last layer, whose
+    weights are shared then.
+
+    Args:
+      model: functional or Sequential, of one output.
+      argument: its name, for errors.
+
+    Raises:
+      InputError: it does not end in a softmax over the classes.
+    """
+    check(model, argument)
+    if len(model.outputs) != 1 or len(model.output_shape) != 2:
+        raise InputError(
+            f"{argument}: outputs are {model.output_shape}; give a model whose only "
+            "output is a softmax [batch, classes]."
+        )
+    layer, place, _ = model.output._keras_history
+    if not _ends_in_softmax(layer):
+        raise InputError(
+            f"{argument}: ends in {layer.name} ({type(layer).__name__}), no softmax "
+            "over the classes; let it end in Dense(classes) and Activation('softmax')."
+        )
+    (features,) = tf.nest.flatten(layer.inbound_nodes[place].input_tensors)
+    if isinstance(layer, layers.Activation | layers.Softmax):
+        return features
+    return _WithoutActivation(layer)(features)
+
+
+class _WithoutActivation(layers.Layer):
+    """A layer up to its activation, with the layer's own weights."""
+
+    def __init__(self, layer: layers.Layer):
+        super().__init__(name=f"{layer.name}_logits")
+        self.layer = layer
+
+    def call(self, x):
+        activation = self.layer.activation
+        self.layer.activation = keras.activations.linear
+        try:
+            return self.layer.call(x)
+        finally:
+            self.layer.activation = activation
 
 
 def save(model: keras.Model, path: str | pathlib.Path) -> None:

@@ -4,11 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kdfunc import models
 from kdfunc.errors import InputError
 from kdfunc.runtime import keras
 
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.sparsity.keras import pruning_utils
+
+#: What `prune` ranks together.
+SCOPES = ("all", "kernels", "layerwise")
 
 
 def l1_global(
@@ -61,7 +65,13 @@ def prune(model: keras.Model, level: float, scope: str) -> keras.Model:
       scope: `all` ranks every array of `get_weights()`, biases and batch-norm
         statistics too (the paper's notebooks); `kernels` ranks kernels alone;
         `layerwise` ranks each kernel by itself, so all get the same share of zeros.
+
+    Raises:
+      InputError: a model that cannot be cloned, a level outside [0, 1), or no such
+        scope.
     """
+    if scope not in SCOPES:
+        raise InputError(f"scope: got {scope!r}; allowed: {', '.join(SCOPES)}.")
     pruned = clone(model)
     variables = pruned.weights if scope == "all" else kernels(pruned)
     groups = [[v] for v in variables] if scope == "layerwise" else [variables]
@@ -78,7 +88,11 @@ def prune_2_of_4(model: keras.Model) -> keras.Model:
     Blocks are consecutive input channels, as TFLite stores them. Of channels that are
     left over as many as two stay; with one or two input channels nothing is pruned.
     Depthwise kernels have one input channel an output and stay dense.
+
+    Raises:
+      InputError: a model that cannot be cloned, or one with a model inside.
     """
+    models.check(model, flat=True)
     pruned = clone(model)
     for layer in pruned.layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D):
@@ -94,7 +108,12 @@ def prune_2_of_4(model: keras.Model) -> keras.Model:
 
 
 def clone(model: keras.Model) -> keras.Model:
-    """A copy with weights of its own."""
+    """A copy with weights of its own.
+
+    Raises:
+      InputError: it is no functional or Sequential tf_keras model.
+    """
+    models.check(model)
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     return copy
@@ -117,7 +136,11 @@ def prunable(model: keras.Model) -> keras.Model:
 
     Args:
       model: functional model with zeros in its kernels; it is left as it is.
+
+    Raises:
+      InputError: a model that cannot be cloned, or one with a model inside.
     """
+    models.check(model, flat=True)
     shares = {}
     for layer in model.layers:
         for variable in kernels(layer):

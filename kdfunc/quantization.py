@@ -14,6 +14,9 @@ from kdfunc.runtime import keras, tf
 
 from tensorflow.lite.python.convert_phase import ConverterError
 
+#: Modes that learn the ranges of activations from images.
+CALIBRATED = ("full-int8", "int16x8")
+
 
 @contextlib.contextmanager
 def limits_of(package: str) -> Iterator[None]:
@@ -48,7 +51,7 @@ def convert(
     | `int4` (ai-edge-quantizer) | int4 | int8, scaled at run time | float32 |
 
     Args:
-      model: Keras 2 model.
+      model: of tf_keras or Keras 3.
       mode: one of `catalog.FORMATS`.
       representative: `[n, ...]` float32 images from which `full-int8` and `int16x8`
         learn the ranges of the activations.
@@ -56,11 +59,17 @@ def convert(
         converter does so where it saves space in float32; other kernels stay dense.
 
     Raises:
-      InputError: no such mode.
+      InputError: no such mode, no model, or no images to calibrate with.
       NotPossible: a library cannot do it with this model.
     """
     if mode not in FORMATS:
         raise InputError(f"mode: got {mode!r}; allowed: {', '.join(FORMATS)}.")
+    if not (hasattr(model, "inputs") and callable(model)):
+        raise InputError(
+            f"model: got {type(model).__name__}; give a model of tf_keras or Keras 3."
+        )
+    if mode in CALIBRATED:
+        _check_representative(model, mode, representative)
     return FORMATS[mode].function()(model, representative, sparse)
 
 
@@ -114,6 +123,19 @@ def int4(model, representative, sparse) -> bytes:
         return bytes(tool.quantize().quantized_model)
 
 
+def _check_representative(model, mode: str, images) -> None:
+    wanted = tuple(getattr(model, "input_shape", None) or ())
+    told = f"give float32 images [n, {', '.join(map(str, wanted[1:]))}] to calibrate"
+    if images is None or np.size(images) == 0:
+        raise InputError(f"representative: {mode} learns from images; {told} with.")
+    shape = np.shape(images)
+    if wanted and not (
+        len(shape) == len(wanted)
+        and all(b in (None, a) for a, b in zip(shape[1:], wanted[1:], strict=True))
+    ):
+        raise InputError(f"representative: got shape {list(shape)}; {told} with.")
+
+
 def _converter(model, sparse: bool, optimize: bool = True):
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     wanted = tf.lite.Optimize
@@ -131,5 +153,9 @@ def _integer(converter, representative, ops, dtype) -> bytes:
 
 
 def _converted(converter) -> bytes:
-    with limits_of("tensorflow"), quiet_stderr():
+    with (
+        limits_of("tensorflow"),
+        contextlib.redirect_stdout(io.StringIO()),  # where Keras 3 tells its exports
+        quiet_stderr(),
+    ):
         return converter.convert()

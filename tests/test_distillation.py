@@ -184,3 +184,131 @@ def test_settings_that_are_not_allowed_are_refused(settings, told):
 def test_a_teacher_of_other_classes_is_refused():
     with pytest.raises(InputError, match="teacher: outputs are"):
         distiller(linear(classes=4), linear(classes=5))
+
+
+def separable(split, seed=1):
+    """A small network whose softmax is a layer of its own or an activation."""
+    from kdfunc.runtime import keras
+
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    head = [layers.Dense(4), layers.Activation("softmax")]
+    if not split:
+        head = [layers.Dense(4, activation="softmax")]
+    body = [layers.Dense(8, activation="relu"), layers.Dense(4, activation="relu")]
+    return keras.Sequential([keras.Input((6,)), *body, *head])
+
+
+@pytest.fixture
+def examples(rng):
+    """Inputs and one-hot labels."""
+    x = rng.normal(size=(32, 6)).astype(np.float32)
+    return x, np.eye(4, dtype=np.float32)[rng.integers(4, size=32)]
+
+
+@pytest.mark.parametrize("soft_targets", ["probabilities", "logits"])
+def test_a_softmax_that_is_an_activation_is_a_softmax(examples, soft_targets):
+    """The features before the last layer were taken for logits, and it never trained.
+
+    Here they are as wide as the classes, so nothing else told.
+    """
+    trained = []
+    for split in (True, False):
+        student, teacher = separable(split), separable(split, seed=2)
+        before = student.get_weights()
+        model = distiller(student, teacher, "adam", soft_targets=soft_targets)
+        history = model.fit(*examples, epochs=3, shuffle=False, verbose=0).history
+        trained.append((student.get_weights(), history["loss"]))
+        assert len(student.trainable_variables) == 6
+        for old, new in zip(before, student.get_weights(), strict=True):
+            assert (old != new).any()
+    (split, loss), (joint, same) = trained
+    assert same == pytest.approx(loss, rel=1e-5)
+    for one, other in zip(split, joint, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_validation_has_the_losses_of_the_same_data(examples):
+    from kdfunc.runtime import keras
+
+    x, labels = examples
+    model = distiller(linear(seed=1), linear(seed=2), "adam", metrics=["accuracy"])
+    stop = keras.callbacks.EarlyStopping(patience=2)
+    history = model.fit(
+        x, labels, validation_data=examples, epochs=5, verbose=0, callbacks=[stop]
+    ).history
+    assert len(history["loss"]) == 5  # the losses fall, so nothing stops it
+    assert (np.diff(history["val_loss"]) < 0).all()
+    scores = model.evaluate(x, labels, verbose=0, return_dict=True)
+    assert set(scores) == {"loss", "student_loss", "distillation_loss", "accuracy"}
+    logits = x @ model.student.get_weights()[0] + model.student.get_weights()[1]
+    cross_entropy = -(labels * np.log(softmax(logits))).sum(axis=1).mean()
+    assert scores["student_loss"] == pytest.approx(cross_entropy, rel=1e-5)
+    assert scores["loss"] == pytest.approx(history["val_loss"][-1], rel=1e-5)
+
+
+def test_without_a_teacher_validation_has_no_losses(examples):
+    x, labels = examples
+    model = distiller(linear(), metrics=["accuracy"])
+    known = {"labels": labels, "teacher_logits": labels}
+    history = model.fit(x, known, validation_data=examples, verbose=0).history
+    assert {name for name in history if name.startswith("val_")} == {"val_accuracy"}
+    history = model.fit(x, known, validation_data=(x, known), verbose=0).history
+    assert "val_student_loss" in history
+    with pytest.raises(InputError, match="there is no teacher; give one"):
+        model.fit(x, labels, verbose=0)
+
+
+def test_whole_numbers_are_labels_as_one_hot_ones_are(examples):
+    x, labels = examples
+    histories = []
+    for given in (labels, labels.argmax(axis=1), labels.argmax(axis=1)[:, None]):
+        model = distiller(linear(seed=1), linear(seed=2), metrics=["accuracy"])
+        histories.append(model.fit(x, given, epochs=2, verbose=0, shuffle=False))
+    first, *others = (history.history for history in histories)
+    for other in others:
+        assert other == {k: pytest.approx(v, rel=1e-6) for k, v in first.items()}
+    with pytest.raises(InputError, match="give one-hot labels .*to_categorical"):
+        model.fit(x, labels[:, :3], verbose=0)
+
+
+def test_compile_takes_its_arguments_in_the_order_of_keras(examples):
+    from kdfunc.distillation import Distiller
+    from kdfunc.runtime import keras
+
+    model = Distiller(linear(), linear())
+    for loss in ("categorical_crossentropy", keras.losses.CategoricalCrossentropy()):
+        model.compile("adam", loss, ["accuracy"], temperature=2.0)
+    assert "accuracy" in model.fit(*examples, verbose=0).history
+    for loss in (["accuracy"], "mse"):
+        with pytest.raises(InputError, match="loss: got .*; the loss on labels is"):
+            model.compile("adam", loss)
+
+
+def test_models_that_cannot_be_distilled_are_told():
+    import keras as keras_3
+
+    from kdfunc.distillation import Distiller
+    from kdfunc.runtime import keras
+
+    layers = keras.layers
+    x = keras.Input((6,))
+
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(4, "softmax")])
+    for student, told in (
+        (keras.Model(x, layers.Dense(4)(x)), "student: ends in dense.*, no softmax"),
+        (keras.Model(x, layers.Dense(4, "sigmoid")(x)), "no softmax over the classes"),
+        (keras.Model(x, inner(x)), r"ends in sequential.* \(Sequential\), no softmax"),
+        (keras.Model(x, [x, x]), "whose only output is a softmax"),
+        (Subclassed(), "student: got a subclassed or unbuilt"),
+        (keras_3.Sequential([keras_3.Input((6,))]), "that is Keras 3; give a func"),
+        ("model", "student: got a builtins.str"),
+    ):
+        with pytest.raises(InputError, match=told):
+            Distiller(student, linear())
+    with pytest.raises(InputError, match="teacher: ends in dense"):
+        Distiller(linear(), keras.Model(x, layers.Dense(4)(x)))

@@ -148,3 +148,66 @@ def test_tfmot_keeps_one_entry_where_the_threshold_takes_a_whole_layer(depthwise
     wrapped = pruning.prunable(pruned)
     schedule = wrapped.layers[1].pruning_schedule
     assert schedule.target_sparsity == pytest.approx(1 - 1 / share)
+
+
+@pytest.fixture
+def odd(tensorflow):
+    """Models that people give: nested, subclassed, of Keras 3, and none at all."""
+    import keras as keras_3
+
+    from kdfunc.runtime import keras
+
+    layers = keras.layers
+
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4)
+
+        def call(self, x):
+            return self.dense(x)
+
+    subclassed = Subclassed()
+    subclassed(np.zeros((1, 8), np.float32))
+    inner = keras.Sequential([keras.Input((8,)), layers.Dense(6)], name="inner")
+    return {
+        "nested": keras.Sequential([keras.Input((8,)), inner, layers.Dense(4)]),
+        "subclassed": subclassed,
+        "keras_3": keras_3.Sequential([keras_3.Input((8,)), keras_3.layers.Dense(4)]),
+        "none": None,
+    }
+
+
+ODD = {
+    "subclassed": "got a subclassed or unbuilt .*Subclassed; give a functional or",
+    "keras_3": "got a keras.*Sequential, that is Keras 3; give a functional or",
+    "none": "got a builtins.NoneType; give a functional or",
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("function", ["prune", "prune_2_of_4", "prunable"])
+def test_models_that_cannot_be_pruned_are_told(odd, kind, function):
+    from kdfunc import pruning
+
+    arguments = (0.5, "kernels") if function == "prune" else ()
+    with pytest.raises(InputError, match=f"model: {ODD[kind]}"):
+        getattr(pruning, function)(odd[kind], *arguments)
+
+
+def test_nested_models_are_pruned_or_told(odd):
+    from kdfunc import pruning
+
+    pruned = pruning.prune(odd["nested"], 0.5, "kernels")
+    zeros = [np.count_nonzero(v.numpy() == 0) for v in pruning.kernels(pruned)]
+    assert sum(zeros) == round(0.5 * (8 * 6 + 6 * 4))
+    for function in (pruning.prunable, pruning.prune_2_of_4):
+        with pytest.raises(InputError, match="has the model inner inside; .* flat"):
+            function(pruned)
+
+
+def test_an_unknown_scope_is_told(odd):
+    from kdfunc import pruning
+
+    with pytest.raises(InputError, match="'global'; allowed: all, kernels, layerwise"):
+        pruning.prune(odd["nested"], 0.5, "global")

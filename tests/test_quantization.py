@@ -61,3 +61,30 @@ def test_an_unknown_mode_is_refused(model):
 
     with pytest.raises(InputError, match="got 'int3'; allowed: float32, float16"):
         quantization.convert(model, "int3")
+
+
+@pytest.mark.parametrize("mode", ["full-int8", "int16x8"])
+def test_images_to_calibrate_with_are_needed(tensorflow, mode):
+    from kdfunc import quantization
+    from kdfunc.runtime import keras
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    for images in (None, np.zeros((0, 8, 8, 1))):
+        with pytest.raises(InputError, match="learns from images; give float32 images"):
+            quantization.convert(model, mode, images)
+    with pytest.raises(InputError, match=r"got shape \[3, 8, 8\]; .* \[n, 8, 8, 1\]"):
+        quantization.convert(model, mode, np.zeros((3, 8, 8)))
+    with pytest.raises(InputError, match="model: got str; give a model"):
+        quantization.convert("model", mode)
+
+
+def test_models_of_keras_3_are_converted_quietly(tensorflow, capfd):
+    import keras
+
+    from kdfunc import edge, quantization
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    x = np.eye(3, dtype=np.float32)
+    found = edge.predict(quantization.convert(model, "float32"), x)
+    np.testing.assert_allclose(found, np.asarray(model(x)), atol=1e-6)
+    assert capfd.readouterr().out == ""

@@ -168,7 +168,7 @@ def _train(task, place, folder, report) -> list[str]:
         model = distillation.Distiller(network)
         model.compile(
             optimizer,
-            ["accuracy"],
+            metrics=["accuracy"],
             alpha=settings["alpha"],
             temperature=config.temperature,
             alpha_convention=config.alpha_convention,
