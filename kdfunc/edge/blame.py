@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kdfunc.comparison import limits
+from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
-from kdfunc.edge.surgery import Layer
 from kdfunc.text import WIDTH, number, table
 from kdfunc.writing import output_path, write_atomic
 

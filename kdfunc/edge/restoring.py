@@ -14,9 +14,10 @@ from kdfunc.comparison.limits import FILES
 from kdfunc.comparison.outputs import Said, check_labels, roles, settle_all
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.edge.files import DataFile
+from kdfunc.edge.graphs import Graph, Layer, common_layers
 from kdfunc.edge.running import is_tflite, outputs_of
 from kdfunc.edge.settings import Settings
-from kdfunc.edge.surgery import Graph, Layer, common_layers, restored
+from kdfunc.edge.surgery import restored
 from kdfunc.errors import InputError
 from kdfunc.similarity import Estimate, bootstrap_measures
 

@@ -11,8 +11,9 @@ import pytest
 
 from kdfunc.edge import costly_layers, predict
 from kdfunc.edge.blame import least, node_data
+from kdfunc.edge.graphs import Graph, common_layers
 from kdfunc.edge.main import main
-from kdfunc.edge.surgery import Graph, common_layers, restored
+from kdfunc.edge.surgery import restored
 from kdfunc.errors import InputError
 from kdfunc.similarity import measure
 

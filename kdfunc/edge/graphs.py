@@ -1,0 +1,220 @@
+"""The layers of `.tflite` files, in the object API that can write them anew."""
+
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
+from kdfunc.edge.reading import read
+from kdfunc.errors import InputError
+
+FLOATS = {"float32", "float16"}
+LARGEST = 2**31  # bytes of a FlatBuffer
+INTEGERS = {"int8", "uint8", "int16"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that a candidate and its reference have in common.
+
+    Attributes:
+      name: Of its first weights, without what fused layers add.
+      operator: Name of the operator.
+      output: Name of its first output, by which Model Explorer knows it.
+      shape: Of its first weights.
+      here: Number of the operator in the candidate.
+      there: The same in the reference.
+    """
+
+    name: str
+    operator: str
+    output: str
+    shape: tuple[int, ...]
+    here: int
+    there: int
+
+
+class Graph:
+    """The first subgraph of a file, as FlatBuffers' object API has it.
+
+    Args:
+      path: Of a `.tflite` file.
+
+    Raises:
+      InputError: There is no such file, it is damaged, or nothing here can write it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.name = os.fspath(path)
+        self.content = read(path).content  # whose parts have been checked
+        self.schema = _schema()
+        self._names = _names(self.schema.BuiltinOperator)
+        self._types = _names(self.schema.TensorType)
+        self.model = self.schema.ModelT.InitFromPackedBuf(bytearray(self.content))
+        if len(self.content) >= LARGEST:
+            raise InputError(
+                f"{path} has {len(self.content):,} bytes, and files of 2 GB and more "
+                "cannot be written anew; give a smaller model."
+            )
+        self._draw_in()
+        self.graph = self.model.subgraphs[0]
+        self.producers = {
+            int(i): operator
+            for operator in self.graph.operators
+            for i in as_list(operator.outputs)
+        }
+
+    def _draw_in(self) -> None:
+        """Takes into the FlatBuffer what a file keeps behind it."""
+        content = np.frombuffer(self.content, np.uint8)
+        for buffer in self.model.buffers:
+            if buffer.offset > 1:
+                buffer.data = content[buffer.offset : buffer.offset + buffer.size]
+                buffer.offset = buffer.size = 0
+        for graph in self.model.subgraphs:
+            for operator in graph.operators:
+                start = operator.largeCustomOptionsOffset
+                if start > 1:
+                    end = start + operator.largeCustomOptionsSize
+                    operator.customOptions = content[start:end]
+                    operator.largeCustomOptionsOffset = 0
+                    operator.largeCustomOptionsSize = 0
+
+    def operator_name(self, operator: Any) -> str:
+        """Such as `CONV_2D`."""
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        return self._names.get(number, str(number))
+
+    def type_of(self, tensor: Any) -> str:
+        """Such as `float32`."""
+        return self._types[tensor.type].lower()
+
+    def origin(self, index: int) -> Any:
+        """The tensor before it was unpacked."""
+        while (producer := self.producers.get(index)) is not None:
+            if self.operator_name(producer) not in UNPACKING:
+                break
+            index = int(producer.inputs[0])
+        return self.graph.tensors[index]
+
+    def data(self, tensor: Any) -> np.ndarray | None:
+        """Bytes of a constant; None for what is computed."""
+        content = self.model.buffers[tensor.buffer].data
+        return None if content is None or len(content) == 0 else np.asarray(content)
+
+    def weights(self, operator: Any) -> list[Any]:
+        """The constants of two or more dimensions that an operator computes with."""
+        if self.operator_name(operator) in UNPACKING:
+            return []
+        found = [self.origin(int(i)) for i in as_list(operator.inputs) if i >= 0]
+        return [
+            tensor
+            for tensor in found
+            if self.data(tensor) is not None
+            and len(as_list(tensor.shape)) >= 2
+            and self.type_of(tensor) not in NO_WEIGHTS
+        ]
+
+    def floats(self, tensor: Any) -> np.ndarray:
+        """Values of a constant of floating-point numbers as float32.
+
+        Raises:
+          InputError: It is none, or it is stored sparse.
+        """
+        kind = self.type_of(tensor)
+        if kind not in FLOATS or tensor.sparsity is not None:
+            how = "sparse" if tensor.sparsity is not None else kind
+            raise InputError(
+                f"{self.name} has {as_text(tensor.name)} as {how}; give the reference "
+                "in float32 or float16, from which layers can be restored."
+            )
+        values = self.data(tensor).view("<f4" if kind == "float32" else "<f2")
+        return values.astype(np.float32).reshape(as_list(tensor.shape))
+
+
+def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
+    """The layers whose weights differ, in the order in which they run.
+
+    Raises:
+      InputError: None differ, or those of one file are not those of the other.
+    """
+    sides = []
+    for graph in (candidate, reference):
+        found = [
+            (number, graph.operator_name(operator), graph.weights(operator))
+            for number, operator in enumerate(graph.graph.operators)
+        ]
+        sides.append([entry for entry in found if entry[2]])
+    kinds = [
+        [
+            (name, [tuple(as_list(w.shape)) for w in weights])
+            for _, name, weights in side
+        ]
+        for side in sides
+    ]
+    if kinds[0] != kinds[1] or not kinds[0]:
+        raise InputError(
+            f"{candidate.name} has {len(kinds[0])} layers with weights and "
+            f"{reference.name} has {len(kinds[1])}, and they are not the same "
+            "operators of the same shapes in the same order; give files that were "
+            "converted from one model."
+        )
+    layers = []
+    for (here, name, weights), (there, _, originals) in zip(*sides, strict=True):
+        pairs = zip(weights, originals, strict=True)
+        if all(_same(candidate, mine, reference, other) for mine, other in pairs):
+            continue
+        operator = candidate.graph.operators[here]
+        output = candidate.graph.tensors[int(operator.outputs[0])]
+        layers.append(
+            Layer(
+                as_text(weights[0].name).split(";")[0],
+                name,
+                as_text(output.name),
+                tuple(as_list(weights[0].shape)),
+                here,
+                there,
+            )
+        )
+    if not layers:
+        raise InputError(
+            f"{candidate.name} has the weights of {reference.name} in every layer; "
+            "there is nothing to restore."
+        )
+    return layers
+
+
+def _same(candidate: Graph, mine: Any, reference: Graph, other: Any) -> bool:
+    return mine.type == other.type and np.array_equal(
+        candidate.data(mine), reference.data(other)
+    )
+
+
+def _names(numbers: type) -> dict[int, str]:
+    """The names of an enumeration of the schema by their numbers."""
+    return {v: name for name, v in vars(numbers).items() if isinstance(v, int)}
+
+
+def _schema() -> ModuleType:
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError as error:
+        raise InputError(
+            "files are written with ai-edge-litert, which is not installed here; pip "
+            "install ai-edge-litert."
+        ) from error
+    return schema_py_generated
+
+
+def as_list(values: Any) -> list[int]:
+    """A vector of numbers, or nothing, as a list."""
+    return [] if values is None else [int(value) for value in values]
+
+
+def as_text(name: Any) -> str:
+    """A name, which the schema has as bytes."""
+    return name.decode(errors="replace") if isinstance(name, bytes) else name or ""
