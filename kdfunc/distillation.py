@@ -54,6 +54,10 @@ class Distiller(keras.Model):
         super().__init__(name="distiller")
         self._student = _with_logits(student, "student")
         self.student = student
+        self._loss_means = [
+            keras.metrics.Mean(name=name)
+            for name in ("loss", "student_loss", "distillation_loss")
+        ]
         self._teacher = None
         if teacher is not None:
             models.check(teacher, "teacher")
@@ -110,15 +114,13 @@ class Distiller(keras.Model):
         self._label_weight = alpha if alpha_convention == "labels" else 1 - alpha
         self._temperature = temperature
         self._soften_logits = soft_targets == "logits"
-        self._loss_means = [
-            keras.metrics.Mean(name=name)
-            for name in ("loss", "student_loss", "distillation_loss")
-        ]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The three losses, then the metrics given to `compile`."""
-        return [*self._loss_means, *super().metrics]
+        # Keras lists the metrics that are attributes of a model among its own.
+        given = [one for one in super().metrics if one not in self._loss_means]
+        return [*self._loss_means, *given]
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The student's softmax `[batch, classes]`."""
@@ -164,11 +166,13 @@ class Distiller(keras.Model):
         images, labels, teacher_logits = self._parts(data)
         logits, probabilities = self._student(images, training=False)
         self.compiled_metrics.update_state(labels, probabilities)
+        metrics = self.metrics
         if teacher_logits is None:
-            return {metric.name: metric.result() for metric in super().metrics}
-        losses = self._loss_and_parts(labels, teacher_logits, logits)
-        self._update_means(losses, images)
-        return {metric.name: metric.result() for metric in self.metrics}
+            metrics = metrics[len(self._loss_means) :]
+        else:
+            losses = self._loss_and_parts(labels, teacher_logits, logits)
+            self._update_means(losses, images)
+        return {metric.name: metric.result() for metric in metrics}
 
     def _parts(self, data: Any):
         """Images, labels as they were given, and the teacher's logits."""
