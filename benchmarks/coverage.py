@@ -267,7 +267,7 @@ QUESTIONS: dict[int, tuple[dict[float, str], Make]] = {
         {-20: "supported", 3: "supported", 7: "supported"}
         | {13: "contradicted", 17: "contradicted", 40: "contradicted"},
         lambda s, t, x, rng: run_of(
-            s, t, {0.9: 20}, {"int8": 75}, {0.75: 75 - x, 0.9: 20}, rng
+            s, t, {0.9: 20}, {"dynamic-range": 75}, {0.75: 75 - x, 0.9: 20}, rng
         ),
     ),
     4: (
@@ -276,7 +276,9 @@ QUESTIONS: dict[int, tuple[dict[float, str], Make]] = {
     ),
     5: (
         {0: "supported", 7: "supported", 13: "contradicted", 40: "contradicted"},
-        lambda s, t, x, rng: run_of(s, t, {0.9: 99 - x}, {"int8": 99}, {}, rng),
+        lambda s, t, x, rng: run_of(
+            s, t, {0.9: 99 - x}, {"dynamic-range": 99}, {}, rng
+        ),
     ),
     6: (
         {-15: "supported", 0: "supported", 7: "supported"}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc import similarity
-from kdfunc.analysis import accuracy, figures, variants
+from kdfunc.analysis import accuracy, figures, tails, variants
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import MARGIN, Verdict, verdicts
@@ -121,10 +121,15 @@ def _write_measures(run, tasks, final, title) -> None:
     rows = {
         task.name: {"family": task.family}
         | similarity.all_measures(base, final[task.name], labels)
+        | tails.per_model(base, final[task.name])
         for task in others
     }
     measures = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    _write_csv(run, "similarity", measures.reset_index())
+    _write_csv(run, "similarity", measures := measures.reset_index())
+    changed = tails.changes(final, others)
+    _write_csv(run, "tails", tails.table(measures, changed, others))
+    again = tails.changed_images(changed, others, base, labels, run.class_names)
+    _write_csv(run, "changed_images", again)
     independents = [final[t.name] for t in others if t.family == "independent"]
     if independents:
         candidates = [final[task.name] for task in others]

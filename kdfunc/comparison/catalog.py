@@ -5,11 +5,10 @@ from functools import cache
 
 from kdfunc.comparison.values import MEASURES as VALUE_MEASURES
 from kdfunc.similarity import MEASURES
+from kdfunc.similarity.tails import TAILED, TAILS
 
 PRESERVED = "preserved."
 RELATIVE = "relative."  # to the reference's
-TAILS = {"p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-TAILED = "jensen_shannon"
 SIZES = {
     "bytes": "Bytes",
     "gzip_bytes": "Bytes after gzip",

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc.comparison.catalog import PRESERVED, TAILED, TAILS
+from kdfunc.comparison.catalog import PRESERVED
 from kdfunc.comparison.quantities import Quantity, estimated, share
 from kdfunc.similarity import MEASURES, bootstrap_measures, function_preserved
-from kdfunc.similarity.evaluate import components
+from kdfunc.similarity.evaluate import per_example
+from kdfunc.similarity.tails import TAILED, divergences, quantiles
 
 #: Measures whose components count events: their intervals reach as far as what none of
 #: the examples shows. Those that are shares have exact intervals instead.
@@ -63,14 +64,14 @@ def compare(
                 np.mean([(p.argmax(1) != x.argmax(1)).mean() for x in independents])
             )
             found[name] = _with_unseen(found[name], shares["disagreement"], yardstick)
-    each = divergence(p, q)
-    tails = {tail: _tail(each, level) for tail, level in TAILS.items()}
-    for tail, value in tails.items():
+    each = divergences(p, q)
+    beyond = quantiles(each)
+    for tail, value in beyond.items():
         if value is not None:
             found[f"{TAILED}.{tail}"] = Quantity(value)
     worst = np.argsort(-each, kind="stable")[:WORST]
     return found, {
-        "tails": {**tails, "max": float(each.max())},
+        "tails": {**beyond, "max": float(each.max())},
         "worst": [{"index": int(i), TAILED: float(each[i])} for i in worst if each[i]],
         "flips": _flips(p, q, labels),
         "classes": _classes(p, q, labels),
@@ -82,7 +83,9 @@ def _shares(p, q, labels) -> dict[str, Quantity]:
     n = len(p)
     before, after = p.argmax(axis=1), q.argmax(axis=1)
     same = before == after
+    confident = per_example("confident_flips", p, q)[:, 0]
     events = {"agreement": (same, None), "disagreement": (~same, None)}
+    events["confident_flips"] = (confident, None)
     if labels is not None:
         was, now = before == labels, after == labels
         events["accuracy"] = (now, None)
@@ -122,20 +125,6 @@ def _with_unseen(
         return min(low, unseen), high
 
     return replace(preserved, ends=ends)
-
-
-def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Jensen-Shannon divergence of each example, `[n]`, in bits."""
-    wanted = {("reference", "candidate"): [TAILED]}
-    found = components({"reference": p, "candidate": q}, wanted)
-    return np.concatenate([values[:, 0] for *_, values in found])
-
-
-def _tail(divergence: np.ndarray, level: float) -> float | None:
-    """The divergence that so many examples stay below; None where they are too few."""
-    if len(divergence) * (1 - level) < 1:
-        return None
-    return float(np.quantile(divergence, level, method="higher"))
 
 
 def _flips(p, q, labels) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from kdfunc.edge.running import is_tflite, outputs_of
 from kdfunc.edge.settings import Settings
 from kdfunc.edge.surgery import restored
 from kdfunc.errors import InputError
-from kdfunc.similarity import Estimate, bootstrap_measures
+from kdfunc.similarity import Estimate, bootstrap_measures, measure
 
 MEASURE = "jensen_shannon"
 Chosen = frozenset[Layer]
@@ -78,7 +78,7 @@ class Restorer:
         self.p, candidate_softmax, *self._others = self._softmax_of(self._given)
         self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
         self._sizes: dict[Chosen, int] = {}
-        self.divergence = float(classes.divergence(self.p, candidate_softmax).mean())
+        self.divergence = measure(MEASURE, self.p, candidate_softmax)
 
     def content(self, chosen: Chosen) -> bytes:
         """The candidate's file with these layers restored."""

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from kdfunc import pipelines
 from kdfunc.analysis import published
 from kdfunc.analysis.figures.style import style
+from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import charts, landscape_chart, side_by_side, tables
@@ -111,6 +112,7 @@ def _sections(run: Results) -> dict[str, Any]:
         "landscapes": _landscapes(run),
         "curves": _curves(run),
         "flips": _flips(run),
+        "tails": _tails(run),
         "files": [
             (name, heading, table)
             for name, heading, caption in _FILES
@@ -283,6 +285,22 @@ def _flips(run: Results) -> tables.Table | None:
     means = table.groupby("name", sort=False)[columns].mean().reset_index()
     return tables.of_run(
         run, "similarity", "Share of test images, mean over the models of a row", means
+    )
+
+
+def _tails(run: Results) -> tables.Table | None:
+    again = ("changed_in_most", "changed_in_all")
+    table = run.table("tails", "group", "models", *TAIL_COLUMNS, *again)
+    if table is None:
+        return None
+    shown = ["name", "models", *TAIL_COLUMNS, *again]
+    return tables.of_run(
+        run,
+        "tails",
+        "The Jensen-Shannon divergence from the base model that 95, 99 and 99.9 % of "
+        "the test images do not exceed, in bits, and shares of the images; means over "
+        "the trainings of a row",
+        table[shown],
     )
 
 

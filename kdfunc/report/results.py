@@ -16,7 +16,7 @@ from kdfunc.similarity.groups import MEASURE
 
 #: Columns of words; all others that the page asks for hold numbers.
 _WORDS = {
-    *("model", "family", "method", "setting", "measure", "panel", "rung"),
+    *("model", "group", "family", "method", "setting", "measure", "panel", "rung"),
     *("claim", "outcome", "sentence", "statistic", "variant", "teacher", "warning"),
     *("zero", "rests_on"),
 }
@@ -59,12 +59,13 @@ class Results:
     @cached_property
     def names(self) -> dict[str, str]:
         """What models are called on the page; seeds of a training share a name."""
-        return {task.name: _name(task) for task in plan.make(self.config)}
+        tasks = plan.make(self.config)
+        return {name: _name(task) for task in tasks for name in (task.name, task.group)}
 
     def table(self, name: str, *columns: str) -> pd.DataFrame | None:
         """A table of the analysis, or None where it was not written.
 
-        Models get their `name` in a column.
+        Models and groups of them get their `name` in a column.
 
         Raises:
           InputError: it cannot be read or lacks one of the columns.
@@ -85,8 +86,8 @@ class Results:
                 raise InputError(
                     f"{path}: column {column!r} holds no numbers; {remedy}."
                 )
-        if "model" in table:
-            named = table["model"].map(lambda model: self.names.get(model, model))
+        for column in {"model", "group"} & {*table}:
+            named = table[column].map(lambda model: self.names.get(model, model))
             table = table.assign(name=named)
         return table
 

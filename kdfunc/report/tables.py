@@ -10,6 +10,7 @@ import pandas as pd
 
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.report.results import Results
+from kdfunc.similarity import TAILS
 from kdfunc.similarity.scale import score
 
 #: Words and formats for the columns of the tables that are shown.
@@ -18,6 +19,11 @@ _COLUMNS = {
     "accuracy": ("Accuracy", "{:.2%}"),
     "log_loss": ("Log-loss", "{:.4f}"),
     "disagreement": ("Answers that differ", "{:.2%}"),
+    "models": ("Trainings", None),
+    **{tail: (f"{tail[1:]} % (bits)", "{:.3f}") for tail in TAILS},
+    "confident_flips": ("Confident flips", "{:.2%}"),
+    "changed_in_most": ("Differ in most trainings", "{:.2%}"),
+    "changed_in_all": ("In all", "{:.2%}"),
     "negative_flips": ("Right before, wrong now", "{:.2%}"),
     "positive_flips": ("Wrong before, right now", "{:.2%}"),
     "ratio": ("Distance ratio", "{:.3g}"),

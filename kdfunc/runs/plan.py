@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,16 @@ class Task:
     family: str | None = None
     label: str = ""
     cost: float = 0.2
+
+    @property
+    def group(self) -> str:
+        """What trainings share that differ by chance alone: the name without it.
+
+        That is the seed, and the number of an independent model.
+        """
+        if self.family in ("independent", "student", "control", "variant"):
+            return re.sub(r"(-\d+)?(-seed\d+)?$", "", self.name)
+        return self.name
 
 
 @dataclasses.dataclass(frozen=True)

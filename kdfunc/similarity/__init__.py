@@ -13,19 +13,24 @@ from kdfunc.similarity.evaluate import (
 )
 from kdfunc.similarity.measures import MEASURES, Measure
 from kdfunc.similarity.softmax import check_softmax
+from kdfunc.similarity.tails import TAILS, changes, divergences, quantiles
 
 __all__ = [
     "MEASURES",
+    "TAILS",
     "Estimate",
     "Measure",
     "all_measures",
     "ambiguity",
     "bootstrap_measures",
     "by_class",
+    "changes",
     "check_softmax",
+    "divergences",
     "function_preserved",
     "measure",
     "pairwise",
+    "quantiles",
     "rashomon_capacity",
     "trajectory",
 ]

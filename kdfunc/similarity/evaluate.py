@@ -55,6 +55,22 @@ def components(
                 yield rows, pair, name, values.reshape(len(values), -1)
 
 
+def per_example(
+    name: str, p: np.ndarray, q: np.ndarray, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """Components of one measure for each example, `[examples, k]` float64.
+
+    Args:
+      name: Key in `MEASURES`.
+      p: `[examples, classes]` softmax of the reference.
+      q: The same of the candidate.
+      labels: `[examples]` true classes, for the measures that need them.
+    """
+    wanted = {("p", "q"): select([name], labels)}
+    found = components({"p": p, "q": q}, wanted, labels)
+    return np.concatenate([values for *_, values in found])
+
+
 def _evaluate(models, wanted, labels, classes=None):
     """Values `[1]` or `[classes]` by (name, pair); NaN for a class without examples."""
     totals = {}

@@ -21,6 +21,8 @@ import numpy as np
 from kdfunc.similarity.softmax import CLIP, Outputs, entropy
 
 TOP_K = 5
+#: From this probability of its class on, an answer counts as confident.
+CONFIDENT = 0.9
 
 Components = Callable[[Outputs, Outputs], np.ndarray]
 
@@ -276,6 +278,16 @@ def _negative_flips(p, q):
 def _positive_flips(p, q):
     """Share of examples that p gets wrong and q right."""
     return ~p.correct & q.correct
+
+
+@register("Confident flips", "kdfunc", symmetric=True)
+def _confident_flips(p, q):
+    """Share of examples with argmax p != argmax q, max p >= 0.9 and max q >= 0.9.
+
+    A threshold on confidence lets them pass, before and after.
+    """
+    confident = (p.p.max(axis=1) >= CONFIDENT) & (q.p.max(axis=1) >= CONFIDENT)
+    return confident & (p.predicted != q.predicted)
 
 
 def _share(means):

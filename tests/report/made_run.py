@@ -85,6 +85,15 @@ def write_run(path, config=CONFIG, outcomes=None):
             positive_flips=0.0,
         ),
     )
+    names = {task.group: task.family for task in others}
+    groups = pd.DataFrame({"group": [*names], "family": names.values(), "models": 2})
+    shares = ("disagreement", "confident_flips", "changed_in_most", "changed_in_all")
+    write(
+        "tails",
+        groups.assign(p95=0.25, p99=0.5, **{"p99.9": np.nan}).assign(
+            **{share: number(groups) for share in shares}
+        ),
+    )
     ladder = pd.DataFrame(
         {
             "rung": ["Independent", "+ initial weights", "+ teacher's probabilities"],

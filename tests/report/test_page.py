@@ -107,6 +107,16 @@ def test_landscapes_tell_how_far_they_can_be_trusted(full_run):
     assert "Procrustes disparity from this one is 0.06 to 0.20" in text
 
 
+def test_tails_of_the_groups_are_told(full_run):
+    reader = read(full_run)
+    assert "Differ in most trainings" in reader.text and "confident flip" in reader.text
+    table = pd.read_csv(full_run.path / "tables" / "tails.csv").set_index("group")
+    students = table.loc["student-alpha0.1"]
+    row = f"0.250 0.500 – {students.disagreement:.2%} {students.confident_flips:.2%} "
+    row += f"{students.changed_in_most:.2%} {students.changed_in_all:.2%}"
+    assert f"Distilled, alpha 0.1 2 {row.replace('%', ' %')}" in reader.text
+
+
 def test_what_is_missing_is_named(mnist):
     text = read(mnist).text
     for table in ("verdicts", "function_preserved", "similarity", "compression"):

@@ -29,6 +29,28 @@ def counts(**settings):
     return {family: families.count(family) for family in families if family}
 
 
+def test_a_group_is_what_differs_by_chance_alone():
+    config = ExperimentConfig(
+        variants=("epochs=50", "temperature=0.5", "student=my_module:build"),
+        compressions=("prune90+finetune", "cluster16"),
+    )
+    groups = {}
+    for task in plan.make(config):
+        if task.family:
+            groups.setdefault(task.group, []).append(task)
+    assert {len(members) for members in groups.values()} == {1, 4, 5}
+    assert {name for name, members in groups.items() if len(members) > 1} == {
+        "independent",
+        *(f"student-alpha{alpha}" for alpha in (0.1, 0.5, 0.9)),
+        *config.controls,
+        *("epochs=50", "epochs=50-alone", "temperature=0.5"),
+        *("student=my_module.build", "student=my_module.build-alone"),
+    }
+    for members in groups.values():
+        assert len({task.family for task in members}) == 1
+    assert {"pruned-90", "dynamic-range", "cluster16"} <= groups.keys()
+
+
 def test_names_are_unique_and_needs_come_first():
     variants = ("teacher=ensemble", "student=lenet", "epochs=50", "temperature=0.5")
     tasks = plan.make(

@@ -63,6 +63,7 @@ BY_HAND = {
     "top_k_agreement": (1 + 1 + 1 / 3 + 1 / 3) / 4,
     "negative_flips": 1 / 4,
     "positive_flips": 1 / 4,
+    "confident_flips": 0.0,
     "copied_errors": 1 / 2,
     "copied_correct": 1 / 2,
     "accuracy_difference": 0.0,
