@@ -211,7 +211,7 @@ def throughput(way, data_dir, folder, architecture):
 def worker(architecture, data_dir):
     """One of the worker processes of `throughput`, with the threads of a worker."""
     from kdfunc import datasets, models, runtime, training
-    from kdfunc.runtime import keras, tf
+    from kdfunc.runtime import keras
 
     runtime.set_up(threads=1)
     count = THROUGHPUT_IMAGES[architecture]
@@ -219,15 +219,17 @@ def worker(architecture, data_dir):
     model = models.build(architecture, (32, 32, 3), 10, 0)
     optimizer = keras.optimizers.legacy.Adam()
     model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
-    targets = {"labels": data.train_labels[:count]}
-    steps = training._steps(model, data.train_images[:count], targets, 10, 64)
-    rows = np.arange(count, dtype=np.int32)
-    steps(tf.constant(rows[:128]))
+    images, labels = data.train_images[:count], data.train_labels[:count]
+    part = 64 * training.CALL_STEPS
+    pieces = [
+        (images[i : i + part], {"labels": labels[i : i + part]})
+        for i in range(0, count, part)
+    ]
+    steps = training._steps(model, *pieces[0], 10, 64)
+    steps(images[:128], {"labels": labels[:128]})
     print("warm", flush=True)
     sys.stdin.readline()
-    part = 64 * training.CALL_STEPS
-    pieces = [tf.constant(rows[i : i + part]) for i in range(0, count, part)]
-    print(timed(lambda: [steps(piece) for piece in pieces], warm_up=False))
+    print(timed(lambda: [steps(*piece) for piece in pieces], warm_up=False))
 
 
 def mobilenet_training(way, data_dir, folder):

@@ -56,7 +56,8 @@ def train(
       model: compiled; its `train_step` is what is run.
       network: the functional model that is recorded: what `model` trains, not compiled
         itself, since the bytes of its files would hold the optimizer's.
-      images: `[n, height, width, channels]` uint8; trained on as float32 / 255.
+      images: `[n, height, width, channels]` uint8; trained on as float32 / 255. Read a
+        few batches at a time: may be memory-mapped, so that processes share it.
       targets: `labels` `[n]`, which become one-hot; alone they are the model's targets,
         otherwise the whole dict is.
       test_images: `[n_test, height, width, channels]` uint8.
@@ -144,7 +145,7 @@ def run_epochs(
         order = shuffle.permutation(len(images))
         for start in range(0, len(order), batch_size * CALL_STEPS):
             part = order[start : start + batch_size * CALL_STEPS]
-            steps(tf.constant(part, tf.int32))
+            steps(images[part], {name: array[part] for name, array in targets.items()})
             report(
                 epochs_done=epoch - 1 + (start + len(part)) / len(order), epochs=last
             )
@@ -190,19 +191,20 @@ def _scaled(images: tf.Tensor) -> tf.Tensor:
 
 
 def _steps(model, images, targets, classes: int, batch_size: int) -> Callable:
-    """A function that trains on the images at the given places, in that order."""
-    images = tf.constant(images)
-    targets = {name: tf.constant(array) for name, array in targets.items()}
+    """A function that trains on images and targets of several batches, in order."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
-    def steps(order):
-        for start in tf.range(0, tf.size(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = {name: tf.gather(array, rows) for name, array in targets.items()}
+    def spec(array):
+        return tf.TensorSpec([None, *array.shape[1:]], array.dtype)
+
+    @tf.function(input_signature=[spec(images), tf.nest.map_structure(spec, targets)])
+    def steps(images, targets):
+        for start in tf.range(0, tf.shape(images)[0], batch_size):
+            rows = slice(start, start + batch_size)
+            batch = {name: array[rows] for name, array in targets.items()}
             batch["labels"] = tf.one_hot(batch["labels"], classes)
             wanted = batch if len(batch) > 1 else batch["labels"]
             with depthwise.padded_first(model):
-                model.train_step((_scaled(tf.gather(images, rows)), wanted))
+                model.train_step((_scaled(images[rows]), wanted))
 
     return steps
 

@@ -69,7 +69,8 @@ def test_a_training_step_pads(rng):
     model = keras.Model(x, keras.layers.Softmax()(keras.layers.Flatten()(h)))
     model.compile("sgd", "categorical_crossentropy")
     images = rng.integers(0, 256, (4, 2, 2, 3), dtype=np.uint8)
-    steps = training._steps(model, images, {"labels": np.arange(4)}, 12, 2)
+    targets = {"labels": np.arange(4)}
+    steps = training._steps(model, images, targets, 12, batch_size=2)
     graph = steps.get_concrete_function().graph
     body = graph.as_graph_def().library.function
     assert any(node.op == "Pad" for f in body for node in f.node_def)

@@ -205,3 +205,31 @@ def test_why_the_published_order_is_fixed(tensorflow):
     assert one == other != sorted(one)
     one, other = orders(fits=1, epochs=2)
     assert one != other
+
+
+def test_images_are_read_a_few_batches_at_a_time_so_that_processes_share_them(digits):
+    from kdfunc import training
+
+    reads = []
+
+    class Shared(np.ndarray):
+        def __getitem__(self, places):
+            reads.extend([places] if self.ndim == 4 else [])
+            return super().__getitem__(places)
+
+    model = network()
+    model.compile("sgd", "categorical_crossentropy")
+    images, count = digits.train_images, len(digits.train_images)
+    epochs = training.run_epochs(
+        model,
+        model,
+        images.view(Shared),
+        {"labels": digits.train_labels},
+        last=1,
+        batch_size=16,
+        order_seed=1,
+        report=lambda **_: None,
+    )
+    assert len(list(epochs)) == 1
+    assert max(map(len, reads)) == 16 * training.CALL_STEPS < count
+    assert sorted(np.concatenate(reads)) == list(range(count))

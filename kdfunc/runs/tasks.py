@@ -209,7 +209,8 @@ def _teacher_logits(teacher, place, data) -> np.ndarray:
     uniform numbers, divided by their sum.
     """
     if teacher != "random":
-        return np.load(place.run.record(teacher_task(teacher)).path / "logits.npy")
+        path = place.run.record(teacher_task(teacher)).path / "logits.npy"
+        return np.load(path, mmap_mode="r")
     rng = np.random.default_rng(derive_seed(place.config.seed, "no-knowledge"))
     drawn = 1 - rng.random((len(data.train_labels), len(data.class_names)))
     return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)
