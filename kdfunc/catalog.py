@@ -125,6 +125,7 @@ class Control:
 
     Attributes:
       label: Short name in tables and figures.
+      name: What people read where there is room.
       about: What its models are.
       start: Whose initial weights they have: the base model's, or their own as the
         independent models have.
@@ -135,6 +136,7 @@ class Control:
     """
 
     label: str
+    name: str
     about: str
     start: Literal["base", "own"] = "base"
     optimizer: Literal["students", "base"] = "students"
@@ -144,26 +146,37 @@ class Control:
 
 CONTROLS: dict[str, Control] = {
     "independent-optimizer": Control(
-        "I opt", "independent models with the students' optimizer", start="own"
+        "I opt",
+        "independent, students' optimizer",
+        "independent models with the students' optimizer",
+        start="own",
     ),
     "same-start": Control(
-        "Start", "the base model's initial weights, students' optimizer, no teacher"
+        "Start",
+        "same start, no teacher",
+        "the base model's initial weights, students' optimizer, no teacher",
     ),
     "same-start-base-optimizer": Control(
         "Start B",
+        "same start and optimizer, no teacher",
         "the base model's initial weights and optimizer, no teacher",
         optimizer="base",
     ),
     "no-knowledge": Control(
-        "Random", "students of fixed random soft targets", teacher="random"
+        "Random",
+        "teacher knows nothing",
+        "students of fixed random soft targets",
+        teacher="random",
     ),
     "other-teacher": Control(
         "D of I",
+        "independent teacher",
         "students of independent models instead of the base model",
         teacher="independents",
     ),
     "other-targets": Control(
         "Other",
+        "other soft targets",
         "students of the other preset's soft targets",
         teacher="base",
         soft_targets="other",

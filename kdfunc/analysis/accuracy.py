@@ -1,7 +1,6 @@
 """The paper's tables from records."""
 
 import dataclasses
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,12 @@ DATASET_NAMES = {
 METHODS = {name: row.method for name, row in FAMILIES.items() if row.method}
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> None:
-    """Writes the accuracies of a run's models in the paper's layout; prints them."""
+def write(run: RunDirectory, tasks: list[Task]) -> str:
+    """Writes the accuracies of a run's models in the paper's layout.
+
+    Returns:
+      The same for people at a terminal.
+    """
     config, folder = run.config, run.path / "tables"
     deviations = accuracy_deviations(run, tasks)
     layout = paper_layout(deviations, config.architecture)
@@ -43,9 +46,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     base = learnt(run.record("base").softmax[-1], run.labels)
     told = pd.DataFrame([dataclasses.asdict(base) | {"warning": base.warning}])
     write_atomic(folder / "base.csv", told.to_csv(index=False))
-    print("\n" + terminal(deviations, base.accuracy) + "\n")
-    if base.warning:
-        print(textwrap.fill(base.warning, 78) + "\n")
+    return terminal(deviations, base.accuracy)
 
 
 def title(config: ExperimentConfig) -> str:

@@ -1,6 +1,6 @@
 """Every table and figure of a run."""
 
-from kdfunc.analysis import accuracy, files, landscapes, similarity
+from kdfunc.analysis import accuracy, files, landscapes, similarity, summary
 from kdfunc.runs import plan
 from kdfunc.runs.records import RunDirectory
 
@@ -24,8 +24,9 @@ def write(run: RunDirectory) -> bool:
     if not any(task.name == "base" for task in tasks):
         print("There is no base model yet, so there is nothing to analyse.")
         return False
-    accuracy.write(run, tasks)
+    accuracies = accuracy.write(run, tasks)
     similarity.write(run, tasks)
+    print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
     files.write(run, tasks)
     landscapes.write(run, tasks)
     return True

@@ -1,8 +1,7 @@
 """What a run's records say of functional similarity: tables, verdicts, figures."""
 
-import textwrap
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from kdfunc import similarity
 from kdfunc.analysis import accuracy, figures, tails, variants
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
 from kdfunc.runs.records import RunDirectory
-from kdfunc.similarity.claims import MARGIN, Verdict, verdicts
+from kdfunc.similarity.claims import MARGIN, verdicts
 from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_group
 from kdfunc.similarity.ladder import ladder, yardstick
 from kdfunc.writing import write_atomic
@@ -24,7 +23,7 @@ COMPRESSED = ("student", "quantized", "pruned")
 
 
 def write(run: RunDirectory, tasks: list[Task]) -> None:
-    """Writes everything on functional similarity; prints the verdicts."""
+    """Writes everything on functional similarity."""
     final = {task.name: np.array(run.record(task.name).softmax[-1]) for task in tasks}
     others = [task for task in tasks if task.name != "base"]
     if not others:
@@ -38,7 +37,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     _write_csv(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
         _save(run, "ladder", figures.preserved.ladder(rungs, title))
-    _write_csv(run, "yardstick", zeros := yardstick(evidence, MARGIN))
+    _write_csv(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
     columns += ["rests_on", "p", "adjusted_p"]
@@ -49,7 +48,6 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     for number, verdict in enumerate(judged, 1):
         if len(verdict.details):
             _write_csv(run, f"verdict-{number}", verdict.details)
-    print(terminal(judged, zeros["sentence"]), end="\n\n")
 
 
 def evidence_of(
@@ -84,25 +82,6 @@ def evidence_of(
         shared_order=run.config.data_order == "fixed"
         and {*run.config.distillation_seeds} != {run.config.seed},
     )
-
-
-def terminal(judged: Sequence[Verdict], zeros: Sequence[str]) -> str:
-    """What zeros and verdicts say, for people at a terminal, within 80 columns."""
-    lines = []
-    for sentence in zeros:
-        lines += [*textwrap.wrap(sentence, 80), ""]
-    lines += ["The claims on these records:", ""]
-    for verdict in judged:
-        lines += textwrap.wrap(
-            f"{verdict.outcome.upper()}: {verdict.claim}",
-            78,
-            initial_indent="  ",
-            subsequent_indent="  ",
-        )
-        lines += textwrap.wrap(
-            verdict.sentence, 78, initial_indent="    ", subsequent_indent="    "
-        )
-    return "\n".join(lines)
 
 
 def size(run: RunDirectory, task: Task) -> int:

@@ -14,7 +14,7 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from kdfunc import pipelines
-from kdfunc.analysis import published
+from kdfunc.analysis import published, summary
 from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.config import PANELS, ExperimentConfig
@@ -89,13 +89,14 @@ def render(directories: Sequence[RunDirectory]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["duration"] = duration
+    environment.filters |= {"duration": duration, "quoted": summary.quoted}
     return environment.get_template("page.html.jinja").render(
         runs=[_sections(run) for run in runs],
         comparison=side_by_side.compare(runs) if len(runs) > 1 else None,
         plotly=get_plotlyjs(),
         icons=side_by_side.ICONS,
         rule=published.RULE,
+        glossary=summary.GLOSSARY,
     )
 
 
@@ -103,6 +104,15 @@ def _sections(run: Results) -> dict[str, Any]:
     """What the page shows of a run; None for what its tables do not hold."""
     return {
         "run": run,
+        "opening": summary.opening(
+            run.config,
+            run.base_accuracy,
+            not run.warning,
+            run.preserved,
+            run.verdicts,
+        ),
+        # The warning stands alone, before the rest.
+        "doubts": summary.doubts(run.config, "", run.table("yardstick", "zero")),
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),
         "yardstick": _yardstick(run),

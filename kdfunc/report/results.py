@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kdfunc.analysis import accuracy, published
+from kdfunc.analysis import names as naming
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import plan
@@ -60,7 +61,11 @@ class Results:
     def names(self) -> dict[str, str]:
         """What models are called on the page; seeds of a training share a name."""
         tasks = plan.make(self.config)
-        return {name: _name(task) for task in tasks for name in (task.name, task.group)}
+        return {
+            name: naming.name(task)
+            for task in tasks
+            for name in (task.name, task.group)
+        }
 
     def table(self, name: str, *columns: str) -> pd.DataFrame | None:
         """A table of the analysis, or None where it was not written.
@@ -162,23 +167,3 @@ class Results:
             "rests_on",
         )
         return None if table is None or len(table) < 2 else table
-
-
-def _name(task: plan.Task) -> str:
-    match task.family:
-        case "student":
-            return f"Distilled, {accuracy.setting(task)}"
-        case "quantized":
-            return f"Quantized, {accuracy.setting(task)}"
-        case "pruned":
-            return f"Pruned by {accuracy.setting(task)}".replace(" %", "\u00a0%")
-        case "control":
-            return f"Control: {task.settings['control']}"
-        case "variant":
-            alone = "" if "teacher" in task.settings else ", no teacher"
-            return f"Variant: {task.settings['variant']}{alone}"
-        case "independent":
-            return "Independent"
-        case "base":
-            return "Base model"
-    return task.label

@@ -1,0 +1,129 @@
+"""What page and terminal open with is plain, true, and comes first."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kdfunc.analysis import summary
+from kdfunc.config import ExperimentConfig
+from kdfunc.similarity.claims import CLAIMS
+
+CONFIG = ExperimentConfig()
+KEPT = pd.DataFrame(
+    [
+        ("independent-1", "independent", "Independent", 1.0),
+        ("independent-optimizer-1", "control", "Control: independent", 2.5),
+        ("independent-optimizer-2", "control", "Control: independent", 3.5),
+        ("student-alpha0.1-seed2", "student", "Distilled, alpha 0.1", 2.0),
+        ("student-alpha0.1-seed24", "student", "Distilled, alpha 0.1", 3.0),
+        ("student-alpha0.9-seed2", "student", "Distilled, alpha 0.9", 3.2),
+        ("float16", "quantized", "Quantized, 16-bit", 0.0001),
+        ("dynamic-range", "quantized", "Quantized, 8-bit", 0.0008),
+        ("pruned-10", "pruned", "Pruned by 10 %", 0.04),
+        ("pruned-90", "pruned", "Pruned by 90 %", 11.4),
+    ],
+    columns=["model", "family", "name", "ratio"],
+)
+VERDICTS = pd.DataFrame(
+    {
+        "claim": [claim.text for claim in CLAIMS.values()],
+        "outcome": ["supported", "undecided", "supported", "supported"]
+        + ["contradicted", "undecided"],
+        "sentence": "Alpha 0.1 keeps more. By -2.5 [-3.0, -2.0] points (p = 0.01).",
+    }
+)
+
+
+def opening(kept=KEPT, learnt=True, verdicts=VERDICTS):
+    return summary.opening(CONFIG, 0.98, learnt, kept, verdicts)
+
+
+def test_the_opening_says_what_was_compared_what_came_out_and_how_sure():
+    text = opening()
+    assert text.startswith("The base model is LeNet on digits, which answers 98.0 %")
+    assert "the yardstick is 5 independent models" in text
+    for sentence in (
+        "Quantized models preserve at least 99.9 % of its function.",
+        "Pruned models range from 96.0 % of its function (pruned by 10 %) to 11 times "
+        "as far from it as independent models are (pruned by 90 %).",
+        "the students, are 2.5 to 3.2 times as far from it as independent models are.",
+        "with the students' optimizer are 3.0 times as far from it",
+        "of 6 claims, 3 are supported, 1 contradicted and 2 undecided.",
+    ):
+        assert sentence in text
+
+
+@pytest.mark.parametrize("ratios", [KEPT["ratio"], 0.5, 1.0, 40.0, 1.0001, 1e-9])
+def test_no_number_of_the_opening_has_a_minus(ratios):
+    text = opening(KEPT.assign(ratio=ratios))
+    assert not re.search(r"[-\u2212]\d", text) and "nan" not in text
+    assert text.count("preserve") + text.count("times as far") >= 3
+
+
+def test_a_base_model_that_learnt_nothing_has_no_function_to_preserve():
+    assert "preserve" not in opening(learnt=False)
+    assert "How sure" not in opening(None, verdicts=None)
+
+
+def test_what_a_run_cannot_tell():
+    spread = pd.DataFrame({"zero": ["independent"], "spread": [5.0]})
+    assert summary.doubts(CONFIG, "", spread) == []
+    (told,) = summary.doubts(CONFIG, "", spread.assign(spread=23.4))
+    assert "differ by 23 %" in told
+    poor = dataclasses.replace(
+        CONFIG, independents=2, epochs=2, distillation_seeds=(2,), controls=()
+    )
+    warning, few, once, short, controls = summary.doubts(
+        poor, "It learnt nothing.", None
+    )
+    assert warning == "It learnt nothing."
+    assert "2 independent models only" in few and "trained once" in once
+    assert "2 epochs instead of the paper's 25" in short and "controls" in controls
+    (none, *_) = summary.doubts(dataclasses.replace(poor, independents=0), "", None)
+    assert "no yardstick" in none
+
+
+def test_the_terminal_shows_the_quotable_sentence_without_the_statistics():
+    text = summary.terminal("It is so.", ["Little."], VERDICTS)
+    assert text.startswith("It is so.\n\nWhat this run cannot tell:\n- Little.\n")
+    assert text.count("Alpha 0.1 keeps more.") == 6
+    assert "p = 0.01" not in text and "-2.5" not in text
+    assert max(map(len, text.splitlines())) <= 79
+
+
+def test_a_sentence_is_split_behind_its_first_full_stop():
+    plain, numbers = summary.quoted("At alpha 0.1 it holds. By 2.0 points (p = 0.1).")
+    assert (plain, numbers) == ("At alpha 0.1 it holds.", "By 2.0 points (p = 0.1).")
+    assert summary.quoted("It is open.") == ("It is open.", "")
+
+
+def test_every_verdict_begins_with_a_plain_sentence(rng):
+    from kdfunc.similarity.claims import verdicts
+    from kdfunc.similarity.groups import Evidence
+
+    labels = rng.integers(4, size=80)
+
+    def made(noise):
+        raw = np.eye(4)[labels] + noise * rng.random((80, 4))
+        return raw / raw.sum(axis=1, keepdims=True)
+
+    evidence = Evidence(
+        base=made(0.5),
+        labels=labels,
+        leans_on_teacher=True,
+        soft_targets="logits",
+        independents=[made(0.6), made(0.6)],
+        controls={"same-start": {s: made(0.5) for s in (1, 2)}},
+        students={a: {s: made(0.5) for s in (1, 2)} for a in (0.1, 0.9)},
+        quantized={"float16": made(0.5)},
+        pruned={0.1: made(0.5), 0.9: made(0.9)},
+        same_optimizer=True,
+        shared_order=False,
+    )
+    for verdict in verdicts(evidence):
+        plain, _ = summary.quoted(verdict.sentence)
+        assert plain[0].isupper() and plain.endswith(".")
+        assert not re.search(r"p [=<]|\[|-\d", plain)
