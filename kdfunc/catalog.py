@@ -1,8 +1,8 @@
-"""What there is, as data: families of models, formats of files, controls.
+"""What there is, as data: families of models, formats of files, controls, methods.
 
 One row holds all that is known of an entry: what it is called in tables and figures,
-how it is drawn, what the paper calls it, and what makes it. A row and, for a format,
-the function that it names are all that an addition takes. Nothing here imports
+how it is drawn, what the paper calls it, and what makes it. A row and the function
+that it names, where it names one, are all that an addition takes. Nothing here imports
 TensorFlow.
 """
 
@@ -53,6 +53,12 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+def named(function: str) -> Callable:
+    """The function that a row names as `module:function`; imports its module."""
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 @dataclass(frozen=True)
 class Format:
     """How a `.tflite` file stores numbers.
@@ -75,8 +81,7 @@ class Format:
 
     def function(self) -> Callable:
         """The function that makes such files; importing it imports TensorFlow."""
-        module, _, name = self.makes.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return named(self.makes)
 
 
 #: All formats, in which the pipelines of `kdfunc.pipelines` can end.
@@ -127,20 +132,28 @@ class Control:
       label: Short name in tables and figures.
       name: What people read where there is room.
       about: What its models are.
+      rung: What the ladder calls it; empty for the one with the other soft targets,
+        which the ladder calls by these.
+      over: Of a rung beside the ladder, the group that it is compared with; None for a
+        rung of the ladder itself, which adds one thing to the rung before it.
       start: Whose initial weights they have: the base model's, or their own as the
         independent models have.
       optimizer: The students', or that of the base and independent models.
-      teacher: None for no teacher; the base model; `random`, which knows nothing; or
-        the independent models, which take turns.
+      teacher: None for no teacher; `base`, the base model; `independents`, which take
+        turns; or the `module:function` that stands in for a teacher's answers, called
+        with the classes `[n]` of the training images, the number of classes and a seed;
+        it returns logits `[n, classes]`, float32.
       soft_targets: The students' kind, or the other one.
     """
 
     label: str
     name: str
     about: str
+    rung: str = ""
+    over: str | None = None
     start: Literal["base", "own"] = "base"
     optimizer: Literal["students", "base"] = "students"
-    teacher: Literal[None, "base", "random", "independents"] = None
+    teacher: str | None = None
     soft_targets: Literal["students", "other"] = "students"
 
 
@@ -149,29 +162,37 @@ CONTROLS: dict[str, Control] = {
         "I opt",
         "independent, students' optimizer",
         "independent models with the students' optimizer",
+        rung="+ optimizer",
         start="own",
     ),
     "same-start": Control(
         "Start",
         "same start, no teacher",
         "the base model's initial weights, students' optimizer, no teacher",
+        rung="+ initial weights",
     ),
     "same-start-base-optimizer": Control(
         "Start B",
         "same start and optimizer, no teacher",
         "the base model's initial weights and optimizer, no teacher",
+        rung="Initial weights alone",
+        over="independent",
         optimizer="base",
     ),
     "no-knowledge": Control(
         "Random",
         "teacher knows nothing",
         "students of fixed random soft targets",
-        teacher="random",
+        rung="Teacher of no knowledge",
+        over="same-start",
+        teacher="kdfunc.distillation:random_logits",
     ),
     "other-teacher": Control(
         "D of I",
         "independent teacher",
         "students of independent models instead of the base model",
+        rung="Another teacher",
+        over="same-start",
         teacher="independents",
     ),
     "other-targets": Control(
@@ -181,4 +202,30 @@ CONTROLS: dict[str, Control] = {
         teacher="base",
         soft_targets="other",
     ),
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a pipeline of compression does to the weights, in figures.
+
+    Attributes:
+      steps: The kinds of its steps (`pipelines.KINDS`) that make it this method.
+      color: `#rrggbb`, of seaborn's palette "colorblind".
+      marker: Matplotlib's letter.
+    """
+
+    steps: frozenset[str]
+    color: str
+    marker: str
+
+
+#: By what legends call them; a pipeline's is the first whose steps it has.
+METHODS: dict[str, Method] = {
+    "With a step of one's own": Method(frozenset({"own"}), "#949494", "X"),
+    "Quantization-aware": Method(frozenset({"qat"}), "#de8f05", "P"),
+    "Pruned and clustered": Method(frozenset({"prune", "cluster"}), "#0173b2", "s"),
+    "Pruned": Method(frozenset({"prune"}), "#d55e00", "v"),
+    "Clustered": Method(frozenset({"cluster"}), "#029e73", "o"),
+    "Stored as trained": Method(frozenset(), "#cc78bc", "D"),
 }

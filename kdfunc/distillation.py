@@ -238,6 +238,24 @@ def ensemble_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
     return (logsumexp(members, axis=0) - np.log(len(members))).astype(np.float32)
 
 
+def random_logits(labels: np.ndarray, classes: int, seed: int) -> np.ndarray:
+    """What stands in for a teacher of no knowledge: random soft targets.
+
+    Each image has probabilities of its own, uniform numbers divided by their sum, which
+    are the same in every epoch.
+
+    Args:
+      labels: `[n]` classes of the training images; only their number counts.
+      classes: Number of classes.
+      seed: Seed of the drawing.
+
+    Returns:
+      `[n, classes]` float32 logits.
+    """
+    drawn = 1 - np.random.default_rng(seed).random((len(labels), classes))
+    return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
 def _with_logits(model: keras.Model, argument: str) -> keras.Model:
     """The same layers, giving logits and probabilities in one pass."""
     logits = models.logits_of(model, argument)

@@ -22,11 +22,11 @@ The steps, in the order that they must have; each may be left out:
 import re
 from collections.abc import Iterable
 
-from kdfunc.catalog import FORMATS, modes
+from kdfunc.catalog import FORMATS, METHODS, modes
 from kdfunc.errors import InputError
 
 #: The kinds of steps by the patterns of their names.
-_KINDS = {
+KINDS = {
     "prune": re.compile(r"prune([1-9]\d?(-layerwise)?|2of4)"),
     "own": re.compile(r"[\w.]+:\w+"),
     "finetune": re.compile(r"finetune"),
@@ -142,10 +142,16 @@ def trainings(pipeline: str) -> int:
     return sum(step in ("finetune", "qat") for step in pipeline.split("+"))
 
 
+def method(pipeline: str) -> str:
+    """What a pipeline does to the weights, a key of `catalog.METHODS`."""
+    kinds = {_kind(step, pipeline) for step in pipeline.split("+")}
+    return next(name for name, row in METHODS.items() if row.steps <= kinds)
+
+
 def _kind(step: str, pipeline: str) -> str:
     if step in FORMATS:
         return "format"
-    for kind, pattern in _KINDS.items():
+    for kind, pattern in KINDS.items():
         if pattern.fullmatch(step):
             return kind
     raise InputError(

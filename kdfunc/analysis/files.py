@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from kdfunc import edge
+from kdfunc import edge, pipelines
 from kdfunc.analysis import accuracy, figures
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
@@ -40,12 +40,14 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
       stored: tasks whose records have a `model.tflite`.
 
     Returns:
-      A row a model with columns `model`; `family`; `bytes` of the file and
-      `gzip_bytes`; `weights`, how they are stored; `sparsity`, the share of them that
-      is zero; `accuracy`; distance `ratio` and function `preserved` in percent with
-      the ends of its interval, `low` and `high`, and what that `rests_on` (NaN without
-      independent models); `disagreement` with the base model; `operators` as JSON;
-      `not_possible`, which library cannot make it and why.
+      A row a model with columns `model`; `family`; what was done to the weights
+      (`method`, a key of `catalog.METHODS`) and whether they were trained afterwards
+      (`tuned`); `bytes` of the file and `gzip_bytes`; `weights`, how they are stored;
+      `sparsity`, the share of them that is zero; `accuracy`; distance `ratio` and
+      function `preserved` in percent with the ends of its interval, `low` and `high`,
+      and what that `rests_on` (NaN without independent models); `disagreement` with the
+      base model; `operators` as JSON; `not_possible`, which library cannot make it and
+      why.
     """
     rows = []
     for task in stored:
@@ -57,6 +59,8 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
             {
                 "model": task.name,
                 "family": task.family,
+                "method": pipelines.method(pipeline := _pipeline(task)),
+                "tuned": pipelines.trainings(pipeline) > 0,
                 "bytes": found["bytes"],
                 "gzip_bytes": found["gzip_bytes"],
                 "weights": found["quantization"]["name"],
@@ -70,12 +74,17 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
             rows.append(
                 {"model": task.name, "family": task.family, "not_possible": reason}
             )
-    columns = ["model", "family", "bytes", "gzip_bytes", "weights", "sparsity"]
-    columns += ["accuracy", "ratio", "preserved", "low", "high", "rests_on"]
+    columns = ["model", "family", "method", "tuned", "bytes", "gzip_bytes", "weights"]
+    columns += ["sparsity", "accuracy", "ratio", "preserved", "low", "high", "rests_on"]
     columns += ["disagreement", "operators"]
     table = pd.DataFrame(rows).astype({"bytes": "Int64", "gzip_bytes": "Int64"})
     table = table.merge(_measures(run), on="model", how="left")
     return table.reindex(columns=[*columns, "not_possible"])
+
+
+def _pipeline(task: Task) -> str:
+    """The pipeline that a model is what is left of; a mode is one of a single step."""
+    return task.settings.get("pipeline") or task.settings["mode"]
 
 
 def _measures(run: RunDirectory) -> pd.DataFrame:

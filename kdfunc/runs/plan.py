@@ -362,8 +362,9 @@ def _training(
     needs = ["data"]
     if "start" not in settings:
         needs.append("base")
-    if settings.get("teacher", "random") != "random":
-        needs.append(teacher_task(settings["teacher"]))
+    teacher = settings.get("teacher", ":")
+    if ":" not in teacher:  # not the function that stands in for one
+        needs.append(teacher_task(teacher))
     epochs = settings.get("changes", {}).get("epochs", config.epochs)
     return Task(
         name, "train", stage, tuple(needs), settings, family, label, cost=epochs

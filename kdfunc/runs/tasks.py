@@ -10,6 +10,7 @@ import filelock
 import numpy as np
 
 from kdfunc import (
+    catalog,
     compression,
     datasets,
     distillation,
@@ -147,8 +148,8 @@ def _train(task, place, folder, report) -> list[str]:
 
     Settings: `optimizer`; `order`, what the data order's seed is made of; `start`, the
     same for the initial weights, which are the base model's without it; `teacher`,
-    `base`, `independent-N`, `ensemble` or `random`, with `alpha` and `soft_targets`;
-    `changes`, what is not as the config has it.
+    `base`, `independent-N`, `ensemble` or `module:function` (`catalog.Control`), with
+    `alpha` and `soft_targets`; `changes`, what is not as the config has it.
     """
     settings, data = task.settings, _load_data(place)
     config = dataclasses.replace(place.config, **settings.get("changes", {}))
@@ -164,7 +165,7 @@ def _train(task, place, folder, report) -> list[str]:
     optimizer = OPTIMIZERS[settings["optimizer"]]()
     targets = {"labels": data.train_labels}
     if "teacher" in settings:
-        targets["teacher_logits"] = _teacher_logits(settings["teacher"], place, data)
+        targets["teacher_logits"] = _teacher_logits(settings, place, data)
         model = distillation.Distiller(network)
         model.compile(
             optimizer,
@@ -202,18 +203,14 @@ def _log(task, place):
     return tensorboard.Curves(folder).add
 
 
-def _teacher_logits(teacher, place, data) -> np.ndarray:
-    """Logits `[n_train, classes]` of a teacher, trained or of no knowledge.
-
-    The latter gives each image probabilities drawn at random, the same in every epoch:
-    uniform numbers, divided by their sum.
-    """
-    if teacher != "random":
+def _teacher_logits(settings, place, data) -> np.ndarray:
+    """Logits `[n_train, classes]` of a teacher, or of what stands in for one."""
+    teacher = settings["teacher"]
+    if ":" not in teacher:
         path = place.run.record(teacher_task(teacher)).path / "logits.npy"
         return np.load(path, mmap_mode="r")
-    rng = np.random.default_rng(derive_seed(place.config.seed, "no-knowledge"))
-    drawn = 1 - rng.random((len(data.train_labels), len(data.class_names)))
-    return np.log(drawn / drawn.sum(axis=1, keepdims=True)).astype(np.float32)
+    seed = derive_seed(place.config.seed, settings["control"])
+    return catalog.named(teacher)(data.train_labels, len(data.class_names), seed)
 
 
 def _quantize(task, place, folder, report) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from kdfunc.catalog import CONTROLS
 from kdfunc.errors import InputError
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
 from kdfunc.similarity.distances import Distances
@@ -26,16 +27,6 @@ MEASURE = "jensen_shannon"
 OTHERS = ("disagreement", "copied_errors", "copied_correct", "accuracy_difference")
 
 Seeds = Mapping[Hashable, np.ndarray]  # softmax outputs by seed
-
-#: The controls and what their models are.
-CONTROLS = {
-    "independent-optimizer": "independent, with the students' optimizer",
-    "same-start": "the base model's initial weights, students' optimizer, no teacher",
-    "same-start-base-optimizer": "the base model's initial weights and optimizer",
-    "no-knowledge": "students of fixed random soft targets",
-    "other-teacher": "students of independent models instead of the base model",
-    "other-targets": "students of the other preset's soft targets",
-}
 
 
 def student_group(alpha: float) -> str:
@@ -58,8 +49,8 @@ class Evidence:
       base: The base model's.
       labels: `[examples]` true classes.
       independents: Of models trained like the base model from other initial weights.
-      controls: By a name in `CONTROLS` and by seed. The three with soft targets are
-        distilled at the alpha that leans most on the teacher.
+      controls: By a name in `catalog.CONTROLS` and by seed. Those with soft targets
+        are distilled at the alpha that leans most on the teacher.
       students: By alpha and by seed. Models of one seed, students or controls, have
         their data order in common.
       leans_on_teacher: Whether a larger alpha leans on the teacher, not on the labels.

@@ -3,16 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from kdfunc.catalog import CONTROLS
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.scale import score
-
-#: Groups of other initial weights than the base model's.
-STRANGERS = ("independent", "independent-optimizer")
 
 #: The zeros of the scale, for people.
 ZEROS = {
     "independent": "independent models",
-    "independent-optimizer": "independent models with the students' optimizer",
+    "independent-optimizer": CONTROLS["independent-optimizer"].about,
 }
 
 #: Columns of the ladder.
@@ -30,10 +28,12 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
 
     From independent models, one ingredient after the other: the students' optimizer,
     the base model's initial weights, the teacher's probabilities, its logits. Beside
-    them, `side` rungs: initial weights alone, and a teacher of no knowledge. Rungs
-    whose models are not there are left out; without independent models all are. Where
-    the independent models share the base model's data order, the step from them to
-    models of other seeds changes the data order, too, and its rung says so.
+    them, `side` rungs, each compared with one of these: initial weights alone, a
+    teacher of no knowledge, another teacher. What rungs the controls are stands in
+    their rows of `catalog.CONTROLS`. Rungs whose models are not there are left out;
+    without independent models all are. Where the independent models share the base
+    model's data order, the step from them to models of other seeds changes the data
+    order, too, and its rung says so.
 
     Args:
       evidence: The models.
@@ -45,25 +45,13 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
       by `over`, another rung's group, in points; each with the ends `_low` and `_high`
       of its interval and the trainings it `rests_on`. The first rung has no step.
     """
-    students = evidence.alphas[-1] if evidence.alphas else None
-    taught = dict.fromkeys(("probabilities", "logits"), "other-targets")
-    taught[evidence.soft_targets] = students
-    rungs = [
-        ("independent", "Independent", None),
-        ("independent-optimizer", "+ optimizer", None),
-        ("same-start", "+ initial weights", None),
-        (taught["probabilities"], "+ teacher's probabilities", None),
-        (taught["logits"], "+ teacher's logits", None),
-        ("same-start-base-optimizer", "Initial weights alone", "independent"),
-        ("no-knowledge", "Teacher of no knowledge", "same-start"),
-    ]
     rows = []
     last = None
-    for group, rung, beside in rungs:
+    for group, rung, beside in _rungs(evidence):
         if group not in evidence.groups or not evidence.has_scale:
             continue
         over = beside or last
-        if evidence.shared_order and over in STRANGERS and group not in STRANGERS:
+        if evidence.shared_order and _own_start(over) and not _own_start(group):
             rung += ", other order"
         distance, kept = evidence.distance(group), evidence.preserved(group)
         row = {
@@ -93,6 +81,28 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=LADDER)
 
 
+def _rungs(evidence: Evidence) -> list[tuple[str | None, str, str | None]]:
+    """Group, name, and for rungs beside the ladder what they are compared with."""
+    students = evidence.alphas[-1] if evidence.alphas else None
+    controls = [(name, row.rung, row.over) for name, row in CONTROLS.items()]
+    (other,) = (name for name, row in CONTROLS.items() if not row.rung)
+    taught = dict.fromkeys(("probabilities", "logits"), other)
+    taught[evidence.soft_targets] = students
+    return [
+        ("independent", "Independent", None),
+        *(row for row in controls if row[1] and not row[2]),
+        *((group, f"+ teacher's {what}", None) for what, group in taught.items()),
+        *(row for row in controls if row[2]),
+    ]
+
+
+def _own_start(group: str | None) -> bool:
+    """Whether a group's models have other initial weights than the base model."""
+    return group == "independent" or (
+        group in CONTROLS and CONTROLS[group].start == "own"
+    )
+
+
 def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
     """How uncertain the zeros of the function preserved are.
 
@@ -108,7 +118,7 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
       points at which the true zero may be; and a `sentence`.
     """
     rows = []
-    for zero in STRANGERS:
+    for zero in ZEROS:
         if zero not in evidence.groups or not evidence.has_scale:
             continue
         distance = evidence.distance(zero)

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Annotation, Text
 
 from kdfunc.analysis import figures
+from kdfunc.pipelines import method, trainings
 
 RNG = np.random.default_rng(0)
 MODELS = pd.DataFrame(
@@ -59,6 +60,8 @@ def pipelines():
         ("prune50+finetune+cluster16+finetune+dynamic-range", 232_000, 52.0),
     ]
     table = pd.DataFrame(rows, columns=["model", "bytes", "preserved"])
+    table["method"] = table["model"].map(method)
+    table["tuned"] = table["model"].map(trainings) > 0
     return table.assign(low=table["preserved"] - 2, high=table["preserved"] + 2)
 
 

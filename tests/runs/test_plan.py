@@ -111,7 +111,7 @@ def test_controls_differ_from_students_in_one_thing_each():
         "adam",
     )
     assert "teacher" not in found["same-start-seed2"]
-    expected = {"no-knowledge": {"teacher": "random"}}
+    expected = {"no-knowledge": {"teacher": "kdfunc.distillation:random_logits"}}
     expected["other-targets"] = {"soft_targets": "logits"}
     for control, change in expected.items():
         settings = dict(found[f"{control}-seed2"])

@@ -347,8 +347,15 @@ def test_quantization_that_may_be_best():
 
 
 def test_an_unknown_mode_is_held_against_all_pruning():
-    verdict = judge(2, quantized={"int4": blend(0.9)})
+    verdict = judge(2, quantized={"ternary": blend(0.9)})
     assert verdict.details["rival"].all() and verdict.outcome == "contradicted"
+
+
+def test_what_a_format_saves_stands_in_the_catalog():
+    details = judge(2, quantized={"int4": blend(0.9)}).details
+    pruned = details[~details["other"].str.startswith("alpha")]
+    saved = pruned.set_index("other")["rival"]
+    assert list(saved[saved].index) == ["pruning by 90 %"]  # int4 saves 87.5 %
 
 
 # Claim 4: pruning
@@ -684,6 +691,7 @@ RUNGS = {
     "same-start": 0.3,
     "same-start-base-optimizer": 0.15,
     "no-knowledge": 0.2,
+    "other-teacher": 0.25,
 }
 
 
@@ -709,9 +717,14 @@ def test_ladder(soft_targets):
     np.testing.assert_allclose(main["step"][1:], np.diff(main["preserved"]))
     assert np.isnan(main["step"].iloc[0]) and (main["models"] == 3).all()
     assert main["over"].tolist()[1:] == main["group"].tolist()[:-1]
-    assert side["group"].tolist() == ["same-start-base-optimizer", "no-knowledge"]
-    assert side["over"].tolist() == ["independent", "same-start"]
-    np.testing.assert_allclose(side["step"], [15, -10], atol=4)
+    assert dict(zip(side["group"], side["over"], strict=True)) == {
+        "same-start-base-optimizer": "independent",
+        "no-knowledge": "same-start",
+        "other-teacher": "same-start",
+    }
+    taught = side.set_index("group").loc["other-teacher"]
+    assert taught["rung"] == "Another teacher" and taught["step"] < 0
+    np.testing.assert_allclose(side["step"], [15, -10, -5], atol=4)
 
 
 def test_ladder_with_missing_rungs():
@@ -731,6 +744,7 @@ def test_ladder_tells_where_the_data_order_changes_too():
         "alpha 0.9": "+ teacher's logits",
         "same-start-base-optimizer": "Initial weights alone, other order",
         "no-knowledge": "Teacher of no knowledge",
+        "other-teacher": "Another teacher",
     }
 
 

@@ -5,7 +5,6 @@ They take tables as the analysis makes them.
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -25,21 +24,11 @@ from kdfunc.analysis.figures.style import (
     shade,
     shrink_text,
 )
-from kdfunc.similarity.groups import CONTROLS
+from kdfunc.catalog import CONTROLS, METHODS
 from kdfunc.similarity.scale import ratio_at
 
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
-_COLORS = sns.color_palette("colorblind")
 _KEY_LINE = 0.155  # inches
-# Colours and markers of what a pipeline does to the weights.
-_METHODS = {
-    "Stored as trained": (_COLORS[4], "D"),
-    "Quantization-aware": (_COLORS[1], "P"),
-    "Pruned": (_COLORS[3], "v"),
-    "Clustered": (_COLORS[2], "o"),
-    "Pruned and clustered": (_COLORS[0], "s"),
-    "With a step of one's own": (_COLORS[7], "X"),
-}
 
 
 def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
@@ -79,8 +68,9 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
     them, since names of so many pipelines would cover each other.
 
     Args:
-      models: A row a model: `model`, a pipeline's steps joined by `+`; `bytes`;
-        function `preserved` in percent and its interval, `low` and `high`.
+      models: A row a model: `model`, its name; `method`, a key of `catalog.METHODS`;
+        whether it was `tuned`, trained afterwards; `bytes`; function `preserved` in
+        percent and its interval, `low` and `high`.
       title: The heading.
     """
     height = 0.75 * PAGE + _KEY_LINE * len(models) / 2
@@ -91,16 +81,14 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
     points["label"] = (points.index + 1).astype(str)
     front = points[pareto_front(points["bytes"], points["preserved"])].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color="black", lw=1.5, zorder=1)
-    methods = points["model"].map(_method)
     key = []
-    for point, method in zip(points.itertuples(), methods, strict=True):
-        color, symbol = _METHODS[method]
-        tuned = "finetune" in point.model or "qat" in point.model
+    for point in points.itertuples():
+        method = METHODS[point.method]
         look = {
-            "color": color,
-            "marker": symbol,
+            "color": method.color,
+            "marker": method.marker,
             "markersize": 6,
-            "markerfacecolor": color if tuned else "white",
+            "markerfacecolor": method.color if point.tuned else "white",
             "linestyle": "none",
         }
         _intervals(axes, points.loc[[point.Index]], **look)
@@ -121,10 +109,10 @@ def compression(models: pd.DataFrame, title: str) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     _preserved_axis(axes)
     axes.margins(0.1)
-    shown = [method for method in _METHODS if (methods == method).any()]
     handles = [
-        Line2D([], [], color=_METHODS[m][0], marker=_METHODS[m][1], ls="none", label=m)
-        for m in shown
+        Line2D([], [], color=row.color, marker=row.marker, ls="none", label=name)
+        for name, row in METHODS.items()
+        if (points["method"] == name).any()
     ]
     handles.append(Line2D([], [], color="black", lw=1.5, label="Pareto front"))
     figure.legend(
@@ -146,17 +134,6 @@ def pareto_front(sizes: pd.Series, preserved: pd.Series) -> NDArray[np.bool_]:
     fits = (sizes[None] <= sizes[:, None]) & (preserved[None] >= preserved[:, None])
     better = (sizes[None] < sizes[:, None]) | (preserved[None] > preserved[:, None])
     return ~(fits & better).any(axis=1)
-
-
-def _method(pipeline: str) -> str:
-    """What a pipeline does to the weights, a key of `_METHODS`."""
-    if "." in pipeline:  # the record of my_module:function is my_module.function
-        return "With a step of one's own"
-    if "qat" in pipeline:
-        return "Quantization-aware"
-    if "prune" in pipeline:
-        return "Pruned and clustered" if "cluster" in pipeline else "Pruned"
-    return "Clustered" if "cluster" in pipeline else "Stored as trained"
 
 
 def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
@@ -193,8 +170,7 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
     }
     for place, rung in enumerate(rungs.itertuples()):
         if rung.step == rung.step:  # not NaN
-            untaught = rung.group in CONTROLS and rung.group != "other-targets"
-            color = shade("control" if untaught else "student")
+            color = shade("control" if _untaught(rung.group) else "student")
             axes.barh(
                 place,
                 rung.step,
@@ -288,6 +264,11 @@ def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
 def _intervals(axes: Axes, points: pd.DataFrame, **look) -> None:
     ends = [points["y"] - points["low"], points["high"] - points["y"]]
     axes.errorbar(points["x"], points["y"], yerr=ends, **look, elinewidth=1, capsize=2)
+
+
+def _untaught(group: str) -> bool:
+    """Whether a rung's models had no part of the base model's answers."""
+    return group in CONTROLS and CONTROLS[group].teacher != "base"
 
 
 def _times(score: float) -> str:

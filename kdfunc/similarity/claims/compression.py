@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import permutations, takewhile
 from typing import Literal
 
+from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims.rules import (
     MARGIN,
     Finding,
@@ -27,9 +28,6 @@ SAME_FUNCTION = 90.0
 HALFWAY = 50.0
 #: Level from which on pruning counts as compression: float16 saves as much.
 WORTHWHILE_LEVEL = 0.5
-#: Share of float32 bytes that a quantization mode saves. Pruning to that level saves at
-#: most as much, were the places of the remaining weights stored for nothing.
-SAVED = {"float16": 0.5, "dynamic-range": 0.75}
 
 
 @register(
@@ -41,9 +39,10 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     """Post hoc quantization is the best method for functional preservation.
 
     Looks at what each quantized model preserves more than each of its rivals: students,
-    and models pruned so far that they can save as many bytes (`SAVED`; for another mode
-    all pruned models). Lighter pruning hardly changes the model and hardly compresses
-    it: it is told, and not decisive.
+    and models pruned to the share of bytes that the format saves (`catalog.FORMATS`;
+    of another format, all pruned models), which would save as many if the places of the
+    remaining weights were stored for nothing. Lighter pruning hardly changes the model
+    and hardly compresses it: it is told, and not decisive.
     Supported: every difference lies above `MARGIN`.
     Contradicted: some difference lies below `MARGIN`, in a test that is corrected for
     their number: a rival does as well or better.
@@ -52,7 +51,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         "quantized models": evidence.quantized,
         "students": evidence.alphas,
         "models pruned as far as quantization saves": any(
-            level >= SAVED.get(mode, 0)
+            level >= _saves(mode)
             for mode in evidence.quantized
             for level in evidence.pruned
         ),
@@ -67,7 +66,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     rivals = {
         (mode, other): gain
         for (mode, other), gain in gains.items()
-        if other in evidence.alphas or evidence.levels[other] >= SAVED.get(mode, 0)
+        if other in evidence.alphas or evidence.levels[other] >= _saves(mode)
     }
     lighter = [
         f"{other} preserves {more_or_less(gain)} than {mode}"
@@ -103,6 +102,11 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
             ],
         ),
     )
+
+
+def _saves(mode: str) -> float:
+    """Share of the bytes that a mode saves; 0 if the catalog does not have it."""
+    return FORMATS[mode].saves if mode in FORMATS else 0.0
 
 
 @register(

@@ -3,6 +3,7 @@
 import math
 from itertools import combinations
 
+from kdfunc.catalog import CONTROLS
 from kdfunc.similarity.claims.rules import (
     MARGIN,
     Effect,
@@ -17,7 +18,7 @@ from kdfunc.similarity.claims.rules import (
     trained_once,
     within,
 )
-from kdfunc.similarity.groups import CONTROLS, Evidence
+from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.rank_tests import LEVEL, jonckheere_terpstra, mann_whitney
 
 

@@ -1,0 +1,159 @@
+"""One row of the catalog and the function that it names are all that an addition takes.
+
+A made-up mode and a made-up control go through plan, run, tables, figures and page, in
+a process of its own, since the catalog is read when kdfunc is imported.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from kdfunc import catalog
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+MADE_UP = '''
+import numpy as np
+
+
+def ternary(model, representative, sparse):
+    """Kernels of -1, 0 and 1 times a number, stored as float16."""
+    from kdfunc import pruning, quantization
+
+    copy = pruning.clone(model)
+    for kernel in pruning.kernels(copy):
+        values = kernel.numpy()
+        unit = np.abs(values).mean()
+        kernel.assign(np.clip(np.round(values / unit), -1, 1) * unit)
+    return quantization.float16(copy, representative, sparse)
+
+
+def smoothed(labels, classes, seed):
+    """Soft targets that know the label alone."""
+    return np.log(0.9 * np.eye(classes)[labels] + 0.1 / classes).astype(np.float32)
+'''
+
+SCRIPT = """
+import json
+from kdfunc import catalog
+
+catalog.FORMATS["ternary"] = catalog.Format(
+    "made_up:ternary", "kernels of three values", label="T3", published="ternary",
+    saves=0.9,
+)
+catalog.CONTROLS["smoothed"] = catalog.Control(
+    "Smooth", "label smoothing", "students of smoothed labels",
+    rung="Smoothed labels", over="same-start", teacher="made_up:smoothed",
+)
+
+from matplotlib.text import Text
+
+from kdfunc.analysis import figures
+from kdfunc.config import ExperimentConfig
+from kdfunc.runs import experiment
+
+texts = {}
+save = figures.style.save
+
+
+def told(figure, path):
+    texts[path.name] = [text.get_text() for text in figure.findobj(Text)]
+    return save(figure, path)
+
+
+figures.style.save = told
+config = ExperimentConfig(
+    epochs=1,
+    independents=1,
+    alphas=(0.9,),
+    distillation_seeds=(2,),
+    quantization=("ternary",),
+    pruning_levels=(0.5, 0.9),
+    controls=("independent-optimizer", "same-start", "smoothed"),
+)
+experiment.run(config, workers=0)
+print(json.dumps(texts))
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run directory, what the figures say, and what was printed."""
+    folder = tmp_path_factory.mktemp("catalog")
+    (folder / "made_up.py").write_text(MADE_UP, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])},
+    )
+    assert done.returncode == 0, done.stderr
+    *printed, texts = done.stdout.splitlines()
+    return folder / "runs" / "digits-lenet-published", json.loads(texts), printed
+
+
+def table(folder, name, index):
+    return pd.read_csv(folder / "tables" / f"{name}.csv", index_col=index)
+
+
+def test_a_made_up_mode_and_control_are_run(run):
+    folder, _, _ = run
+    assert (folder / "records" / "ternary" / "model.tflite").exists()
+    assert (folder / "records" / "smoothed-seed2" / "final.keras").exists()
+
+
+def test_they_are_in_the_tables(run):
+    folder, _, printed = run
+    for name in ("similarity", "function_preserved"):
+        models = table(folder, name, "model")["family"]
+        assert {*models[["ternary"]]} == {"quantized"}, name
+        assert {*models[["smoothed-seed2"]]} == {"control"}, name
+    assert "ternary" in (folder / "tables" / "accuracy.md").read_text("utf-8")
+    assert table(folder, "compression", "model").loc["ternary", "bytes"] > 0
+    ladder = table(folder, "ladder", "group").loc["smoothed"]
+    assert (ladder["rung"], ladder["over"]) == ("Smoothed labels", "same-start")
+    assert ladder["step"] == ladder["step"]  # is a number
+    assert "smoothed" in table(folder, "verdict-2", "control").index
+    rivals = table(folder, "verdict-3", "other")["rival"]
+    assert rivals["pruning by 90 %"] and not rivals["pruning by 50 %"]  # it saves 90 %
+    assert any("ternary" in line for line in printed)
+
+
+def test_they_are_in_the_figures(run):
+    _, texts, _ = run
+    assert "Smoothed labels" in texts["ladder"]
+    assert {"T3", "Smooth"} <= {*texts["distances"]}
+    assert "T3" in texts["preserved_by_size"]
+    assert "T3" in texts["quantization"]
+
+
+def test_they_are_on_the_page(run):
+    folder, _, _ = run
+    page = (folder / "report.html").read_text("utf-8")
+    for word in ("ternary", "Smoothed labels", "T3", "Smooth"):
+        assert word in page, word
+
+
+def test_rows_name_functions_that_there_are():
+    for row in catalog.FORMATS.values():
+        assert callable(row.function())
+    for row in catalog.CONTROLS.values():
+        if row.teacher and ":" in row.teacher:
+            assert callable(catalog.named(row.teacher))
+
+
+def test_the_ladder_has_each_control_once():
+    """The one without a rung of its own has the other soft targets, which name it."""
+    unnamed = [n for n, row in catalog.CONTROLS.items() if not row.rung]
+    assert unnamed == ["other-targets"]
+    rungs = [row.rung for row in catalog.CONTROLS.values() if row.rung]
+    assert len({*rungs}) == len(rungs)
+    groups = {"independent", *catalog.CONTROLS}
+    assert {row.over for row in catalog.CONTROLS.values() if row.over} <= groups
