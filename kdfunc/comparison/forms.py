@@ -16,6 +16,7 @@ from kdfunc.comparison.values import NUMBERS, POSITIONS, TAGS, THRESHOLD, blocks
 from kdfunc.errors import InputError
 from kdfunc.similarity import check_softmax
 from kdfunc.similarity.shares import exact_interval
+from kdfunc.similarity.softmax import INTEGER_STEPS
 
 CLASSES = "classes"
 #: What a user can say of an output.
@@ -24,6 +25,7 @@ SAYINGS = (AUTO, PROBABILITIES, LOGITS, NUMBERS)
 #: What an array can be seen to be, beside probabilities and numbers.
 INDEPENDENT, INDICES = "independent probabilities", "class indices"
 NEAR = 0.05  # sums so close to 1 are meant to be 1
+LEAST = 0.5  # that rounding to 8 bits leaves of the sum of many small probabilities
 MOST_CLASSES = 1 << 16  # that integers stand for
 
 
@@ -128,6 +130,7 @@ def _seen(what: str, array: np.ndarray) -> str:
     if array.dtype.kind != "f":
         raise InputError(f"{what} is of type {array.dtype}; give numbers.")
     low, high, first_row, off, furthest = np.inf, -np.inf, 0, None, 0.0
+    rounded = True  # whether sums are off by no more than rounding to 8 bits can do
     for (block,) in blocks(array):
         finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
         if not finite.all():
@@ -140,7 +143,10 @@ def _seen(what: str, array: np.ndarray) -> str:
         low, high = min(low, block.min()), max(high, block.max())
         if array.shape[-1] > 1 and low > -NEAR and high < 1 + NEAR:
             rows = block.reshape(-1, array.shape[-1])
-            furthest = max(furthest, np.abs(rows.sum(axis=1) - 1).max())
+            sums = rows.sum(axis=1)
+            furthest = max(furthest, np.abs(sums - 1).max())
+            more = (np.count_nonzero(rows, axis=1) + 1) / (2 * INTEGER_STEPS[0])
+            rounded = rounded and bool(((sums >= LEAST) & (sums <= 1 + more)).all())
             if off is None:
                 try:
                     check_softmax(rows, what, first_row)
@@ -148,10 +154,11 @@ def _seen(what: str, array: np.ndarray) -> str:
                     off = error
         first_row += len(block)
     within = low > -NEAR and high < 1 + NEAR
-    if array.shape[-1] > 1 and within and furthest < NEAR:
-        if off is not None:  # meant to be probabilities, and a little off
-            raise off
-        return PROBABILITIES
+    if array.shape[-1] > 1 and within and off is None:
+        if furthest < NEAR or rounded:
+            return PROBABILITIES
+    elif array.shape[-1] > 1 and within and furthest < NEAR:
+        raise off  # meant to be probabilities, and a little off
     return INDEPENDENT if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
 
 

@@ -94,9 +94,9 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
     from kdfunc.comparison import limits
 
     if asked.report is not None:
-        from kdfunc.report import comparison_page
+        from kdfunc.comparison import page
 
-        comparison_page.write(compared, checked_output(asked.report, asked, "--report"))
+        page.write(compared, checked_output(asked.report, asked, "--report"))
     print(json.dumps(compared, indent=2) if asked.json else compared)
     return limits.exit_code(compared["limits"])
 

@@ -67,7 +67,9 @@ def costly_layers(
       brings in `function_percent` (of the divergence between candidate and reference),
       `agreement_points` and, with independents, `preserved_points`, with intervals from
       the same resamples; the `bytes` it would cost, and `percent_per_kib`. `all`, the
-      same with every layer restored. `best`, the set of layers for the limits, or None.
+      same with every layer restored. `left_out`, names of layers that are not restored,
+      since their state is stored as integers. `best`, the set of layers for the limits,
+      or None.
 
     Raises:
       InputError: Models that have not the same layers or are no classifiers, or a limit
@@ -97,6 +99,7 @@ def costly_layers(
         divergence=work.divergence,
         layers=sorted(found, key=lambda x: -(x["function_percent"]["value"] or 0)),
         all=gains[-1],
+        left_out=[layer.name for layer in work.left_out],
         limits=list(limit),
         best=None,
     )
@@ -218,6 +221,13 @@ def as_text(found: Mapping[str, Any]) -> str:
             _wrapped(
                 f"all layers together give back {back:.1f} %: the rest is lost "
                 "elsewhere, such as in activations or outputs stored as integers."
+            )
+        )
+    if found["left_out"]:
+        sections.append(
+            _wrapped(
+                "not restored, since their state is stored as integers: "
+                f"{', '.join(found['left_out'])}."
             )
         )
     if found["limits"]:

@@ -119,6 +119,20 @@ class Graph:
             and self.type_of(tensor) not in NO_WEIGHTS
         ]
 
+    def is_quantized(self, index: int) -> bool:
+        """Whether a tensor has integers that stand for real numbers."""
+        tensor = self.graph.tensors[index]
+        if self.type_of(tensor) not in INTEGERS or tensor.quantization is None:
+            return False
+        return len(as_list(tensor.quantization.scale)) > 0
+
+    def keeps_integers(self, operator: Any) -> bool:
+        """Whether an operator keeps its state from run to run in quantized integers."""
+        return any(
+            i >= 0 and self.graph.tensors[i].isVariable and self.is_quantized(i)
+            for i in as_list(operator.inputs)
+        )
+
     def floats(self, tensor: Any) -> np.ndarray:
         """Values of a constant of floating-point numbers as float32.
 

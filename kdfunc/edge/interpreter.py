@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ KERNELS = {
     "builtin": "optimized kernels without XNNPACK",
     "reference": "reference kernels",
 }
+REASON = 300  # characters of the interpreter's own words that are told
 REFUSED = (RuntimeError, ValueError)  # what interpreters raise
 
 
@@ -128,6 +130,8 @@ class Interpreter:
         ]
         if not parts:
             parts = [KERNELS[self.kernels]]
+            if self.delegates is None and self.kernels == "xnnpack":
+                parts = ["optimized kernels, perhaps XNNPACK's: that is not told here"]
         if self.kernels != self._settings.kernels:
             parts.append("as XNNPACK refused the model")
         threads = self._settings.threads
@@ -136,9 +140,10 @@ class Interpreter:
     def refusal(self, error: Exception) -> InputError:
         """What to say of an error of the interpreter."""
         reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
+        reason = textwrap.shorten(reason, REASON, placeholder=" ...")
         return InputError(
-            f"{self._name} cannot be run by the interpreter here ({reason}); it may be "
-            "damaged or need another version, custom operators or more memory."
+            f"{self._name} cannot be run by the interpreter here ({reason}); it may "
+            "need another version of it, custom operators or more memory."
         )
 
     def _load(self) -> None:

@@ -38,6 +38,7 @@ class Restorer:
 
     Attributes:
       layers: That can be restored.
+      left_out: Those that cannot, since they keep their state in integers.
       labels: `[n]` true classes, or None.
       p: `[n, classes]` softmax of the reference.
       divergence: Mean Jensen-Shannon divergence between it and the candidate.
@@ -62,7 +63,15 @@ class Restorer:
                     "convert it first."
                 )
         self._graphs = Graph(candidate), Graph(reference)
-        self.layers = common_layers(*self._graphs)
+        layers = common_layers(*self._graphs)
+        self.layers = [layer for layer in layers if not self._keeps_integers(layer)]
+        self.left_out = [layer for layer in layers if self._keeps_integers(layer)]
+        if not self.layers:
+            raise InputError(
+                f"{candidate} keeps the state of every layer that could be restored in "
+                "integers, which cannot be changed one layer at a time; quantize it "
+                "with its state in floating point."
+            )
         self._reference_bytes = os.path.getsize(reference)
         self._settings, self._said = settings, Said(outputs)
         self._examples = DataFile(data)
@@ -152,6 +161,10 @@ class Restorer:
         size = self.cost(chosen) + self._sizes[frozenset()]
         sizes = {"bytes": size, RELATIVE + "bytes": size / self._reference_bytes}
         return {"": found, FILES: {name: Quantity(x) for name, x in sizes.items()}}
+
+    def _keeps_integers(self, layer: Layer) -> bool:
+        candidate = self._graphs[0]
+        return candidate.keeps_integers(candidate.graph.operators[layer.here])
 
     def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
         return outputs_of(path, self._examples, self._settings).arrays

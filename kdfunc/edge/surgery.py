@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc.edge.graphs import INTEGERS, Graph, Layer, as_list, as_text
+from kdfunc.edge.graphs import Graph, Layer, as_list, as_text
 from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
-from kdfunc.errors import InputError
 
 
 def restored(candidate: Graph, reference: Graph, layers: Collection[Layer]) -> bytes:
     """The content of the candidate's file with these layers as in the reference.
 
+    Args:
+      candidate: The file that is written anew.
+      reference: Where the weights are from.
+      layers: Some of those that both have, none of which keeps its state in integers.
+
     Raises:
-      InputError: The reference's weights are no floating-point numbers, or a layer
-        keeps a state as integers.
+      InputError: The reference's weights are no floating-point numbers.
     """
     copy = _Copy(candidate.name)
     operators = []
@@ -52,27 +55,15 @@ class _Copy(Graph):
             if reference.data(constant) is not None:
                 if reference.type_of(constant) not in NO_WEIGHTS:
                     inputs[place] = self._constant(reference.floats(constant), mine)
-            elif self._is_quantized(mine):
+            elif self.is_quantized(mine):
                 inputs[place] = self._float_copy(mine)
                 before.append(self._converted("DEQUANTIZE", mine, inputs[place]))
         for place, index in enumerate(outputs):
-            if self._is_quantized(index):
+            if self.is_quantized(index):
                 outputs[place] = self._float_copy(index)
                 after.append(self._converted("QUANTIZE", outputs[place], index))
         operator.inputs, operator.outputs = inputs, outputs
         return [*before, operator, *after]
-
-    def _is_quantized(self, index: int) -> bool:
-        tensor = self.graph.tensors[index]
-        quantization = tensor.quantization
-        if self.type_of(tensor) not in INTEGERS or quantization is None:
-            return False
-        if tensor.isVariable:
-            raise InputError(
-                f"{self.name} keeps the state {as_text(tensor.name)} as integers, and "
-                "the layer that does so cannot be restored."
-            )
-        return len(as_list(quantization.scale)) > 0
 
     def _float_copy(self, index: int) -> int:
         """A new tensor like one that is computed, in float32."""

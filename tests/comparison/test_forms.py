@@ -134,3 +134,19 @@ def test_what_is_no_number_is_told_with_its_row(logits):
         InputError, match=r"shape \[4\] and that of reference has \[5\]"
     ):
         settled(logits, logits[:, :4])
+
+
+def test_a_softmax_of_many_classes_in_8_bits_is_one(rng):
+    """Small probabilities are rounded off, so rows sum to 0.8; none is a tag."""
+    p = softmax(3 * rng.normal(size=(60, 1001)))
+    rounded = (np.rint(256 * p) / 256).astype(np.float32)
+    assert rounded.sum(axis=1).min() < 0.9
+    found = settled(p, rounded)
+    assert found.kind == "classes"
+    assert set(found.forms.values()) == {"probabilities"}
+    assert settled(rounded, rounded).kind == "classes"
+    tags = np.rint(256 * rng.beta(0.02, 2, size=(60, 1001))) / 256
+    assert settled(tags, tags).kind == "tags"
+    few = np.zeros((60, 1001))
+    few[np.arange(60), rng.integers(1001, size=60)] = np.rint(rng.random(60) * 256)
+    assert settled(few / 256, few / 256).kind == "tags"

@@ -263,6 +263,23 @@ def test_no_set_of_layers_is_enough(tiny, capsys):
     assert "the rest is lost elsewhere" in told
 
 
+def test_layers_that_keep_their_state_in_integers_are_left_out(tiny, tmp_path):
+    """The others are restored all the same."""
+    graph = Graph(tiny.quantized("static_wi8_ai8"))
+    last = [layer for layer in graph.graph.operators if graph.weights(layer)][-1]
+    graph.graph.tensors[int(last.inputs[0])].isVariable = True
+    path = tmp_path / "state.tflite"
+    path.write_bytes(nets.packed(graph.model))
+    found = costly_layers(tiny.float32, path, tiny.data, resamples=5)
+    assert {entry["layer"] for entry in found["layers"]} == {
+        "conv/w",
+        "depth/w",
+        "dense/w",
+    }
+    assert found["left_out"] == ["out/w"]
+    assert "not restored, since their state is stored as integers: out/w." in str(found)
+
+
 def test_what_cannot_be_restored_is_told(tiny, tmp_path, rng):
     integer = tiny.quantized("dynamic_wi8_afp32")
     numbers = nets.negative(tmp_path / "numbers.tflite", [1, 4])

@@ -5,7 +5,7 @@ import pytest
 
 import kdfunc
 from kdfunc import cli
-from kdfunc.report import comparison_page
+from kdfunc.comparison import page
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_the_page_has_what_came_out(softmax, rng):
         ["agreement>=99.9%", "agreement>=1%", "agreement>=80% at 99.9%"],
         resamples=30,
     )
-    html = comparison_page.render(result)
+    html = page.render(result)
     assert result["outcome"].replace(">", "&gt;") in html
     for text in ("Missed", "Met", "Function preserved", "Jensen-Shannon divergence"):
         assert text in html
@@ -40,7 +40,7 @@ def test_every_kind_of_output_has_a_page(softmax, rng):
     given = [
         {"classes": x, "numbers": numbers, "maps": maps, "tags": tags} for x in (p, q)
     ]
-    html = comparison_page.render(kdfunc.compare(*given, resamples=20))
+    html = page.render(kdfunc.compare(*given, resamples=20))
     for name in ("classes", "numbers", "maps", "tags"):
         assert f"<h2>Output {name}</h2>" in html
 

@@ -10,6 +10,7 @@ import jinja2
 from kdfunc.text import number, percent
 from kdfunc.writing import write_atomic
 
+FOLDER = pathlib.Path(__file__).parents[1]  # where the style of all pages is, too
 WIDTH = 220  # of a line on which an interval is drawn, in pixels
 FLIPS = 100  # that are listed
 
@@ -31,7 +32,7 @@ def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> pathlib.Pa
 def render(result: Mapping[str, Any]) -> str:
     """The page as HTML."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kdfunc.report", "."),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -39,7 +40,7 @@ def render(result: Mapping[str, Any]) -> str:
     )
     environment.filters.update(percent=percent, number=number, four=_four, name=_name)
     environment.globals.update(bar=_bar, taken=_taken)
-    return environment.get_template("comparison.html.jinja").render(
+    return environment.get_template("comparison/page.html.jinja").render(
         r=result, most_flips=FLIPS
     )
 
