@@ -58,7 +58,7 @@ def lenet(tensorflow, digits, convert, tmp_path_factory):
         write(mode, convert(model, mode, images))
     write("int4", quantization.convert(model, "int4"))
     pruned = pruning.prune(model, 0.9, "kernels")
-    write("sparse", quantization.convert(pruned, "int8", sparse=True))
+    write("sparse", quantization.convert(pruned, "dynamic-range", sparse=True))
     paths["keras"], paths["saved"] = folder / "base.keras", folder / "saved"
     models.save(model, paths["keras"])
     model.save(paths["saved"], save_format="tf")
