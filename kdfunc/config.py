@@ -226,6 +226,12 @@ class ExperimentConfig:
                 f"--perplexities: got {len(self.perplexities)} values; give four, for "
                 f"the panels {', '.join(PANELS)}, such as 60,30,15,15."
             )
+        for field in ("quantization", "controls", "variants", "compressions"):
+            values = getattr(self, field)
+            if isinstance(values, str):  # whose letters would be read one by one
+                raise InputError(
+                    f"--{field}: got {values!r}; give a list, such as [{values!r}]."
+                )
         for field in ("quantization", "controls"):
             for value in getattr(self, field):
                 _choice(field, value)

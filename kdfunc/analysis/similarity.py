@@ -113,7 +113,7 @@ def _write_measures(run, tasks, final, title) -> None:
     if independents:
         candidates = [final[task.name] for task in others]
         preserved = similarity.function_preserved(
-            None, base, candidates, independents, labels
+            base, candidates, independents, labels
         )
         table = pd.DataFrame(
             {
@@ -136,7 +136,7 @@ def _write_measures(run, tasks, final, title) -> None:
         if len(compared):
             _write_csv(run, "variants", compared)
             _save(run, "variants", figures.preserved.variants(compared, title))
-    apart = similarity.pairwise(list(final.values()), [MEASURE])[MEASURE]
+    apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
     pairs = pd.DataFrame(apart, columns=names, index=pd.Index(names, name="model"))
     _write_csv(run, "distances", pairs.reset_index())
@@ -197,7 +197,9 @@ def _write_trajectories(run, tasks, base, title) -> None:
     for task in tasks:
         record = run.record(task.name)
         if len(record.softmax) > 1:
-            followed = similarity.trajectory(base, record.softmax, run.labels, FOLLOWED)
+            followed = similarity.trajectory(
+                base, record.softmax, run.labels, names=FOLLOWED
+            )
             trajectories.append(
                 record.metrics[["epoch"]].assign(
                     model=task.name,
@@ -226,7 +228,7 @@ def _write_classes(run, others, final, title) -> None:
     agreement = pd.DataFrame(
         [
             1
-            - similarity.by_class(base, final[t.name], labels, ["disagreement"])[
+            - similarity.by_class(base, final[t.name], labels, names=["disagreement"])[
                 "disagreement"
             ]
             for t in shown

@@ -46,13 +46,13 @@ def table(
     ]
     independents = [final[task.name] for task in tasks if task.family == "independent"]
     kept = similarity.function_preserved(
-        [MEASURE], final["base"], models, independents
+        final["base"], models, independents, names=[MEASURE]
     )[MEASURE]
     accuracy = similarity.bootstrap_measures(
-        ["accuracy_difference"],
         final["base"],
         [final[task.name] for task in tasks],
         run.labels,
+        names=["accuracy_difference"],
     )["accuracy_difference"]
     base = np.mean(final["base"].argmax(axis=1) == run.labels)
     rows = []

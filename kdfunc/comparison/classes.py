@@ -47,7 +47,7 @@ def compare(
     found = {"agreement": shares["agreement"]}
     if labels is not None:
         found["accuracy"] = shares["accuracy"]
-    estimates = bootstrap_measures(None, p, [q], labels, **options)
+    estimates = bootstrap_measures(p, [q], labels, **options)
     for name, estimate in estimates.items():
         measure = MEASURES[name]
         reach = (measure.low, measure.high) if name in COUNTING else None
@@ -55,7 +55,7 @@ def compare(
     if "accuracy_corrected_disagreement" in found:
         found["accuracy_corrected_disagreement"] = _corrected(shares, n)
     if independents:
-        preserved = function_preserved(None, p, [q], independents, labels, **options)
+        preserved = function_preserved(p, [q], independents, labels, **options)
         for name, estimate in preserved.items():
             found[PRESERVED + name] = replace(estimated(estimate, n), narrows=False)
         name = PRESERVED + "disagreement"

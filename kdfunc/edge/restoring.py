@@ -122,7 +122,9 @@ class Restorer:
         models = [self.softmax(frozenset()), *map(self.softmax, sets)]
         options = {"resamples": resamples, "confidence": confidence}
         names = [MEASURE, "disagreement"]
-        found = bootstrap_measures(names, self.p, [*models, *self._others], **options)
+        found = bootstrap_measures(
+            self.p, [*models, *self._others], names=names, **options
+        )
         count = len(models)
         columns = {
             "function_percent": found[MEASURE].derive(

@@ -377,6 +377,10 @@ def check_stages(stages: Sequence[str]) -> None:
     Raises:
       InputError: it names the stage.
     """
+    if isinstance(stages, str):  # whose letters would be read one by one
+        raise InputError(
+            f"--stages: got {stages!r}; give a list, such as [{stages!r}]."
+        )
     for stage in stages:
         if stage not in STAGES:
             raise InputError(f"--stages: got {stage!r}; allowed: {', '.join(STAGES)}.")

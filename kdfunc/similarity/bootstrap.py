@@ -15,8 +15,10 @@ import numpy as np
 from kdfunc.errors import InputError
 from kdfunc.similarity.evaluate import components, select
 from kdfunc.similarity.measures import MEASURES
+from kdfunc.similarity.softmax import listed
 
 BLOCK_SIZE = 1 << 21  # counts in a block: 16 MB
+SHOWN = 10  # estimates that are printed
 #: Components from which on a measure's are kept sparse: they are one-hot then.
 SPARSE_FROM = 64
 
@@ -52,6 +54,13 @@ class Estimate:
         """`[...]` upper end of the percentile interval."""
         return self._ends[1]
 
+    def __repr__(self) -> str:
+        ends = zip(*map(np.ravel, (self.value, self.low, self.high)), strict=True)
+        shown = [f"{value:.4g} [{low:.4g}, {high:.4g}]" for value, low, high in ends]
+        if len(shown) > SHOWN:
+            shown[SHOWN:] = [f"... {len(shown)} in all"]
+        return f"Estimate({', '.join(shown)}; {100 * self.confidence:g} % intervals)"
+
     def derive(self, function: Callable[[np.ndarray], np.ndarray]) -> "Estimate":
         """Estimate of a function of the estimates, from the same resamples.
 
@@ -82,10 +91,11 @@ def resample_counts(
 
 
 def bootstrap_measures(
-    names: Sequence[str] | None,
     reference: np.ndarray,
     candidates: Sequence[np.ndarray],
     labels: np.ndarray | None = None,
+    *,
+    names: Sequence[str] | None = None,
     resamples: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -97,10 +107,10 @@ def bootstrap_measures(
     `2 * classes + 1`, only what is not 0 is kept from 32 classes on.
 
     Args:
-      names: Measures; None for all, without labels those that need none.
       reference: `[examples, classes]` softmax.
       candidates: The same of each candidate.
       labels: `[examples]` true classes, or None.
+      names: Measures; None for all, without labels those that need none.
       resamples: Number of bootstrap resamples.
       confidence: Share of intervals that are to cover the truth.
       seed: Seed of the resampling.
@@ -116,6 +126,7 @@ def bootstrap_measures(
         raise InputError(f"confidence is {confidence}; give a number between 0 and 1.")
     if resamples < 1:
         raise InputError(f"resamples is {resamples}; give at least 1.")
+    candidates = listed(candidates, "candidates")
     if len(candidates) < 1:
         raise InputError("there are no candidates; give at least one.")
     names = select(names, labels)

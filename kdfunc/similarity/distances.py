@@ -20,6 +20,7 @@ from kdfunc.similarity.intervals import (
 )
 from kdfunc.similarity.measures import MEASURES
 from kdfunc.similarity.scale import FunctionPreserved, Preserved, log
+from kdfunc.similarity.softmax import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,11 +180,12 @@ def turn_taking(among: np.ndarray) -> tuple[float, int]:
 
 
 def function_preserved(
-    names: Sequence[str] | None,
     reference: np.ndarray,
     candidates: Sequence[np.ndarray | Sequence[np.ndarray]],
     independents: Sequence[np.ndarray],
     labels: np.ndarray | None = None,
+    *,
+    names: Sequence[str] | None = None,
     resamples: int = 10_000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -195,14 +197,14 @@ def function_preserved(
     candidate that was trained several times.
 
     Args:
-      names: Measures with an `identity`; None for all of them, without labels those
-        that need none.
       reference: `[examples, classes]` softmax of the base model.
       candidates: The same of each compressed model; a list of several for one that was
         trained several times.
       independents: The same of models trained like the base model, from other initial
         weights.
       labels: `[examples]` true classes, or None.
+      names: Measures with an `identity`; None for all of them, without labels those
+        that need none.
       resamples: Number of bootstrap resamples.
       confidence: Share of intervals that are to cover the truth.
       seed: Seed of the resampling.
@@ -215,6 +217,8 @@ def function_preserved(
       InputError: As in `bootstrap_measures`, a measure without `identity`, no
         independents.
     """
+    candidates = listed(candidates, "candidates")
+    independents = listed(independents, "independents")
     if len(independents) < 1:
         raise InputError("there are no independent models; give at least one.")
     chosen = select(names, labels)
@@ -233,15 +237,15 @@ def function_preserved(
         models += group
     yardstick = range(len(models), len(models) + len(independents))
     estimates = bootstrap_measures(
-        chosen,
         reference,
         [*models, *independents],
         labels,
-        resamples,
-        confidence,
-        seed,
+        names=chosen,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
     )
-    among = pairwise([reference, *independents], chosen, labels)
+    among = pairwise([reference, *independents], labels, names=chosen)
     found = {}
     for name in chosen:
         distances = Distances.of(name, estimates[name], yardstick, among[name])

@@ -11,13 +11,15 @@ import numpy as np
 
 from kdfunc.errors import InputError
 from kdfunc.similarity.measures import MEASURES
-from kdfunc.similarity.softmax import blocks, entropy
+from kdfunc.similarity.softmax import blocks, entropy, listed
 
 Pair = tuple[str, str]
 
 
 def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
     """Checks names of measures; None is all, without labels those that need none."""
+    if isinstance(names, str):
+        raise InputError(f"names is {names!r}; give a list, such as names=[{names!r}].")
     if names is None:
         return [
             m.name
@@ -115,9 +117,16 @@ def by_class(
     p: np.ndarray,
     q: np.ndarray,
     labels: np.ndarray,
+    *,
     names: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Measures over the examples of each true class.
+
+    Args:
+      p: `[examples, classes]` softmax of the reference.
+      q: The same of the candidate.
+      labels: `[examples]` true classes.
+      names: Measures; by default all.
 
     Returns:
       `[classes]` by measure, NaN for a class without examples.
@@ -132,6 +141,7 @@ def trajectory(
     reference: np.ndarray,
     records: np.ndarray | Sequence[np.ndarray],
     labels: np.ndarray | None = None,
+    *,
     names: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Measures of each snapshot of a model against one reference.
@@ -145,7 +155,7 @@ def trajectory(
     Returns:
       `[snapshots]` by measure.
     """
-    names = select(names, labels)
+    names, records = select(names, labels), listed(records, "records")
     snapshots = {f"records[{i}]": record for i, record in enumerate(records)}
     values = _evaluate(
         {"reference": reference, **snapshots},
@@ -160,19 +170,21 @@ def trajectory(
 
 def pairwise(
     models: Sequence[np.ndarray],
-    names: Sequence[str] | None = None,
     labels: np.ndarray | None = None,
+    *,
+    names: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Measures of every model against every other.
 
     Args:
       models: `[examples, classes]` softmax of each.
-      names: Measures; by default all, without labels those that need none.
       labels: `[examples]` true classes, or None.
+      names: Measures; by default all, without labels those that need none.
 
     Returns:
       `[models, models]` by measure: the reference is the row, the candidate the column.
     """
+    models = listed(models, "models")
     names = select(names, labels)
     one_way = [name for name in names if not MEASURES[name].symmetric]
     titles = [f"models[{i}]" for i in range(len(models))]
@@ -201,6 +213,7 @@ def ambiguity(models: Sequence[np.ndarray]) -> float:
       models: `[examples, classes]` softmax of each.
     """
     changed = []
+    models = listed(models, "models")
     for _, outputs in blocks({f"models[{i}]": p for i, p in enumerate(models)}):
         predicted = np.array([model.predicted for model in outputs.values()])
         changed.extend((predicted != predicted[0]).any(axis=0))
@@ -223,6 +236,7 @@ def rashomon_capacity(models: Sequence[np.ndarray], tolerance: float = 1e-4) -> 
     each example; found by the algorithm of Blahut and Arimoto 1972.
     """
     capacities = []
+    models = listed(models, "models")
     for _, outputs in blocks({f"models[{i}]": p for i, p in enumerate(models)}):
         p = np.stack([model.p for model in outputs.values()], axis=1)
         capacities.extend(_capacity(p, tolerance))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Gain:
       confidence: Share of intervals that are to cover the truth.
     """
 
-    distances: "Distances"
+    distances: "Distances" = field(repr=False)
     members: tuple[int, ...]
     others: tuple[int, ...]
     paired: bool

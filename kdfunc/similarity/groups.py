@@ -146,10 +146,10 @@ class Evidence:
         """Measures of all models against the base model, `[models]`."""
         models = [model for group in self.groups.values() for model in group]
         return bootstrap_measures(
-            [MEASURE, *OTHERS],
             self.base,
             models,
             self.labels,
+            names=[MEASURE, *OTHERS],
             resamples=self.resamples,
             seed=self.seed,
         )
@@ -157,7 +157,7 @@ class Evidence:
     @cached_property
     def _distances(self) -> dict[str, Distances]:
         names = [MEASURE, "disagreement"]
-        among = pairwise([self.base, *self.groups["independent"]], names)
+        among = pairwise([self.base, *self.groups["independent"]], names=names)
         yardstick = self._members["independent"]
         return {
             name: Distances.of(name, self.estimates[name], yardstick, among[name])

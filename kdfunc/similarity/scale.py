@@ -155,6 +155,10 @@ class FunctionPreserved:
     groups: Sequence[Preserved]
     confidence: float
 
+    def __repr__(self) -> str:
+        shown = [str(group.at(self.confidence)) for group in self.groups]
+        return f"FunctionPreserved({'; '.join(shown)})"
+
     def _each(self, attribute: str) -> np.ndarray:
         groups = [group.at(self.confidence) for group in self.groups]
         return np.array([getattr(group, attribute) for group in groups])

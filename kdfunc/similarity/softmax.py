@@ -1,6 +1,6 @@
 """Softmax outputs: checked, read in blocks, with what the measures share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -39,7 +39,7 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
         row, column = np.argwhere(outside)[0]
         raise InputError(
             f"{name} has {rows[row, column]:g} in row {first_row + row}; "
-            "probabilities lie between 0 and 1."
+            f"probabilities lie between 0 and 1.{_logits_note(rows, name)}"
         )
     rows = rows.clip(0, 1)
     sums = rows.sum(axis=1)
@@ -57,6 +57,38 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
             "the probabilities of a row sum to 1."
         )
     return rows / sums[:, None]
+
+
+def _logits_note(rows: np.ndarray, name: str) -> str:
+    """What to do about numbers that are finite and sum to something else in each row.
+
+    Percentages and 8-bit codes sum to about the same in all rows, logits do not.
+    """
+    sums = rows.sum(axis=1)
+    sane = np.isfinite(sums).all() and len(rows) > 1
+    if not sane or np.median(np.abs(sums - 1)) < 0.1 or np.ptp(sums) < 0.1:
+        return ""
+    return (
+        f" These look like logits; give their softmax, scipy.special.softmax({name}, "
+        "axis=1)."
+    )
+
+
+def listed(models: Sequence[np.ndarray], name: str) -> Sequence[np.ndarray]:
+    """Refuses one array `[examples, classes]` where a list of them is meant.
+
+    Args:
+      models: `[examples, classes]` of each model, in a list or in one array.
+      name: What an error calls it.
+
+    Raises:
+      InputError: It is the outputs of a single model.
+    """
+    if isinstance(models, np.ndarray) and models.ndim == 2:
+        raise InputError(
+            f"{name} is one array {list(models.shape)}; give a list, such as [{name}]."
+        )
+    return models
 
 
 def _check_shape(p: np.ndarray, name: str) -> None:

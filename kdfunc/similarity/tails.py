@@ -10,7 +10,7 @@ import numpy as np
 
 from kdfunc.errors import InputError
 from kdfunc.similarity.evaluate import per_example
-from kdfunc.similarity.softmax import blocks
+from kdfunc.similarity.softmax import blocks, listed
 
 #: The measure whose values for single examples are looked at.
 TAILED = "jensen_shannon"
@@ -68,6 +68,7 @@ def changes(p: np.ndarray, models: Sequence[np.ndarray]) -> np.ndarray:
     Raises:
       InputError: There are no models, shapes differ, or an array is no softmax.
     """
+    models = listed(models, "models")
     if not len(models):
         raise InputError("there are no models; give at least one.")
     named = {"p": p} | {f"models[{i}]": q for i, q in enumerate(models)}

@@ -39,7 +39,7 @@ def test_classes_have_every_measure(softmax, rng):
     assert list(found["measures"]) == ["agreement", "accuracy", *MEASURES]
     for name, value in all_measures(p, q, labels).items():
         assert found["measures"][name]["value"] == pytest.approx(value, rel=1e-9), name
-    estimates = bootstrap_measures(None, p, [q], labels, resamples=RESAMPLES)
+    estimates = bootstrap_measures(p, [q], labels, resamples=RESAMPLES)
     for name in ("jensen_shannon", "brier_difference", "calibration_difference"):
         entry, expected = found["measures"][name], estimates[name]
         assert (entry["low"], entry["high"]) == (expected.low[0], expected.high[0])

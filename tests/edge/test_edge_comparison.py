@@ -48,7 +48,7 @@ def test_measures_are_those_of_the_arrays(compared, softmax, lenet):
     assert list(found) == ["agreement", "accuracy", *MEASURES]
     for name, value in all_measures(p, q, lenet.labels).items():
         assert found[name]["value"] == pytest.approx(value, rel=1e-12), name
-    expected = bootstrap_measures(None, p, [q], lenet.labels, resamples=RESAMPLES)
+    expected = bootstrap_measures(p, [q], lenet.labels, resamples=RESAMPLES)
     for name in ("jensen_shannon", "kl_forward", "log_loss_difference"):
         ends = float(expected[name].low[0]), float(expected[name].high[0])
         assert (found[name]["low"], found[name]["high"]) == ends, name
@@ -59,7 +59,7 @@ def test_measures_are_those_of_the_arrays(compared, softmax, lenet):
 
 def test_function_preserved_is_that_of_the_arrays(compared, softmax, lenet):
     p, q, other = softmax
-    expected = function_preserved(None, p, [q], [other], lenet.labels, RESAMPLES)
+    expected = function_preserved(p, [q], [other], lenet.labels, resamples=RESAMPLES)
     found = {
         name: entry["preserved"]["value"]
         for name, entry in only(compared)["measures"].items()

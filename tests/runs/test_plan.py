@@ -279,3 +279,10 @@ def test_what_pipelines_have_in_common_is_tuned_once():
 def test_unknown_stage_is_refused():
     with pytest.raises(InputError, match="--stages: got 'tain'; allowed: train, "):
         plan.check_stages(["tain"])
+
+
+def test_a_stage_that_is_no_list_is_not_read_letter_by_letter():
+    with pytest.raises(
+        InputError, match=r"got 'train'; give a list, such as \['train'"
+    ):
+        plan.check_stages("train")

@@ -5,6 +5,7 @@ from scipy.stats import binom
 from kdfunc.errors import InputError
 from kdfunc.similarity import (
     MEASURES,
+    Estimate,
     bootstrap_measures,
     function_preserved,
     measure,
@@ -35,7 +36,7 @@ def test_counts_are_resamples_with_replacement(monkeypatch):
 @pytest.mark.parametrize("name", MEASURES)
 def test_replicates_are_the_measure_on_the_resampled_examples(name):
     estimate = bootstrap_measures(
-        [name], REFERENCE, MODELS, LABELS, resamples=5, seed=3
+        REFERENCE, MODELS, LABELS, resamples=5, seed=3, names=[name]
     )[name]
     (counts,) = resample_counts(N, 5, np.random.default_rng(3))
     for i, q in enumerate(MODELS):
@@ -55,7 +56,7 @@ def test_sparse_components_change_nothing(monkeypatch):
     for threshold in (64, 1000):
         monkeypatch.setattr("kdfunc.similarity.bootstrap.SPARSE_FROM", threshold)
         estimates.append(
-            bootstrap_measures(["cohen_kappa"], reference, models, resamples=20)[
+            bootstrap_measures(reference, models, resamples=20, names=["cohen_kappa"])[
                 "cohen_kappa"
             ]
         )
@@ -70,7 +71,7 @@ def test_sparse_components_change_nothing(monkeypatch):
 def test_interval_of_a_proportion_is_the_binomial_one(confidence):
     n, share = 500, 0.3
     p, q = disagreeing(n, 150)
-    estimate = bootstrap_measures(["disagreement"], p, [q], confidence=confidence)
+    estimate = bootstrap_measures(p, [q], confidence=confidence, names=["disagreement"])
     estimate = estimate["disagreement"]
     low, high = binom.interval(confidence, n, share)
     assert estimate.value == pytest.approx([share])
@@ -83,13 +84,15 @@ def test_interval_of_a_proportion_is_the_binomial_one(confidence):
 def test_candidates_and_measures_share_the_resamples():
     names = ["disagreement", "total_variation"]
     p, q = disagreeing(100, 30)
-    both = bootstrap_measures(names, p, [q, q], resamples=200)
+    both = bootstrap_measures(p, [q, q], resamples=200, names=names)
     difference = both["disagreement"].derive(lambda x: x[..., 0] - x[..., 1])
     assert difference.value == difference.low == difference.high == 0
     assert both["disagreement"].low[0] < both["disagreement"].high[0]
     # One-hot outputs: the two measures are equal on every resample.
     np.testing.assert_allclose(*(both[name].replicates for name in names))
-    alone = bootstrap_measures(["disagreement"], p, [q], resamples=200)["disagreement"]
+    alone = bootstrap_measures(p, [q], resamples=200, names=["disagreement"])[
+        "disagreement"
+    ]
     np.testing.assert_array_equal(
         alone.replicates[:, 0], both["disagreement"].replicates[:, 1]
     )
@@ -98,7 +101,9 @@ def test_candidates_and_measures_share_the_resamples():
 def test_pairing_narrows_the_interval_of_a_difference():
     p, worse = disagreeing(200, 60)
     _, better = disagreeing(200, 58)
-    estimate = bootstrap_measures(["disagreement"], p, [worse, better])["disagreement"]
+    estimate = bootstrap_measures(p, [worse, better], names=["disagreement"])[
+        "disagreement"
+    ]
     difference = estimate.derive(lambda x: x[..., 0] - x[..., 1])
     width, single = difference.high - difference.low, estimate.high - estimate.low
     assert difference.value == pytest.approx(0.01)
@@ -107,7 +112,7 @@ def test_pairing_narrows_the_interval_of_a_difference():
 
 def test_the_seed_fixes_the_interval():
     def replicates(seed):
-        estimates = bootstrap_measures(None, REFERENCE, MODELS, resamples=50, seed=seed)
+        estimates = bootstrap_measures(REFERENCE, MODELS, resamples=50, seed=seed)
         return estimates["jensen_shannon"].replicates
 
     np.testing.assert_array_equal(replicates(1), replicates(1))
@@ -116,7 +121,7 @@ def test_the_seed_fixes_the_interval():
 
 def test_identical_models_have_no_uncertainty():
     for name, estimate in bootstrap_measures(
-        None, REFERENCE, [REFERENCE], LABELS, resamples=50
+        REFERENCE, [REFERENCE], LABELS, resamples=50
     ).items():
         expected = MEASURES[name].identity or 0
         assert estimate.low == estimate.value == estimate.high == expected, name
@@ -125,11 +130,13 @@ def test_identical_models_have_no_uncertainty():
 def test_undefined_replicates_are_left_out():
     _, p = disagreeing(10, 1)
     labels = np.zeros(10, int)  # one mistake, missing from a third of the resamples
-    estimate = bootstrap_measures(["copied_errors"], p, [p], labels)["copied_errors"]
+    estimate = bootstrap_measures(p, [p], labels, names=["copied_errors"])[
+        "copied_errors"
+    ]
     assert np.isnan(estimate.replicates).mean() == pytest.approx(0.9**10, abs=0.03)
     assert estimate.low == estimate.high == 1
     right = bootstrap_measures(
-        ["copied_errors"], p[1:], [p[1:]], labels[1:], resamples=9
+        p[1:], [p[1:]], labels[1:], resamples=9, names=["copied_errors"]
     )
     assert np.isnan([right["copied_errors"].value, right["copied_errors"].high]).all()
 
@@ -139,7 +146,7 @@ def test_function_preserved_from_the_base_to_the_independents():
     reference, *independents = RNG.dirichlet(np.full(3, 0.2), size=(3, N))
     candidates = [reference, *independents, (reference + independents[0]) / 2]
     values = function_preserved(
-        None, reference, candidates, independents, LABELS, resamples=200
+        reference, candidates, independents, LABELS, resamples=200
     )
     assert set(values) == {n for n, m in MEASURES.items() if m.identity is not None}
     for name, found in values.items():
@@ -154,7 +161,7 @@ def test_function_preserved_from_the_base_to_the_independents():
 
 def test_function_preserved_of_an_agreement_uses_its_distance_from_1():
     values = function_preserved(
-        ["cohen_kappa"], REFERENCE, MODELS[:1], MODELS[1:3], resamples=9
+        REFERENCE, MODELS[:1], MODELS[1:3], resamples=9, names=["cohen_kappa"]
     )
     kappas = [measure("cohen_kappa", REFERENCE, q) for q in MODELS[:3]]
     expected = (1 - kappas[0]) / (1 - np.mean(kappas[1:]))
@@ -163,7 +170,7 @@ def test_function_preserved_of_an_agreement_uses_its_distance_from_1():
 
 def test_function_preserved_needs_independents_that_differ():
     values = function_preserved(
-        ["disagreement"], REFERENCE, MODELS[:1], [REFERENCE], resamples=9
+        REFERENCE, MODELS[:1], [REFERENCE], resamples=9, names=["disagreement"]
     )
     assert np.isnan(values["disagreement"].value).all()
     assert np.isnan(values["disagreement"].low).all()
@@ -175,7 +182,7 @@ def test_function_preserved_needs_independents_that_differ():
         ({"confidence": 95}, "confidence is 95"),
         ({"resamples": 0}, "resamples is 0"),
         ({"candidates": []}, "no candidates"),
-        ({"candidates": MODELS[0]}, r"candidates\[0\] has shape \(3,\)"),
+        ({"candidates": MODELS[0]}, r"candidates is one array \[40, 3\]"),
         ({"candidates": [MODELS[0], -MODELS[1]]}, r"candidates\[1\] has -.* in row 0"),
         ({"names": ["negative_flips"]}, "needs labels"),
     ],
@@ -189,7 +196,35 @@ def test_refused_arguments(arguments, message):
 def test_function_preserved_refuses_differences_in_quality():
     with pytest.raises(InputError, match="'accuracy_difference' is a difference"):
         function_preserved(
-            ["accuracy_difference"], REFERENCE, MODELS, MODELS, LABELS, resamples=9
+            REFERENCE,
+            MODELS,
+            MODELS,
+            LABELS,
+            resamples=9,
+            names=["accuracy_difference"],
         )
     with pytest.raises(InputError, match="no independent models"):
-        function_preserved(["disagreement"], REFERENCE, MODELS, [], resamples=9)
+        function_preserved(REFERENCE, MODELS, [], resamples=9, names=["disagreement"])
+
+
+def test_estimates_print_as_value_and_interval():
+    estimate = Estimate(
+        np.array([0.5, 0.25]), np.array([[0.5, 0.25], [0.25, 0.125]] * 500), 0.9
+    )
+    assert repr(estimate) == (
+        "Estimate(0.5 [0.25, 0.5], 0.25 [0.125, 0.25]; 90 % intervals)"
+    )
+    difference = estimate.derive(lambda x: x[..., 0] - x[..., 1])
+    assert str(difference) == "Estimate(0.25 [0.125, 0.25]; 90 % intervals)"
+    many = estimate.derive(lambda x: np.repeat(x, 20, axis=-1))
+    assert len(repr(many)) < 300 and "... 40 in all" in repr(many)
+
+
+def test_function_preserved_prints_in_words():
+    found = function_preserved(
+        REFERENCE, [REFERENCE], MODELS[:2], resamples=9, names=["disagreement"]
+    )
+    assert repr(found["disagreement"]) == (
+        "FunctionPreserved(preserves 100.0 [100.0, 100.0] % of the base model's "
+        "function)"
+    )

@@ -641,10 +641,10 @@ def test_one_quantity_has_one_interval():
     made = evidence()
     students = [*made.students[0.9].values()]
     headline = function_preserved(
-        ["jensen_shannon"],
         BASE,
         [QUANTIZED["dynamic-range"], students],
         INDEPENDENTS,
+        names=["jensen_shannon"],
         resamples=RESAMPLES,
     )["jensen_shannon"]
     for place, group in enumerate(["dynamic-range", "alpha 0.9"]):

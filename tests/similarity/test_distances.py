@@ -171,9 +171,9 @@ def test_the_same_model_gains_nothing():
 def test_arrays_give_the_distances_that_measures_do():
     models = RNG.dirichlet(np.ones(3), size=(6, 60))
     base, a, b, *independents = models
-    estimate = bootstrap_measures(["jensen_shannon"], base, models[1:])
+    estimate = bootstrap_measures(base, models[1:], names=["jensen_shannon"])
     estimate = estimate["jensen_shannon"]
-    among = pairwise([base, *independents], ["jensen_shannon"])["jensen_shannon"]
+    among = pairwise([base, *independents], names=["jensen_shannon"])["jensen_shannon"]
     distances = Distances.of("jensen_shannon", estimate, [2, 3, 4], among)
     np.testing.assert_array_equal(distances.values, estimate.value)
     # The bootstrap of a mean has the covariance of its terms, by the number of them.
@@ -184,7 +184,9 @@ def test_arrays_give_the_distances_that_measures_do():
     terms = np.column_stack([x[:, 0] for *_, x in components(named, wanted)])
     exact = np.cov(terms / terms.mean(axis=0), rowvar=False, ddof=0) / 60
     np.testing.assert_allclose(distances.images, exact, atol=0.1 * exact.max())
-    found = function_preserved(["jensen_shannon"], base, [a, [a, b]], independents)
+    found = function_preserved(
+        base, [a, [a, b]], independents, names=["jensen_shannon"]
+    )
     found = found["jensen_shannon"]
     for place, members in enumerate([[0], [0, 1]]):
         kept = distances.preserved(members)

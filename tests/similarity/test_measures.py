@@ -1,3 +1,4 @@
+import inspect
 import math
 import re
 import subprocess
@@ -13,6 +14,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 from sklearn.metrics import cohen_kappa_score, log_loss
 
+from kdfunc import similarity
 from kdfunc.errors import InputError
 from kdfunc.similarity import (
     MEASURES,
@@ -233,7 +235,7 @@ def test_two_classes_are_known_in_resamples_too():
     q = np.eye(2)[np.repeat([0, 1, 1], [20, 60, 20])]
     labels = np.zeros(100, int)
     assert measure("disagreement", p, q) == 0.4
-    estimate = bootstrap_measures(["normalized_disagreement"], p, [q], labels)
+    estimate = bootstrap_measures(p, [q], labels, names=["normalized_disagreement"])
     assert estimate["normalized_disagreement"].value == 1
     lowest = np.nanmin(estimate["normalized_disagreement"].replicates)
     assert lowest == pytest.approx(1)
@@ -310,16 +312,16 @@ def test_pairwise_is_the_measure_of_each_pair_in_its_direction():
 
 def test_chosen_names_only():
     names = ["kl_forward", "disagreement"]
-    assert list(pairwise([P, Q], names)) == names
+    assert list(pairwise([P, Q], names=names)) == names
     assert list(trajectory(P, [P, Q], names=names)) == names
-    assert list(by_class(P, Q, LABELS, names)) == names
+    assert list(by_class(P, Q, LABELS, names=names)) == names
 
 
 def test_ambiguity_is_the_share_of_examples_any_model_changes():
     base = np.eye(3)[[0, 0, 0, 0]]
     models = [base, np.eye(3)[[1, 0, 0, 0]], np.eye(3)[[2, 0, 1, 0]]]
     assert ambiguity(models) == 0.5
-    assert pairwise(models, ["disagreement"])["disagreement"].max() == 0.5
+    assert pairwise(models, names=["disagreement"])["disagreement"].max() == 0.5
     assert ambiguity([base, base]) == 0
 
 
@@ -402,7 +404,7 @@ def bad(value, row=30, column=1):
         (bad(1.5, row=41), "q has 1.5 in row 41"),
         (random_softmax(12) * 0.9, r"q sums to 0\.9 in row 0"),
         (np.zeros((50, 4)), "q sums to 0 in row 0"),
-        (np.log(random_softmax(12)), r"q has -\d.* in row 0"),
+        (np.log(random_softmax(12)), r"q has -\d.* in row 0.* look like logits"),
         (random_softmax(12)[:40], r"q has shape \(40, 4\) but p has \(50, 4\)"),
     ],
 )
@@ -410,6 +412,46 @@ def test_refused_outputs_name_the_array_and_the_row(monkeypatch, q, message):
     monkeypatch.setattr("kdfunc.similarity.softmax.BLOCK_SIZE", 28)
     with pytest.raises(InputError, match=message):
         all_measures(random_softmax(13), q)
+
+
+def test_logits_are_told_what_they_look_like():
+    logits = np.random.default_rng(1).normal(0, 4, (50, 4))
+    with pytest.raises(InputError) as error:
+        measure("disagreement", random_softmax(13), logits)
+    assert str(error.value).endswith(
+        "probabilities lie between 0 and 1. These look like logits; give their "
+        "softmax, scipy.special.softmax(q, axis=1)."
+    )
+    for other in (bad(-0.2), 100 * random_softmax(12), bad(np.nan)):
+        with pytest.raises(InputError) as error:
+            measure("disagreement", random_softmax(13), other)
+        assert "logits" not in str(error.value)
+
+
+def test_one_thing_where_a_list_is_meant_is_not_taken_apart():
+    with pytest.raises(
+        InputError, match=r"give a list, such as names=\['kl_forward'\]"
+    ):
+        pairwise([P, Q], names="kl_forward")
+    for call in (pairwise, ambiguity, rashomon_capacity):
+        with pytest.raises(
+            InputError, match=r"models is one array \[4, 3\]; give a list"
+        ):
+            call(P)
+    with pytest.raises(InputError, match="records is one array"):
+        trajectory(P, Q)
+    with pytest.raises(InputError, match="candidates is one array"):
+        bootstrap_measures(P, Q)
+    with pytest.raises(InputError, match="independents is one array"):
+        similarity.function_preserved(P, [Q], P)
+
+
+def test_names_are_a_keyword_everywhere():
+    for name in similarity.__all__:
+        found = getattr(similarity, name)
+        if inspect.isfunction(found) and "names" in inspect.signature(found).parameters:
+            names = inspect.signature(found).parameters["names"]
+            assert names.kind is names.KEYWORD_ONLY and names.default is None, name
 
 
 @pytest.mark.parametrize("shape", [(5,), (0, 3), (5, 1), (2, 5, 3)])
@@ -465,7 +507,7 @@ def test_many_classes_take_no_square_of_memory(rng):
     labels = np.array([0, 59_999])
     tracemalloc.start()
     values = all_measures(p, q, labels)
-    estimates = bootstrap_measures(None, p, [q], labels, resamples=500)
+    estimates = bootstrap_measures(p, [q], labels, resamples=500)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200 << 20
