@@ -220,12 +220,13 @@ class Method:
     marker: str
 
 
-#: By what legends call them; a pipeline's is the first whose steps it has.
+#: By what legends call them; a pipeline's is the first whose steps it has. Marks and
+#: colours of a family mean the same as in `FAMILIES`.
 METHODS: dict[str, Method] = {
-    "With a step of one's own": Method(frozenset({"own"}), "#949494", "X"),
-    "Quantization-aware": Method(frozenset({"qat"}), "#de8f05", "P"),
-    "Pruned and clustered": Method(frozenset({"prune", "cluster"}), "#0173b2", "s"),
+    "With a step of one's own": Method(frozenset({"own"}), "#ca9161", "p"),
+    "Quantization-aware": Method(frozenset({"qat"}), "#cc78bc", "h"),
+    "Pruned and clustered": Method(frozenset({"prune", "cluster"}), "#ca9161", "d"),
     "Pruned": Method(frozenset({"prune"}), "#d55e00", "v"),
-    "Clustered": Method(frozenset({"cluster"}), "#029e73", "o"),
+    "Clustered": Method(frozenset({"cluster"}), "#ca9161", "o"),
     "Stored as trained": Method(frozenset(), "#cc78bc", "D"),
 }

@@ -28,7 +28,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     shown = table.dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
         title = f"{accuracy.title(run.config)}, {run.config.preset}"
-        figure = figures.preserved.compression(shown, title)
+        figure = figures.compression.compression(shown, title)
         figures.style.save(figure, run.path / "figures" / "compression")
 
 

@@ -24,3 +24,22 @@ def name(task: Task) -> str:
         case "base":
             return "Base model"
     return task.label
+
+
+def in_figures(task: Task) -> str:
+    """The same where a colour tells the family."""
+    if task.family == "control":
+        return CONTROLS[task.settings["control"]].name.capitalize()
+    return name(task)
+
+
+def training(task: Task) -> str:
+    """What tells a training from others of its name: its number or its seed."""
+    match task.family:
+        case "independent":
+            return task.name.rpartition("-")[2]
+        case "student" | "control" | "variant":
+            order = task.settings["order"]
+            own = task.name.rpartition("-")[2]
+            return order.removeprefix("seed") if own.startswith("seed") else own
+    return ""

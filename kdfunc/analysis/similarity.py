@@ -8,6 +8,7 @@ import pandas as pd
 
 from kdfunc import similarity
 from kdfunc.analysis import accuracy, figures, tails, variants
+from kdfunc.analysis import names as naming
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import MARGIN, verdicts
@@ -138,14 +139,22 @@ def _write_measures(run, tasks, final, title) -> None:
             _save(run, "variants", figures.preserved.variants(compared, title))
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
+    places = {name: place for place, name in enumerate(names)}
     pairs = pd.DataFrame(apart, columns=names, index=pd.Index(names, name="model"))
     _write_csv(run, "distances", pairs.reset_index())
-    labelled = pd.DataFrame(
-        {"label": [t.label for t in tasks], "family": [t.family for t in tasks]}
-    )
-    drawn = np.flatnonzero(labelled["family"] != "compressed")  # they would crowd it
+    shown = [task for task in tasks if task.family != "compressed"]  # would crowd it
+    rows = [places[task.name] for task in shown]
     figure = figures.similarity.distance_heatmap(
-        apart[np.ix_(drawn, drawn)], labelled.iloc[drawn], JENSEN_SHANNON, title
+        apart[np.ix_(rows, rows)],
+        pd.DataFrame(
+            {
+                "name": [naming.in_figures(task) for task in shown],
+                "label": [naming.training(task) for task in shown],
+                "family": [task.family for task in shown],
+            }
+        ),
+        JENSEN_SHANNON,
+        title,
     )
     _save(run, "distances", figure)
 
@@ -161,6 +170,12 @@ def _save_preserved(run, tasks, evidence, title) -> None:
     if not first:
         return
     kept = [evidence.preserved(group) for group in first]
+    ratios = pd.read_csv(run.path / "tables" / "function_preserved.csv")
+    single = ratios[ratios["measure"] == MEASURE].set_index("model")["preserved"]
+    each: dict[str, list[float]] = {}
+    for task in tasks:
+        if task.family in COMPRESSED:
+            each.setdefault(group_of(task), []).append(single[task.name])
     points = pd.DataFrame(
         {
             "label": [task.label for task in first.values()],
@@ -170,6 +185,7 @@ def _save_preserved(run, tasks, evidence, title) -> None:
             "preserved": [found.value for found in kept],
             "low": [found.low for found in kept],
             "high": [found.high for found in kept],
+            "each": [each[group] for group in first],
         }
     )
     figure = figures.preserved.preserved_by_size(points, title)
@@ -204,7 +220,7 @@ def _write_trajectories(run, tasks, base, title) -> None:
                 record.metrics[["epoch"]].assign(
                     model=task.name,
                     family=task.family,
-                    label="I" if task.family == "independent" else task.label,
+                    label=naming.in_figures(task),
                     **followed,
                 )
             )
@@ -234,7 +250,7 @@ def _write_classes(run, others, final, title) -> None:
             for t in shown
         ],
         columns=run.class_names,
-        index=[task.label for task in shown],
+        index=[naming.in_figures(task) for task in shown],
     )
     _write_csv(
         run,
@@ -249,11 +265,12 @@ def _write_classes(run, others, final, title) -> None:
     _save(run, "agreement_by_class", figure)
     answers = base.argmax(axis=1)
     compressed = [task for task in shown if task.family in COMPRESSED]
-    changed = np.array([final[t.name].argmax(axis=1) != answers for t in compressed])
-    if changed.any():
+    after = np.array([final[t.name].argmax(axis=1) for t in compressed])
+    methods = [task.label for task in compressed]
+    if figures.similarity.loses(answers, after, methods).any(axis=None):
         images = np.load(run.record("data").path / "images.npy", mmap_mode="r")
         figure = figures.similarity.lost_images(
-            images, run.class_names, answers, changed, title
+            images, run.class_names, labels, answers, after, methods, title
         )
         _save(run, "lost_images", figure)
 

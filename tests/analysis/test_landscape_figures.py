@@ -1,12 +1,14 @@
 """Figures must be readable, headless and the same every time."""
 
 import itertools
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from kdfunc.analysis import figures
@@ -48,6 +50,10 @@ def annotations(axes):
     return [child for child in axes.get_children() if isinstance(child, Annotation)]
 
 
+def digits(text):
+    return re.fullmatch(r"[\d.e-]+", text.get_text())
+
+
 def lines(axes, length):
     return [line for line in axes.lines if len(line.get_xdata()) == length]
 
@@ -67,11 +73,16 @@ def test_panels_are_readable(points, panel, names, paths):
         points, panel, "Digits, LeNet", 15, 0.123, (0.0649, 0.2)
     )
     assert figure.get_suptitle() == "Digits, LeNet"
-    embedded, mapped = figure.axes
+    embedded, mapped, *_ = figure.axes
     assert embedded.get_title() == "t-SNE, perplexity 15"
     assert len(embedded.get_xticks()) == len(embedded.get_yticks()) == 0
     assert mapped.get_title() == "Metric MDS, stress 0.12"
-    assert len(mapped.get_xticks()) > 1  # its distances mean something
+    assert "root mean square over test images" in mapped.get_xlabel()
+    bar = [line for line in mapped.lines if line.get_transform() == mapped.transAxes]
+    shares = bar[0].get_xdata()  # its distances mean something: a bar tells how much
+    length = (shares[1] - shares[0]) * np.ptp(mapped.get_xlim())
+    written = [float(text.get_text()) for text in mapped.texts if digits(text)]
+    assert written == [pytest.approx(length)]
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     told = embedded.xaxis.label
@@ -88,7 +99,8 @@ def test_panels_are_readable(points, panel, names, paths):
         assert to_rgba(starts.get_color()) == to_rgba("black")
         assert np.array_equal(starts.get_xydata(), begun[columns])
         labels = annotations(axes)
-        assert len(labels) == points["model"].nunique()
+        told = [name for label in labels for name in label.get_text().split(", ")]
+        assert set(told) == set(points["label"])
         boxes = [Text.get_window_extent(label, renderer) for label in labels]
         assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
         for box in boxes:
@@ -154,3 +166,49 @@ def test_errors_say_what_is_allowed(points):
         figures.landscape.landscape(points, "tsne", "", 15, 0, (0, 0))
     with pytest.raises(ValueError, match="no points"):
         figures.landscape.landscape(points[:0], "all", "", 15, 0, (0, 0))
+
+
+def knot(points):
+    """All models end close together, far from where they begin."""
+    end = points["epoch"] == EPOCHS
+    x = points["x"].where(~end, 100 + points["x"] / 10)
+    return points.assign(x=x, mds_x=x / 30, mds_y=points["mds_y"] / 10)
+
+
+def test_a_knot_is_looked_at_from_near_with_the_whole_in_a_corner(points):
+    figure = figures.landscape.landscape(knot(points), "all", "", 15, 0.1, (0, 0))
+    for axes in figure.axes[:2]:
+        (whole,) = axes.child_axes
+        assert np.ptp(axes.get_xlim()) < 0.6 * np.ptp(whole.get_xlim())
+        (frame,) = whole.patches
+        assert tuple(frame.get_xy()) == (axes.get_xlim()[0], axes.get_ylim()[0])
+        assert "in the corner: all" in axes.get_xlabel()
+        corner = whole.get_window_extent()
+        boxes = [Text.get_window_extent(label) for label in annotations(axes)]
+        assert boxes and not any(corner.overlaps(box) for box in boxes)
+
+
+def test_no_label_stands_beside_a_wrong_mark(points):
+    for shape in (points, knot(points)):
+        figure = figures.landscape.landscape(shape, "all", "", 15, 0.1, (0, 0))
+        figure.canvas.draw()
+        for axes in figure.axes[:2]:
+            ends = shape[shape["epoch"] == EPOCHS]
+            columns = ["x", "y"] if axes is figure.axes[0] else ["mds_x", "mds_y"]
+            at = axes.transData.transform(ends[columns])
+            for label in annotations(axes):
+                box = Text.get_window_extent(label)
+                middle = (box.min + box.max) / 2
+                gaps = np.abs(at - middle).max(axis=1)
+                nearest = ends["label"].iloc[gaps.argmin()]
+                own = label.get_text().split(", ")
+                assert nearest in own or label.arrow_patch is not None
+
+
+def test_a_landscape_can_be_drawn_beside_others(points):
+    figure = Figure(figsize=(16, 6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    given = (points, "all", "Here", 15, 0.1, (0, 0))
+    assert figures.landscape.landscape(*given, ax=left) is figure
+    assert left.get_title() == "Here" and len(left.child_axes) == 2
+    assert not figure.legends

@@ -1,10 +1,14 @@
 """Figures must show what the tables say, legibly and without pyplot."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from kdfunc.analysis import figures
@@ -22,9 +26,9 @@ MODELS = pd.DataFrame(
         ("Q8", "quantized"),
         ("I2", "independent"),
     ],
-    columns=["label", "family"],
-)
-ORDERED = ["B", "I1", "I2", "C start", "D 0.1", "D 0.1", "Q8", "P90"]
+    columns=["name", "family"],
+).assign(label=list("12345678"))
+ORDERED = ["B", "I1", "I2", "C start", "D 0.1", "Q8", "P90"]
 
 
 def distances(broken=0.3):
@@ -126,25 +130,36 @@ def changed():
 
 
 IMAGES = RNG.integers(256, size=(30, 8, 8, 1), dtype=np.uint8)
-CHANGED = RNG.uniform(size=(5, 30)) < 0.4
+ANSWERS = np.arange(30) % 10
+AFTER = np.where(RNG.uniform(size=(5, 30)) < 0.4, (ANSWERS + 1) % 10, ANSWERS)
+METHODS = ["D 0.1", "D 0.1", "Q8", "P70", "P90"]
+
+
+def lost(after=AFTER, images=IMAGES, **options):
+    names = list("0123456789")
+    return figures.similarity.lost_images(
+        images, names, ANSWERS, ANSWERS, after, METHODS, "T", **options
+    )
+
+
 MADE = {
-    "heatmap": lambda: figures.similarity.distance_heatmap(
-        distances(), MODELS, "JS (bits)", "T"
+    "heatmap": lambda **ax: figures.similarity.distance_heatmap(
+        distances(), MODELS, "JS (bits)", "T", **ax
     ),
-    "size": lambda: figures.preserved.preserved_by_size(preserved(), "T"),
-    "compression": lambda: figures.preserved.compression(pipelines(), "T"),
-    "sparsity": lambda: figures.preserved.preserved_by_sparsity(preserved(), "T"),
-    "ladder": lambda: figures.preserved.ladder(rungs(), "T"),
-    "variants": lambda: figures.preserved.variants(changed(), "T"),
-    "epochs": lambda: figures.similarity.distance_over_epochs(
-        records(), "JS (bits)", "T"
+    "size": lambda **ax: figures.preserved.preserved_by_size(preserved(), "T", **ax),
+    "compression": lambda **ax: figures.compression.compression(pipelines(), "T", **ax),
+    "sparsity": lambda **ax: figures.preserved.preserved_by_sparsity(
+        preserved(), "T", **ax
     ),
-    "classes": lambda: figures.similarity.agreement_by_class(
-        agreement(), ["pruned"] * 4, "T"
+    "ladder": lambda **ax: figures.preserved.ladder(rungs(), "T", **ax),
+    "variants": lambda **ax: figures.preserved.variants(changed(), "T", **ax),
+    "epochs": lambda **ax: figures.similarity.distance_over_epochs(
+        records(), "JS (bits)", "T", **ax
     ),
-    "images": lambda: figures.similarity.lost_images(
-        IMAGES, list("0123456789"), np.arange(30) % 10, CHANGED, "T"
+    "classes": lambda **ax: figures.similarity.agreement_by_class(
+        agreement(), ["pruned"] * 4, "T", **ax
     ),
+    "images": lost,
 }
 
 
@@ -176,6 +191,51 @@ def test_figures_fit_the_page_and_keep_to_themselves(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", MADE)
+def test_no_text_lies_on_another(name):
+    figure = MADE[name]()
+    figure.canvas.draw()
+    shown = [
+        text
+        for text in figure.findobj(Text)
+        if text.get_text().strip() and text.get_visible()
+    ]
+    found = [Text.get_window_extent(text) for text in shown]
+    on_each_other = [
+        (a.get_text(), b.get_text())
+        for (a, one), (b, other) in itertools.combinations(
+            zip(shown, found, strict=True), 2
+        )
+        if one.padded(-2).overlaps(other.padded(-2)) and inside(a) and inside(b)
+    ]
+    assert on_each_other == []
+
+
+def inside(text):
+    """Whether a text is drawn: ticks beyond the ends of an axis are not."""
+    axes = text.axes
+    if axes is None or text not in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
+        return True
+    at = axes.transData.inverted().transform(text.get_window_extent().get_points())
+    x, y = at.mean(axis=0)
+    (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
+    return left <= x <= right if text in axes.get_xticklabels() else low <= y <= high
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_figures_can_be_drawn_beside_others(name):
+    figure = Figure(figsize=(14, 8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    right.plot([0, 1], [0, 1])
+    assert MADE[name](ax=left) is figure
+    figure.canvas.draw()
+    assert left.get_title() == "T" and len(right.lines) == 1
+    assert not figure.legends and tuple(figure.get_size_inches()) == (14, 8)
+    beside = right.get_tightbbox()
+    drawn = [a for a in figure.findobj(Axes) if a is not right]
+    assert not any(beside.overlaps(axes.bbox) for axes in drawn)
+
+
+@pytest.mark.parametrize("name", MADE)
 def test_figures_are_the_same_every_time(name, monkeypatch):
     pixels = []
     for _ in range(2):
@@ -190,33 +250,35 @@ def test_heatmap_is_ordered_by_family():
     values = distances()
     figure = figures.similarity.distance_heatmap(values, MODELS, "JS (bits)", "T")
     axes, bar = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ORDERED
     assert [label.get_text() for label in axes.get_xticklabels()] == ORDERED
+    names = [text.get_text() for text in axes.texts]
+    assert names == ORDERED
+    # What tells trainings of one name apart stands beside their rows alone.
+    seeds = [label.get_text() for label in axes.get_yticklabels()]
+    assert seeds == ["", "", "", "", "3", "6", "", ""]
     order = [1, 4, 7, 3, 2, 5, 6, 0]
     shown = axes.collections[0].get_array().reshape(8, 8)
-    np.testing.assert_allclose(shown, values[np.ix_(order, order)])
-    assert bar.get_ylabel() == "JS (bits)"
-    colors = [to_rgb(label.get_color()) for label in axes.get_yticklabels()]
+    ordered = values[np.ix_(order, order)]
+    np.testing.assert_allclose(shown[ordered > 0], ordered[ordered > 0])
+    assert bar.get_ylabel() == "JS (bits), logarithmic"
+    colors = [to_rgb(label.get_color()) for label in axes.get_xticklabels()]
     assert colors[1] == colors[2] and len(set(colors)) == 6
 
 
-def test_heatmap_keeps_its_colours_for_models_that_work():
+def test_heatmap_has_a_colour_for_every_distance():
     broken = distances(broken=50)
     mesh = (
         figures.similarity.distance_heatmap(broken, MODELS, "JS", "T")
         .axes[0]
         .collections[0]
     )
-    apart = broken[np.ix_([1, 4, 7], [1, 4, 7])]
-    assert mesh.norm.vmax == pytest.approx(2 * apart.sum() / 6)
-    assert mesh.colorbar.extend == "max"
-    alone = MODELS.assign(family="pruned")  # nothing to go by
-    mesh = (
-        figures.similarity.distance_heatmap(broken, alone, "JS", "T")
-        .axes[0]
-        .collections[0]
-    )
     assert mesh.norm.vmax == broken.max()
+    assert mesh.norm.vmin == broken[broken > 0].min()
+    colors = mesh.cmap(mesh.norm(np.unique(broken[broken > 0])))
+    assert len({tuple(color) for color in colors}) > 10
+    assert mesh.colorbar.extend == "neither"
+    alike = figures.similarity.distance_heatmap(np.zeros((8, 8)), MODELS, "JS", "T")
+    alike.canvas.draw()  # nothing to go by
 
 
 def test_size_shows_every_model_with_its_label():
@@ -241,6 +303,14 @@ def test_large_models_have_larger_units():
     assert axes.get_xlim()[0] == 0 and 20 < axes.get_xlim()[1] < 26
 
 
+def test_trainings_stand_beside_their_mean():
+    each = [[99.5], [99.0], [80.0], [20.0, 24.0], [21.0, 27.0]]
+    (axes,) = figures.preserved.preserved_by_size(preserved(each=each), "T").axes
+    drawn = [line.get_ydata() for line in axes.lines if line.get_marker() == "_"]
+    found = [list(at) for at in drawn if len(at) == 2]
+    assert [20.0, 24.0] in found and [21.0, 27.0] in found
+
+
 def test_a_broken_model_stands_where_it_belongs():
     broken = preserved(sparsity=[0.9, 0.1, 0.3, 0.5, 0.7])
     broken.loc[0, ["preserved", "low", "high"]] = [-98.7, -98.9, -98.4]
@@ -256,9 +326,9 @@ def test_a_broken_model_stands_where_it_belongs():
 
 def test_compression_joins_what_no_other_model_beats():
     models = pipelines()
-    front = figures.preserved.pareto_front(models["bytes"], models["preserved"])
+    front = figures.compression.pareto_front(models["bytes"], models["preserved"])
     assert list(models["model"][front]) == ["float16", "dynamic-range", "int4"]
-    figure = figures.preserved.compression(models, "T")
+    figure = figures.compression.compression(models, "T")
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     (line,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
@@ -267,18 +337,19 @@ def test_compression_joins_what_no_other_model_beats():
         [[118e3 / 1024, 80], [230e3 / 1024, 99.5], [440e3 / 1024, 99.9]],
     )
     key, _ = figure.legends
-    named = [text.get_text().split("  ", 1) for text in key.get_texts()]
-    by_size = models.sort_values(["bytes", "preserved"])["model"]
-    assert [name.split()[0] for _, name in named] == list(by_size)
+    named = [text.get_text() for text in key.get_texts()]
+    assert named == ["1   115 KiB: int4", "2   225 KiB: dynamic-range"] + [
+        "3   430 KiB: float16"
+    ]
     notes = [note for note in axes.texts if isinstance(note, Annotation)]
-    assert [note.get_text() for note in notes] == [number for number, _ in named]
+    assert [note.get_text() for note in notes] == ["1", "2", "3"]
     places = boxes(figure, notes)
     assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
 
 
 def test_sizes_within_a_power_of_ten_have_numbers_on_their_axis():
     models = pipelines().assign(bytes=lambda table: 119_528 + 40_000 * table.index)
-    figure = figures.preserved.compression(models, "T")
+    figure = figures.compression.compression(models, "T")
     figure.canvas.draw()
     axes = figure.axes[0]
     low, high = axes.get_xlim()
@@ -291,7 +362,7 @@ def test_sizes_within_a_power_of_ten_have_numbers_on_their_axis():
 
 
 def test_of_equal_models_both_are_on_the_front():
-    front = figures.preserved.pareto_front(
+    front = figures.compression.pareto_front(
         pd.Series([1, 1, 2, 2]), pd.Series([5, 5, 5, 6])
     )
     assert list(front) == [True, True, False, True]
@@ -318,12 +389,13 @@ def test_ladder_steps_from_rung_to_rung():
     assert [t.get_text() for t in axes.get_yticklabels()] == list(rungs()["rung"])
     assert axes.yaxis_inverted()
     assert {"+20.0", "+40.0", "-8.0", "[-10.0, -6.0]"} < set(texts(axes))
-    (top,) = axes.child_axes
-    axes.figure.canvas.draw()
-    ratios = [label.get_text() for label in top.get_xticklabels()]
-    expected = {0: "1", 20: "0.8", 40: "0.6"}
-    found = dict(zip(top.get_xticks(), ratios, strict=True))
-    assert expected.items() <= found.items()
+    assert not axes.child_axes
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert dict(zip(axes.get_xticks(), ticks, strict=True)) == {
+        100: "100 %",
+        50: "50 %",
+        0: "0 %",
+    }
 
 
 def test_variants_stand_above_their_controls():
@@ -346,15 +418,26 @@ def test_epochs_have_a_mean_and_a_band_for_each_label():
     assert [line.get_label() for line in axes.lines] == ["B", "I", "D 0.1", "D 0.9"]
     rows = table[table["label"] == "D 0.9"].groupby("epoch")["distance"]
     np.testing.assert_allclose(axes.lines[3].get_ydata(), rows.mean())
-    band = axes.collections[3].get_paths()[0].vertices
+    band = axes.collections[-1].get_paths()[0].vertices
     at_end = band[band[:, 0] == 25, 1]
     assert (at_end.min(), at_end.max()) == pytest.approx(
         rows.agg(["min", "max"]).loc[25]
     )
-    last = table[table["epoch"] == 25]["distance"].max()
-    assert axes.get_ylim() == (0, pytest.approx(2 * last))
+    assert axes.get_yscale() == "log"
+    low, high = axes.get_ylim()
+    assert low < table["distance"].min() < table["distance"].max() < high
     styles = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
     assert len(styles) == 4
+
+
+def test_controls_have_a_plot_beside_the_others():
+    table = records()
+    more = table[table["family"] == "student"].assign(family="control", label="Start")
+    figure = figures.similarity.distance_over_epochs(
+        pd.concat([table, more]), "JS (bits)", "T"
+    )
+    labels = [[line.get_label() for line in axes.lines] for axes in figure.axes]
+    assert labels == [["B", "I", "D 0.1", "D 0.9"], ["I", "Start"]]
 
 
 def test_classes_are_annotated():
@@ -374,30 +457,23 @@ def test_of_many_classes_those_that_agree_least_are_shown():
 
 
 def test_images_most_often_lost_come_first():
-    changed = np.zeros((5, 30), bool)
-    changed[:4, 7] = changed[:2, 21] = changed[0, 3] = True
-    figure = figures.similarity.lost_images(
-        IMAGES, list("abcdefghij"), np.arange(30) % 10, changed, "T"
-    )
+    after = np.repeat(ANSWERS[None], 5, axis=0)
+    after[:4, 7] = 3
+    after[2:4, 21] = 0  # a half of the students is not most of them
+    after[0, 5] = 9
+    figure = lost(after)
     titled = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in titled] == [
-        "h\n4 of 5",
-        "b\n2 of 5",
-        "d\n1 of 5",
+        "7 \u2192 3\ntrue: 7",
+        "1 \u2192 0\ntrue: 1",
     ]
+    told = [axes.get_xlabel().replace("\u00a0", " ") for axes in titled]
+    assert told == ["D 0.1, Q8, P70", "Q8, P70"]
     np.testing.assert_array_equal(titled[0].images[0].get_array(), IMAGES[7, ..., 0])
-    many = figures.similarity.lost_images(
-        np.repeat(IMAGES, 3, axis=-1),
-        list("abcdefghij"),
-        np.arange(30) % 10,
-        CHANGED,
-        "",
-    )
-    assert len([axes for axes in many.axes if axes.images]) == 24
+    many = lost(images=np.repeat(IMAGES, 3, axis=-1), most=12)
+    assert len([axes for axes in many.axes if axes.images]) == 12
 
 
 def test_no_answer_lost_is_refused():
     with pytest.raises(ValueError, match="no compressed model changes an answer"):
-        figures.similarity.lost_images(
-            IMAGES, [], np.zeros(30, int), np.zeros((5, 30), bool), "T"
-        )
+        lost(np.repeat(ANSWERS[None], 5, axis=0))

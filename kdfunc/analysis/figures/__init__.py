@@ -1,5 +1,12 @@
 """Figures, drawn without pyplot."""
 
-from kdfunc.analysis.figures import labels, landscape, preserved, similarity, style
+from kdfunc.analysis.figures import (
+    compression,
+    labels,
+    landscape,
+    preserved,
+    similarity,
+    style,
+)
 
-__all__ = ["labels", "landscape", "preserved", "similarity", "style"]
+__all__ = ["compression", "labels", "landscape", "preserved", "similarity", "style"]

@@ -15,22 +15,42 @@ _LEADER = {"arrowstyle": "-", "lw": 0.6, "color": "0.3", "shrinkB": 3, "zorder":
 _DISTANCES = (7, 14, 22, 31, 41, 52)
 _ANGLES = np.deg2rad(np.arange(45, 405, 15))
 _ALONG = np.linspace(0.1, 0.9, 9)  # where lines and leaders are looked at
+_ONE = 4  # marks that are closer, in points, share a label
 
 
 def place_labels(
-    axes: Axes, starts: pd.DataFrame, ends: pd.DataFrame, paths: list[NDArray]
+    axes: Axes,
+    starts: pd.DataFrame,
+    ends: pd.DataFrame,
+    paths: list[NDArray],
+    kept_free: NDArray | None = None,
 ) -> None:
     """Writes the labels beside the last points, clear of marks and of each other.
+
+    Marks that lie on each other share a label. A label that stands nearer to another
+    mark than to its own has a line to its own.
 
     Args:
         axes: Laid out for good.
         starts: ``x`` and ``y`` of marks without a label.
         ends: ``x``, ``y`` and ``label`` of marks with one.
         paths: Lines [points, 2] better not covered.
+        kept_free: Boxes [k, 4] in 1/72 inch that no label may cover.
     """
     to_points = axes.transData + Affine2D().scale(72 / axes.figure.dpi)
-    tips = to_points.transform(ends[["x", "y"]])
-    marks = np.vstack([to_points.transform(starts[["x", "y"]]), tips])
+    frame = axes.bbox.extents * 72 / axes.figure.dpi
+    every = to_points.transform(ends[["x", "y"]].astype(float))
+    inside = np.all((every >= frame[:2]) & (every <= frame[2:]), axis=1)
+    marks = np.vstack([to_points.transform(starts[["x", "y"]].astype(float)), every])
+    ends, every = ends[inside], every[inside]
+    if ends.empty:
+        return
+    leaders = _leaders(every)
+    ends = ends.assign(leader=leaders)
+    ends = ends.groupby("leader", sort=False).agg(
+        x=("x", "first"), y=("y", "first"), label=("label", _joined)
+    )
+    tips = every[ends.index]
     lines = [
         path[:-1] + step * np.diff(path, axis=0) for path in paths for step in _ALONG
     ]
@@ -41,10 +61,15 @@ def place_labels(
         sizes,
         np.vstack([marks, *map(to_points.transform, lines)]),
         np.hstack([marks - 4, marks + 4]),
-        axes.bbox.extents * 72 / axes.figure.dpi,
+        frame,
+        np.empty((0, 4)) if kept_free is None else kept_free,
     )
     gaps = np.max(np.abs(offsets) - sizes / 2, axis=1)
-    for row, offset, gap in zip(ends.itertuples(), offsets, gaps, strict=True):
+    for row, tip, size, offset, gap in zip(
+        ends.itertuples(), tips, sizes, offsets, gaps, strict=True
+    ):
+        others = marks[np.abs(marks - tip).max(axis=1) > _ONE]
+        unclear = _gaps(others, tip + offset, size).min(initial=np.inf) < gap + 2
         axes.annotate(
             row.label,
             (row.x, row.y),
@@ -55,12 +80,36 @@ def place_labels(
             fontsize=TEXT_SIZE,
             path_effects=[withStroke(linewidth=1.5, foreground="white")],
             zorder=7,
-            arrowprops=_LEADER if gap > _DISTANCES[0] else None,
+            arrowprops=_LEADER if gap > _DISTANCES[0] or unclear else None,
         )
 
 
+def _leaders(tips: NDArray) -> list[int]:
+    """For each of the tips [n, 2] the first one that lies where it does."""
+    leaders: list[int] = []
+    for place, tip in enumerate(tips):
+        near = (at for at in leaders if np.abs(tips[at] - tip).max() < _ONE)
+        leaders.append(next(near, place))
+    return leaders
+
+
+def _joined(labels: pd.Series) -> str:
+    """One label of several."""
+    return ", ".join(dict.fromkeys(labels))
+
+
+def _gaps(points: NDArray, centre: NDArray, size: NDArray) -> NDArray:
+    """How far points [n, 2] lie from a box, in each direction at least."""
+    return np.max(np.abs(points - centre) - size / 2, axis=1)
+
+
 def _place(
-    tips: NDArray, sizes: NDArray, marks: NDArray, taken: NDArray, frame: NDArray
+    tips: NDArray,
+    sizes: NDArray,
+    marks: NDArray,
+    taken: NDArray,
+    frame: NDArray,
+    kept_free: NDArray,
 ) -> NDArray:
     """Places one label after the other where it costs least.
 
@@ -73,6 +122,8 @@ def _place(
         marks: Points better not covered [m, 2].
         taken: Boxes that must not be covered [k, 4]: left, bottom, right, top.
         frame: The box of the axes [4].
+        kept_free: Boxes that are out of bounds, as is what lies outside the frame
+            [b, 4].
 
     Returns:
         Offsets [n, 2] of the labels' centres from their tips. All in 1/72 inch.
@@ -90,12 +141,17 @@ def _place(
             (boxes[:, None, :2] < taken[:, 2:]) & (boxes[:, None, 2:] > taken[:, :2]),
             axis=2,
         )
+        barred = np.all(
+            (boxes[:, None, :2] < kept_free[:, 2:])
+            & (boxes[:, None, 2:] > kept_free[:, :2]),
+            axis=2,
+        )
         cost = (
             distances
             + 5 * _covered(marks, boxes).sum(axis=0)
             + 100 * overlaps.sum(axis=1)
             + 30 * _covered(leaders, taken[labels:]).any(axis=1).sum(axis=1)
-            + 1000 * outside.any(axis=1)
+            + 1000 * (outside.any(axis=1) | barred.any(axis=1))
         )
         best = np.argmin(cost)
         taken = np.vstack([taken, boxes[best]])

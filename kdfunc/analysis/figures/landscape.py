@@ -11,13 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.labels import place_labels
-from kdfunc.analysis.figures.style import TEXT_SIZE, blank_figure, shade, style
+from kdfunc.analysis.figures.style import GREY, TEXT_SIZE, divided, shade, style
 from kdfunc.config import PANELS
 
 _START = {"color": "black", "marker": "o", "markersize": 6, "linestyle": "none"}
+_KNOT = 0.45  # of the whole map: last points within less are looked at from near
+_CORNER = 0.3  # of the plot: the side of the map of the whole
 _PATH = {"linewidth": 0.7, "marker": "o", "markersize": 2, "markeredgewidth": 0}
 
 
@@ -28,8 +31,12 @@ def landscape(
     perplexity: float,
     stress: float,
     disparities: tuple[float, float],
+    ax: Axes | None = None,
 ) -> Figure:
     """Draws one panel of the functional landscape: t-SNE and, beside it, metric map.
+
+    Where initialisations lie so far off that the trained models would be one knot, a
+    map shows the trained ones, and a small one in its corner all.
 
     Args:
         points: One row a point: ``x`` and ``y`` of the t-SNE, ``mds_x`` and ``mds_y``
@@ -44,6 +51,7 @@ def landscape(
         stress: Of the metric map.
         disparities: The least and the largest Procrustes disparity between the t-SNE
             and others whose start was changed by 1e-7.
+        ax: Where to draw, without the legend; None makes a figure.
 
     Returns:
         The figure, with its labels placed for the size it has.
@@ -56,18 +64,17 @@ def landscape(
     if points.empty:
         raise ValueError("there are no points to draw")
     styles = _styles(points)
-    figure = blank_figure(10.8, 4.8)
-    figure.suptitle(title, fontsize=10)
-    embedded, mapped = figure.subplots(1, 2)
-    embedded.set_title(f"t-SNE, perplexity {perplexity:.3g}", size=9)
-    embedded.set(xticks=[], yticks=[])
+    figure, ((embedded, mapped),) = divided(10.8, 4.8, title, (1, 2), ax)
     least, most = disparities
+    embedded.set_title(f"t-SNE, perplexity {perplexity:.3g}", size=9)
     embedded.set_xlabel(
         "neighbourhoods mean something, distances do not\n"
         f"start changed by 1e-7: Procrustes disparity {least:.2f} to {most:.2f}"
     )
     mapped.set_title(f"Metric MDS, stress {stress:.2f}", size=9)
-    mapped.set_xlabel("distance of softmax outputs, root mean square over test images")
+    mapped.set_xlabel(
+        "the bar: distance of softmax outputs,\nroot mean square over test images"
+    )
     by_axes = {
         embedded: points,
         mapped: points.assign(x=points["mds_x"], y=points["mds_y"]),
@@ -75,11 +82,21 @@ def landscape(
     drawn = {
         axes: _draw(axes, placed, panel, styles) for axes, placed in by_axes.items()
     }
-    _add_legend(figure, points, styles, with_paths=panel != "all")
+    if ax is None:
+        _add_legend(figure, points, styles, with_paths=panel != "all")
+    for axes, (starts, ends, _) in drawn.items():
+        if _is_knot(by_axes[axes], starts, ends):
+            told = f"{axes.get_xlabel()}\nin the corner: all, and the part shown"
+            axes.set_xlabel(told)
     figure.canvas.draw()
-    figure.set_layout_engine("none")
+    if ax is None:
+        figure.set_layout_engine("none")
     for axes, marks in drawn.items():
-        place_labels(axes, *marks)
+        axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim(), adjustable="box")
+        taken = [_zoom(axes, by_axes[axes], *marks, panel, styles)]
+        if axes is mapped:
+            taken.append(_scale_bar(axes, taken[0]))
+        place_labels(axes, *marks, np.vstack(taken))
     return figure
 
 
@@ -87,10 +104,9 @@ def _draw(
     axes: Axes, points: pd.DataFrame, panel: str, styles: dict[str, dict]
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[NDArray]]:
     """Draws the marks of a panel; returns first points, last points and paths."""
-    axes.set(aspect="equal", adjustable="datalim")
+    axes.set(aspect="equal", adjustable="datalim", xticks=[], yticks=[])
     axes.margins(0.07)
     axes.spines[:].set_color("0.75")
-    axes.tick_params(labelsize=TEXT_SIZE, color="0.75")
     axes.xaxis.label.set_size(TEXT_SIZE)
     last_epoch = points.groupby("model")["epoch"].transform("max")
     trained = points.groupby("model")["epoch"].transform("nunique") > 1
@@ -112,6 +128,110 @@ def _draw(
     for row in ends.itertuples():
         axes.plot(row.x, row.y, **styles[row.label], linestyle="none")
     return starts, ends, paths
+
+
+def _is_knot(points: pd.DataFrame, starts: pd.DataFrame, ends: pd.DataFrame) -> bool:
+    """Whether the last points lie so close that one must go near."""
+    whole, reach = (
+        np.ptp(part[["x", "y"]].to_numpy(), axis=0).max() for part in (points, ends)
+    )
+    return len(starts) > 0 and len(ends) > 1 and 0 < reach < _KNOT * whole
+
+
+def _zoom(
+    axes: Axes,
+    points: pd.DataFrame,
+    starts: pd.DataFrame,
+    ends: pd.DataFrame,
+    paths: list[NDArray],
+    panel: str,
+    styles: dict[str, dict],
+) -> NDArray:
+    """Goes near the last points if they are a knot, with the whole in a corner.
+
+    Returns:
+        The corner's box [1, 4] in 1/72 inch, or none [0, 4].
+    """
+    if not _is_knot(points, starts, ends):
+        return np.empty((0, 4))
+    at = ends[["x", "y"]].to_numpy()
+    middle = (at.min(axis=0) + at.max(axis=0)) / 2
+    box = axes.get_window_extent()
+    half = 0.5 * np.ptp(at, axis=0)
+    # As much room as the last points need, and the corner beside them.
+    scale = max(half[0] / (0.36 * box.width), half[1] / (0.42 * box.height))
+    view = scale * np.array([box.width, box.height]) / 2
+    low, high = middle - view, middle + view
+    corners = {
+        (right, top): np.sum(
+            np.all(
+                np.abs((at - low) / (high - low) - (right, top)) < _CORNER + 0.05,
+                axis=1,
+            )
+        )
+        for top in (0, 1)
+        for right in (0, 1)
+    }
+    right, top = min(corners, key=corners.get)
+    if corners[right, top]:  # nothing is free: move away from it
+        shift = (_CORNER + 0.08) * (high - low) * (np.array([right, top]) - 0.5) * 0.9
+        low, high = low + shift * 0.8, high + shift * 0.8
+        low, high = low - 0.12 * (high - low), high + 0.12 * (high - low)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    whole_map = axes.inset_axes(
+        [
+            0.01 if not right else 0.99 - _CORNER,
+            0.01 if not top else 0.99 - _CORNER,
+            _CORNER,
+            _CORNER,
+        ]
+    )
+    small = {
+        label: look | {"markersize": 4, "markeredgewidth": 0.6}
+        for label, look in styles.items()
+    }
+    _draw(whole_map, points, panel, small)
+    whole_map.lines[len(paths)].set_markersize(3)
+    whole_map.add_patch(
+        Rectangle(low, *(high - low), fill=False, color=GREY, linewidth=0.8)
+    )
+    axes.figure.canvas.draw()
+    scale = 72 / axes.figure.dpi
+    return whole_map.get_window_extent().extents[None] * scale
+
+
+def _scale_bar(axes: Axes, taken: NDArray) -> NDArray:
+    """Draws how long a distance is, in a corner that is free; returns its box."""
+    width = np.diff(axes.get_xlim())[0]
+    length = width / 5
+    power = 10 ** np.floor(np.log10(length))
+    length = max(step * power for step in (1, 2, 5) if step * power <= length)
+    box = axes.get_window_extent().extents * 72 / axes.figure.dpi
+    bar = length / width * (box[2] - box[0])
+    middle = (box[:2] + box[2:]) / 2
+    # On the other side of the corner that is taken, at the bottom.
+    left = len(taken) and taken[0, 0] < middle[0] and taken[0, 1] < middle[1]
+    x = box[2] - bar - 10 if left else box[0] + 10
+    share = (np.array([x, box[1] + 10]) - box[:2]) / (box[2:] - box[:2])
+    end = share[0] + bar / (box[2] - box[0])
+    axes.plot(
+        [share[0], end],
+        [share[1]] * 2,
+        transform=axes.transAxes,
+        color="black",
+        linewidth=2,
+        solid_capstyle="butt",
+    )
+    axes.text(
+        (share[0] + end) / 2,
+        share[1] + 0.012,
+        f"{length:g}",
+        transform=axes.transAxes,
+        ha="center",
+        va="bottom",
+        fontsize=TEXT_SIZE,
+    )
+    return np.array([[x - 4, box[1] + 4, x + bar + 4, box[1] + 26]])
 
 
 def _labels_by_family(points: pd.DataFrame) -> Iterable[tuple[str, NDArray]]:

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.labels import place_labels
@@ -16,151 +15,95 @@ from kdfunc.analysis.figures.style import (
     COLUMN,
     GREY,
     PAGE,
+    PRESERVED,
+    PRESERVED_TICKS,
     TEXT_SIZE,
-    blank_figure,
+    add_legend,
+    divided,
     family_legend,
     marker,
     new_figure,
     shade,
     shrink_text,
 )
-from kdfunc.catalog import CONTROLS, METHODS
-from kdfunc.similarity.scale import ratio_at
+from kdfunc.catalog import CONTROLS
 
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
-_KEY_LINE = 0.155  # inches
 
 
-def preserved_by_size(models: pd.DataFrame, title: str) -> Figure:
+def preserved_by_size(
+    models: pd.DataFrame, title: str, ax: Axes | None = None
+) -> Figure:
     """Function preserved against the size of the model file.
 
-    Models of one size stand side by side.
+    Models of one size stand side by side; small marks are the single trainings.
 
     Args:
       models: A row a model: `label`, `family`, `bytes`, function `preserved` in percent
-        and its interval, `low` and `high`.
+        and its interval, `low` and `high`; `each`, what its trainings preserve.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
-    figure, axes = new_figure(1.25 * COLUMN, COLUMN, title)
+    figure, axes = new_figure(1.25 * COLUMN, COLUMN, title, ax)
     unit, name = (2**20, "MiB") if models["bytes"].max() >= 2**20 else (2**10, "KiB")
-    alike = models.groupby("bytes")["bytes"]
+    close = (models["bytes"] / (0.03 * models["bytes"].max())).round()
+    alike = models["bytes"].groupby(close)
     beside = alike.cumcount() - (alike.transform("size") - 1) / 2
-    sizes = models["bytes"] + 0.02 * beside * models["bytes"].max()
+    sizes = models["bytes"] + 0.05 * beside * models["bytes"].max()
     points = _points(models, sizes / unit)
     for family, rows in points.groupby("family", sort=False):
-        _intervals(axes, rows, **marker(family))
+        intervals(axes, rows, **marker(family))
+    seeds = _seeds(axes, points)
     note = ", equal ones side by side" if beside.any() else ""
     axes.set_xlabel(f"Size ({name}){note}")
-    _preserved_axis(axes)
-    axes.margins(0.12)
+    preserved_axis(axes, models["low"].min())
+    axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    family_legend(figure, models["family"].unique())
-    _label(figure, axes, points)
+    family_legend(figure, models["family"].unique(), ax)
+    label_points(figure, axes, points, seeds)
     return figure
 
 
-def compression(models: pd.DataFrame, title: str) -> Figure:
-    """Function preserved against the size of the file, for all ways of compressing.
-
-    A line joins the models that no other beats in both, the Pareto front. Colours and
-    markers tell what was done to the weights; those that were trained afterwards are
-    filled. Points are numbered from the smallest file up; the key below names
-    them, since names of so many pipelines would cover each other.
-
-    Args:
-      models: A row a model: `model`, its name; `method`, a key of `catalog.METHODS`;
-        whether it was `tuned`, trained afterwards; `bytes`; function `preserved` in
-        percent and its interval, `low` and `high`.
-      title: The heading.
-    """
-    height = 0.75 * PAGE + _KEY_LINE * len(models) / 2
-    figure, axes = new_figure(PAGE, height, title)
-    axes.set_xscale("log")
-    points = _points(models, models["bytes"].astype(float) / 2**10)
-    points = points.sort_values(["x", "y"], ignore_index=True)
-    points["label"] = (points.index + 1).astype(str)
-    front = points[pareto_front(points["bytes"], points["preserved"])].sort_values("x")
-    axes.step(front["x"], front["y"], where="post", color="black", lw=1.5, zorder=1)
-    key = []
-    for point in points.itertuples():
-        method = METHODS[point.method]
-        look = {
-            "color": method.color,
-            "marker": method.marker,
-            "markersize": 6,
-            "markerfacecolor": method.color if point.tuned else "white",
-            "linestyle": "none",
-        }
-        _intervals(axes, points.loc[[point.Index]], **look)
-        name = f"{point.label}  {point.model}"
-        key.append(Line2D([], [], **look, label=name))
-    figure.legend(
-        handles=key,
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=TEXT_SIZE,
-        labelspacing=0.3,
-        handletextpad=0.3,
-    )
-    axes.set_xlabel("Size of the .tflite file (KiB)")
-    axes.xaxis.set_major_locator(LogLocator(base=2))  # often within one power of ten
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    _preserved_axis(axes)
-    axes.margins(0.1)
-    handles = [
-        Line2D([], [], color=row.color, marker=row.marker, ls="none", label=name)
-        for name, row in METHODS.items()
-        if (points["method"] == name).any()
-    ]
-    handles.append(Line2D([], [], color="black", lw=1.5, label="Pareto front"))
-    figure.legend(
-        handles=handles,
-        title="Filled: trained afterwards. Open: not.",
-        title_fontsize=TEXT_SIZE,
-        loc="outside upper center",
-        ncols=3,
-        frameon=False,
-        fontsize=TEXT_SIZE,
-    )
-    _label(figure, axes, points)
-    return figure
-
-
-def pareto_front(sizes: pd.Series, preserved: pd.Series) -> NDArray[np.bool_]:
-    """Whether no other model is as good in both and better in one, `[models]`."""
-    sizes, preserved = np.asarray(sizes, float), np.asarray(preserved, float)
-    fits = (sizes[None] <= sizes[:, None]) & (preserved[None] >= preserved[:, None])
-    better = (sizes[None] < sizes[:, None]) | (preserved[None] > preserved[:, None])
-    return ~(fits & better).any(axis=1)
-
-
-def preserved_by_sparsity(models: pd.DataFrame, title: str) -> Figure:
+def preserved_by_sparsity(
+    models: pd.DataFrame, title: str, ax: Axes | None = None
+) -> Figure:
     """Function preserved by pruned models against the share of weights that are zero.
 
     Args:
       models: A row a model: `sparsity` in [0, 1], function `preserved` in percent and
         its interval, `low` and `high`.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
-    figure, axes = new_figure(COLUMN, 0.75 * COLUMN, title)
+    figure, axes = new_figure(1.1 * COLUMN, 0.9 * COLUMN, title, ax)
     points = _points(models, 100 * models["sparsity"]).sort_values("x")
     axes.plot(points["x"], points["y"], color=shade("pruned"), linewidth=1)
-    _intervals(axes, points, **marker("pruned"))
+    intervals(axes, points, **marker("pruned"))
     axes.set(xlabel="Weights that are zero (%)", xlim=(0, 100))
-    _preserved_axis(axes)
+    preserved_axis(axes, models["low"].min())
     return figure
 
 
-def ladder(rungs: pd.DataFrame, title: str) -> Figure:
+def rung_family(group: str) -> str:
+    """The family whose colour a rung of the ladder has, by what its models are."""
+    if group == "independent":
+        return "independent"
+    untaught = group in CONTROLS and CONTROLS[group].teacher != "base"
+    return "control" if untaught else "student"
+
+
+def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     """What each ingredient of distillation adds to the function preserved.
 
+    Bars are orange where no model has a teacher that knows anything and green where
+    there is one; hatched ones stand beside the ladder.
+
     Args:
-      rungs: As `kdfunc.similarity.groups.ladder` returns them.
+      rungs: As `kdfunc.similarity.ladder.ladder` returns them.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
-    figure, axes = new_figure(1.5 * COLUMN, 1.2 + 0.28 * len(rungs), title)
+    figure, axes = new_figure(1.7 * COLUMN, 1.3 + 0.28 * len(rungs), title, ax)
     axes.use_sticky_edges = False
     outside = {
         "xycoords": axes.get_yaxis_transform(),
@@ -169,8 +112,8 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
         "va": "center",
     }
     for place, rung in enumerate(rungs.itertuples()):
+        color = shade(rung_family(rung.group))
         if rung.step == rung.step:  # not NaN
-            color = shade("control" if _untaught(rung.group) else "student")
             axes.barh(
                 place,
                 rung.step,
@@ -190,22 +133,22 @@ def ladder(rungs: pd.DataFrame, title: str) -> Figure:
     beside = len(rungs) - rungs["side"].sum() - 0.5
     axes.axhline(beside, color=GREY, linewidth=0.6)
     axes.annotate("Adds (points)", (1, -0.5), xytext=(12, 10), **outside)
+    low = min(rungs["preserved_low"].min(), -8)
+    ticks = {at: t for at, t in PRESERVED_TICKS.items() if at > max(low - 5, -90)}
     axes.set(
-        xlabel="Function preserved (%)",
+        xlabel=PRESERVED,
+        xlim=(low - 6, 106),
         ylim=(len(rungs) - 0.5, -0.5),
         yticks=range(len(rungs)),
         yticklabels=rungs["rung"],
     )
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    top = axes.secondary_xaxis("top")
-    top.set_xticks(axes.get_xticks(), [_times(score) for score in axes.get_xticks()])
-    top.set_xlabel("Times as far from the base model as independent models")
-    shrink_text(top)
     return figure
 
 
-def variants(table: pd.DataFrame, title: str) -> Figure:
+def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     """Function preserved and accuracy of students with one setting changed.
 
     Models without a teacher stand under the students that they are a control of.
@@ -213,18 +156,21 @@ def variants(table: pd.DataFrame, title: str) -> Figure:
     Args:
       table: As `kdfunc.analysis.variants.table` returns it.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
     rows = {variant: i for i, variant in enumerate(table["variant"].unique())}
-    figure = blank_figure(PAGE, 1.5 + 0.36 * len(rows))
-    figure.suptitle(title, fontsize=TEXT_SIZE + 1)
+    height = 1.5 + 0.36 * len(rows)
+    figure, ((left, right),) = divided(PAGE, height, title, (1, 2), ax)
+    both = (left, right)
+    right.sharey(left)
+    right.tick_params(labelleft=False)
     columns = {
-        "preserved": "Function preserved (%)",
+        "preserved": PRESERVED,
         "accuracy_difference": "Accuracy, less the base model's (points)",
     }
     families = table["teacher"].map(
         lambda teacher: "control" if teacher == "none" else "student"
     )
-    both = figure.subplots(1, 2, sharey=True)
     for axes, (column, name) in zip(both, columns.items(), strict=True):
         for family, group in table.groupby(families, sort=False):
             places = group["variant"].map(rows) + (0.2 if family == "control" else 0)
@@ -239,20 +185,20 @@ def variants(table: pd.DataFrame, title: str) -> Figure:
         axes.set_axisbelow(True)
         axes.set_xlabel(name)
         shrink_text(axes)
+        if column == "preserved":
+            low = max(min(0, value.min()), -90)  # closer ticks would run together
+            high = max(0, table[f"{column}_high"].max())
+            ticks = {a: t for a, t in PRESERVED_TICKS.items() if low <= a <= high}
+            axes.set_xticks(list(ticks), list(ticks.values()))
     labels = table.drop_duplicates("variant")["label"]
     both[0].set(
         yticks=range(len(rows)), yticklabels=labels, ylim=(len(rows) - 0.5, -0.5)
     )
-    figure.legend(
-        handles=[
-            Line2D([], [], **marker("student"), label="With a teacher"),
-            Line2D([], [], **marker("control"), label="The same without"),
-        ],
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=TEXT_SIZE,
-    )
+    handles = [
+        Line2D([], [], **marker("student"), label="With a teacher"),
+        Line2D([], [], **marker("control"), label="The same without"),
+    ]
+    add_legend(figure, ax, handles, columns=2)
     return figure
 
 
@@ -261,25 +207,31 @@ def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
     return models.assign(x=x, y=models["preserved"])
 
 
-def _intervals(axes: Axes, points: pd.DataFrame, **look) -> None:
+def intervals(axes: Axes, points: pd.DataFrame, **look) -> None:
+    """Draws marks with their intervals."""
     ends = [points["y"] - points["low"], points["high"] - points["y"]]
     axes.errorbar(points["x"], points["y"], yerr=ends, **look, elinewidth=1, capsize=2)
 
 
-def _untaught(group: str) -> bool:
-    """Whether a rung's models had no part of the base model's answers."""
-    return group in CONTROLS and CONTROLS[group].teacher != "base"
+def _seeds(axes: Axes, points: pd.DataFrame) -> NDArray:
+    """Draws the single trainings, small and faint; returns where they are."""
+    found = [np.empty((0, 2))]
+    for row in points.itertuples():
+        each = np.atleast_1d(getattr(row, "each", []))
+        if len(each) > 1:
+            color = shade(row.family, 0.35)
+            axes.plot([row.x] * len(each), each, "_", color=color, ms=7, zorder=1)
+            found.append(np.column_stack([[row.x] * len(each), each]))
+    return np.vstack(found)
 
 
-def _times(score: float) -> str:
-    """The distance ratio at a score, for an axis."""
-    ratio = ratio_at(score)
-    return f"{ratio:.2g}" if ratio < 100 else ""
-
-
-def _preserved_axis(axes: Axes) -> None:
+def preserved_axis(axes: Axes, low: float) -> None:
     """Labels the axis and draws what its 0 and 100 % mean."""
-    axes.set_ylabel("Function preserved (%)")
+    low = min(low, -8)
+    ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low - 5}
+    axes.set_ylabel(PRESERVED)
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    axes.set_ylim(low - 8, 112)
     for value, meaning in _REFERENCES.items():
         axes.axhline(value, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
         axes.text(
@@ -293,11 +245,19 @@ def _preserved_axis(axes: Axes) -> None:
         )
 
 
-def _label(figure: Figure, axes: Axes, points: pd.DataFrame) -> None:
+def label_points(
+    figure: Figure, axes: Axes, points: pd.DataFrame, seeds: NDArray
+) -> None:
     """Puts the labels where they hide no point and no interval."""
     figure.canvas.draw()
-    figure.set_layout_engine("none")
+    if len(figure.axes) == 1:  # places hold as long as the layout does
+        figure.set_layout_engine("none")
     bars = [
         np.array([[row.x, row.low], [row.x, row.high]]) for row in points.itertuples()
     ]
-    place_labels(axes, points.iloc[:0], points, bars)
+    across = axes.transData.inverted().transform(
+        np.column_stack([np.linspace(*axes.bbox.intervalx, 80), np.zeros(80)])
+    )[:, 0]
+    lines = [np.column_stack([across, np.full(80, y)]) for y in _REFERENCES]
+    marks = pd.DataFrame(np.vstack([seeds, *lines]), columns=["x", "y"])
+    place_labels(axes, marks, points, bars)

@@ -3,13 +3,17 @@
 They take tables as the analysis makes them.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.style import (
@@ -17,14 +21,14 @@ from kdfunc.analysis.figures.style import (
     GREY,
     PAGE,
     TEXT_SIZE,
-    blank_figure,
-    family_legend,
+    divided,
     new_figure,
     shade,
     shrink_text,
 )
 
 MOST_CLASSES = 20  # side by side in a heat map
+_DECADES = 1e4  # of distances that have colours of their own
 _ORDER = (
     "base",
     "independent",
@@ -38,19 +42,26 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def distance_heatmap(
-    distances: NDArray, models: pd.DataFrame, measure: str, title: str
+    distances: NDArray,
+    models: pd.DataFrame,
+    measure: str,
+    title: str,
+    ax: Axes | None = None,
 ) -> Figure:
     """Distances between all models, family by family.
 
-    The colours reach twice as far as the independent models lie apart, and beyond is
-    grey: a model that lost its function must not hide all other differences.
+    The colours are logarithmic, so that a model that lost its function does not hide
+    all other differences; a line in their key marks how far independent models are
+    from the base model.
 
     Args:
       distances: `[models, models]`, symmetric.
-      models: A row a model: `label` and `family` (base, independent, control, student,
-        quantized, pruned or another word).
+      models: A row a model: `name`, which trainings of one kind share; `label`, which
+        tells them apart, such as the seed; and `family` (base, independent, student,
+        quantized, pruned, control or another word).
       measure: Name and unit of the distance.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
     rank = {family: i for i, family in enumerate(_ORDER)}
     order = np.argsort(
@@ -58,44 +69,94 @@ def distance_heatmap(
     )
     models = models.iloc[order]
     distances = distances[np.ix_(order, order)]
-    independent = models["family"].isin(["base", "independent"]).to_numpy()
-    apart = distances[np.ix_(independent, independent)]
-    reach = 2 * apart[apart > 0].mean() if apart.any() else distances.max()
-    side = min(PAGE, 2.2 + 0.17 * len(models))
-    figure, axes = new_figure(side, side, title)
+    apart = distances[distances > 0]
+    most = apart.max() if len(apart) else 1.0
+    least = max(apart.min() if len(apart) else 0.1, most / _DECADES)
+    least = min(least, most / 2)
+    side = min(PAGE, 3.1 + 0.14 * len(models))
+    figure, axes = new_figure(side, 0.9 * side, title, ax)
     sns.heatmap(
-        distances,
+        np.maximum(distances, least),
         ax=axes,
-        cmap=sns.color_palette("viridis", as_cmap=True).with_extremes(over="0.8"),
-        vmin=0,
-        vmax=min(reach, distances.max()),
+        cmap="viridis",
+        norm=LogNorm(least, most),
         square=True,
-        xticklabels=models["label"],
-        yticklabels=models["label"],
-        cbar_kws={
-            "label": measure,
-            "shrink": 0.7,
-            "pad": 0.02,
-            "extend": "max" if distances.max() > reach else "neither",
-        },
+        cbar_kws={"label": f"{measure}, logarithmic", "shrink": 0.7, "pad": 0.02},
     )
-    shrink_text(axes.collections[0].colorbar.ax)
-    size = np.clip(260 / len(models), 4.5, TEXT_SIZE)
-    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        for tick, family in zip(ticks, models["family"], strict=True):
-            tick.set(color=shade(family, 0.62), fontsize=size)
-    axes.tick_params(axis="x", rotation=90, length=0)
-    axes.tick_params(axis="y", rotation=0, length=0)
-    families = models["family"].to_numpy()
-    borders = np.flatnonzero(families[1:] != families[:-1]) + 1
-    axes.hlines(borders, 0, len(models), color="white", linewidth=1.2)
-    axes.vlines(borders, 0, len(models), color="white", linewidth=1.2)
-    family_legend(figure, models["family"].unique())
+    axes.set_title(title, fontsize=TEXT_SIZE + 1)
+    bar = axes.collections[0].colorbar
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    shrink_text(bar.ax)
+    known = models["family"].to_numpy()
+    between = distances[np.ix_(known == "base", known == "independent")]
+    if between.any():
+        bar.ax.axhline(between.mean(), color="white", linewidth=1.5)
+        bar.ax.annotate(
+            "independent models\nfrom the base model",
+            (0, between.mean()),
+            xycoords=("axes fraction", "data"),
+            xytext=(-3, 0),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="center",
+            fontsize=TEXT_SIZE - 2,
+            color=GREY,
+        )
+    _name_groups(axes, models)
     return figure
 
 
-def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Figure:
+def _name_groups(axes: Axes, models: pd.DataFrame) -> None:
+    """Names beside the groups of rows and columns, and lines between them."""
+    groups = models["name"].ne(models["name"].shift()).cumsum()
+    size = np.clip(300 / len(models), 4.5, TEXT_SIZE - 1)
+    places, texts = [], []
+    for _, rows in groups.groupby(groups):
+        first, count = models.index.get_loc(rows.index[0]), len(rows)
+        row = models.iloc[first]
+        places.append(first + count / 2)
+        texts.append((row["name"], shade(row["family"], 0.62)))
+        if first:
+            border = _border(models, first)
+            axes.axhline(first, color="white", linewidth=border)
+            axes.axvline(first, color="white", linewidth=border)
+    single = groups.map(groups.value_counts()) == 1
+    axes.set_xticks(places, [text for text, _ in texts], rotation=90)
+    axes.set_yticks(
+        np.arange(len(models)) + 0.5, models["label"].mask(single, ""), rotation=0
+    )
+    axes.tick_params(axis="both", length=0)
+    axes.tick_params(axis="y", labelsize=4.5, labelcolor=GREY, pad=1)
+    for tick, (_, color) in zip(axes.get_xticklabels(), texts, strict=True):
+        tick.set(color=color, fontsize=size)
+    for place, (text, color) in zip(places, texts, strict=True):
+        axes.annotate(
+            text,
+            (0, place),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(-12, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=size,
+            color=color,
+        )
+
+
+def _border(models: pd.DataFrame, place: int) -> float:
+    """Width of the line before a row: wider where a family begins."""
+    families = models["family"]
+    return 1.6 if families.iloc[place] != families.iloc[place - 1] else 0.4
+
+
+def distance_over_epochs(
+    records: pd.DataFrame, measure: str, title: str, ax: Axes | None = None
+) -> Figure:
     """Distance to the trained base model while models are trained.
+
+    The axis is logarithmic, so that the first epochs do not flatten the rest. Controls
+    have a plot of their own beside the others.
 
     Args:
       records: A row a model and epoch: `family`, `label` (models of a family that share
@@ -103,32 +164,60 @@ def distance_over_epochs(records: pd.DataFrame, measure: str, title: str) -> Fig
         `epoch` and `distance`.
       measure: Name and unit of the distance.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
-    figure, axes = new_figure(1.5 * COLUMN, COLUMN, title)
+    controls = records["family"] == "control"
+    both = controls.any() and not controls.all()
+    shape = (1, 2) if both else (1, 1)
+    figure, plots = divided(PAGE if both else 1.5 * COLUMN, 4.4, title, shape, ax)
+    shown = [records[~controls], records[controls]] if both else [records]
+    context = records[records["family"] == "independent"]
+    positive = records.loc[records["distance"] > 0, "distance"]
+    for axes, members in zip(plots[0], shown, strict=True):
+        members = pd.concat([context, members]) if members is not shown[0] else members
+        handles = _draw_over_epochs(axes, members)
+        axes.set(xlabel="Epoch", yscale="log")
+        axes.set_ylim(0.8 * positive.min(), 1.2 * positive.max())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.margins(x=0.01)
+        axes.grid(axis="y", color="0.9", linewidth=0.6)
+        shrink_text(axes)
+        axes.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.16),
+            ncols=1 if both else 2,
+            frameon=False,
+            fontsize=TEXT_SIZE,
+        )
+    plots[0, 0].set_ylabel(f"{measure}\nfrom the trained base model")
+    return figure
+
+
+def _draw_over_epochs(axes: Axes, records: pd.DataFrame) -> list[Line2D]:
+    """A line for each label, in a family's shades and dashes; returns the lines."""
+    lines = []
     for family, members in records.groupby("family", sort=False):
         labels = members["label"].unique()
         shades = np.linspace(0.35, 0.7, len(labels)) if len(labels) > 1 else [0.5]
         for i, label in enumerate(labels):
             rows = members[members["label"] == label].groupby("epoch")["distance"]
             mean, low, high = rows.mean(), rows.min(), rows.max()
+            mean = mean[mean > 0]  # the trained base model is at 0 from itself
             color = shade(family, shades[i])
             dashes = _DASHES[i % len(_DASHES)]
-            axes.plot(mean, color=color, linestyle=dashes, label=label, lw=1.4)
-            axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
-    axes.set(xlabel="Epoch", ylabel=f"{measure}\nfrom the trained base model")
-    distance = records["distance"]
-    last = distance[records["epoch"] == records["epoch"].max()]
-    # Untrained models would flatten the rest.
-    axes.set_ylim(0, min(2 * last.max(), 1.05 * distance.max()))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.margins(x=0.01)
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
-    figure.legend(loc="outside right center", frameon=False, fontsize=TEXT_SIZE)
-    return figure
+            lines += axes.plot(mean, color=color, linestyle=dashes, label=label, lw=1.4)
+            if (high > low).any():
+                axes.fill_between(low.index, low, high, color=color, alpha=0.12, lw=0)
+    return lines
 
 
 def agreement_by_class(
-    agreement: pd.DataFrame, families: Sequence[str], title: str
+    agreement: pd.DataFrame,
+    families: Sequence[str],
+    title: str,
+    ax: Axes | None = None,
 ) -> Figure:
     """Agreement with the base model on the examples of each class.
 
@@ -137,14 +226,15 @@ def agreement_by_class(
         class; beyond 20 classes those of least agreement are shown.
       families: Of the rows.
       title: The heading.
+      ax: Where to draw; None makes a figure.
     """
     classes = agreement.shape[1]
     if classes > MOST_CLASSES:
         agreement = agreement[agreement.mean().nsmallest(MOST_CLASSES).index]
         title += f": the {MOST_CLASSES} of {classes} classes that agree least"
     rows, columns = agreement.shape
-    width = min(PAGE, 1.7 + 0.36 * columns)
-    figure, axes = new_figure(width, 1.1 + 0.24 * rows, title)
+    width = min(PAGE, 2.6 + 0.4 * columns)
+    figure, axes = new_figure(width, 1.3 + 0.24 * rows, title, ax)
     sns.heatmap(
         100 * agreement,
         ax=axes,
@@ -156,58 +246,95 @@ def agreement_by_class(
         linewidths=0.5,
         cbar_kws={"label": "Agreement (%)", "pad": 0.02},
     )
+    axes.set_title(title, fontsize=TEXT_SIZE + 1)
     shrink_text(axes.collections[0].colorbar.ax)
     for tick, family in zip(axes.get_yticklabels(), families, strict=True):
         tick.set_color(shade(family, 0.62))
-    axes.set(xlabel="", ylabel="")
+    axes.set(xlabel="Class", ylabel="Model")
+    shrink_text(axes)
     axes.tick_params(axis="y", rotation=0, length=0, labelsize=TEXT_SIZE)
-    axes.tick_params(axis="x", rotation=90, length=0, labelsize=TEXT_SIZE)
+    longest = max(len(str(name)) for name in agreement.columns)
+    turned = 90 if longest > 4 else 0
+    axes.tick_params(axis="x", rotation=turned, length=0, labelsize=TEXT_SIZE)
     return figure
 
 
 def lost_images(
     images: NDArray,
     class_names: Sequence[str],
-    predictions: NDArray,
-    changed: NDArray,
+    labels: NDArray,
+    answers: NDArray,
+    compressed: NDArray,
+    methods: Sequence[str],
     title: str,
     most: int = 24,
+    ax: Axes | None = None,
 ) -> Figure:
-    """The test images whose answer is most often lost under compression.
+    """The test images whose answer is lost by most methods, and which these are.
+
+    Models that share a method, such as the seeds of a student, count as one: it loses
+    an image where more than half of them answer otherwise than the base model.
 
     Args:
       images: `[n, height, width, channels]` uint8, one channel or three.
       class_names: Names of the classes.
-      predictions: `[n]` the base model's answers.
-      changed: `[models, n]` whether a compressed model answers otherwise.
+      labels: `[n]` the true classes.
+      answers: `[n]` the base model's.
+      compressed: `[models, n]` the answers of the compressed models.
+      methods: Of the models; short names.
       title: The heading.
       most: Number of images.
+      ax: Where to draw; None makes a figure.
 
     Raises:
       ValueError: No answer is lost.
 
     Source: compression identified exemplars, Hooker et al. 2019, arXiv 1911.05248.
     """
-    losses = np.asarray(changed).sum(axis=0)
+    compressed = np.asarray(compressed)
+    lost = loses(answers, compressed, methods)
+    losses = lost.sum().to_numpy()
     shown = [i for i in np.argsort(-losses, kind="stable")[:most] if losses[i]]
     if not shown:
         raise ValueError("no compressed model changes an answer")
-    columns = 8
+    columns = min(6, len(shown))
     rows = -(-len(shown) // columns)
-    figure = blank_figure(PAGE, 0.55 + 1.13 * rows)
-    figure.suptitle(title, fontsize=TEXT_SIZE + 1)
-    figure.supxlabel(
-        "The base model's answer, and how many compressed models give another.",
-        fontsize=TEXT_SIZE,
-        color=GREY,
-    )
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
+    named = {i: _wrapped(lost.index[lost[i]], len(lost)) for i in shown}
+    lines = max(text.count("\n") + 1 for text in named.values())
+    height = 0.6 + (1.25 + 0.13 * lines) * rows
+    figure, grid = divided(PAGE, height, title, (rows, columns), ax)
+    for axes in grid.flat[len(shown) :]:
         axes.axis("off")
     for axes, i in zip(grid.flat, shown, strict=False):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
         axes.imshow(images[i].squeeze(), cmap="gray", vmin=0, vmax=255)
+        others = compressed[compressed[:, i] != answers[i], i]
+        after = class_names[np.bincount(others).argmax()]
         axes.set_title(
-            f"{class_names[predictions[i]]}\n{losses[i]} of {len(changed)}",
-            fontsize=TEXT_SIZE - 1,
+            f"{class_names[answers[i]]} \u2192 {after}\ntrue: {class_names[labels[i]]}",
+            fontsize=TEXT_SIZE,
+        )
+        axes.set_xlabel(named[i], fontsize=TEXT_SIZE - 1.5, color=GREY, labelpad=2)
+    if ax is None:
+        figure.get_layout_engine().set(h_pad=0.08)
+        figure.supxlabel(
+            "The base model's answer \u2192 the most frequent other one; below, which "
+            f"of {len(lost)} methods lose it.",
+            fontsize=TEXT_SIZE,
+            color=GREY,
         )
     return figure
+
+
+def loses(answers: NDArray, after: NDArray, methods: Sequence[str]) -> pd.DataFrame:
+    """Which methods lose which answers, `[methods, n]`; arguments of `lost_images`."""
+    changed = pd.DataFrame(np.asarray(after) != np.asarray(answers))
+    return changed.groupby(list(methods), sort=False).mean() > 0.5
+
+
+def _wrapped(names: Sequence[str], total: int) -> str:
+    """Names in lines that are as wide as a picture; "all" for all."""
+    if len(names) == total:
+        return "all"
+    return textwrap.fill(", ".join(n.replace(" ", "\u00a0") for n in names), 20)

@@ -8,14 +8,16 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 from PIL import Image
 
 from kdfunc.catalog import FAMILIES, Family
@@ -24,6 +26,18 @@ from kdfunc.writing import write_atomic
 TEXT_SIZE = 8  # points
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
 GREY = "0.45"
+
+#: Where an axis of function preserved has marks, and what stands there: percent down to
+#: the independent models, and beyond them how many times as far a model is.
+PRESERVED_TICKS = {
+    100: "100 %",
+    50: "50 %",
+    0: "0 %",
+    -50: "2\u00d7",
+    -80: "5\u00d7",
+    -95: "20\u00d7",
+}
+PRESERVED = "Function preserved, and beyond 0 %\ntimes as far as independent models"
 
 
 def style(family: str) -> Family:
@@ -45,13 +59,69 @@ def blank_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """A figure of so many inches with one plot in it."""
-    figure = blank_figure(width, height)
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=TEXT_SIZE + 1)
-    shrink_text(axes)
-    return figure, axes
+def new_figure(
+    width: float, height: float, title: str, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
+    """A figure of so many inches with one plot in it, or the caller's plot.
+
+    Args:
+      width: In inches.
+      height: In inches.
+      title: The heading.
+      ax: Where to draw instead; its figure keeps its size.
+    """
+    if ax is None:
+        ax = blank_figure(width, height).add_subplot()
+    ax.set_title(title, fontsize=TEXT_SIZE + 1)
+    shrink_text(ax)
+    return ax.get_figure(root=True), ax
+
+
+def divided(
+    width: float, height: float, title: str, shape: tuple[int, int], ax: Axes | None
+) -> tuple[Figure, NDArray]:
+    """A figure of several plots, `[rows, columns]`, or the caller's plot divided."""
+    rows, columns = shape
+    if ax is None:
+        figure = blank_figure(width, height)
+        figure.suptitle(title, fontsize=TEXT_SIZE + 1)
+        plots = figure.subplots(rows, columns, squeeze=False)
+    else:
+        figure = ax.get_figure(root=True)
+        ax.set_title(title, fontsize=TEXT_SIZE + 1)
+        ax.axis("off")
+        high, wide = 1 / rows, 1 / columns
+        plots = np.array(
+            [
+                [
+                    ax.inset_axes(
+                        [
+                            (x + 0.06) * wide,
+                            1 - (y + 0.9) * high,
+                            0.88 * wide,
+                            0.8 * high,
+                        ]
+                    )
+                    for x in range(columns)
+                ]
+                for y in range(rows)
+            ]
+        )
+    for each in plots.flat:
+        shrink_text(each)
+    return figure, plots
+
+
+def add_legend(
+    figure: Figure, ax: Axes | None, handles: Sequence[Line2D], columns: int = 3
+) -> None:
+    """Explains marks and lines below the plots, or below the caller's plot."""
+    look = {"ncols": columns, "frameon": False, "fontsize": TEXT_SIZE}
+    if ax is None:
+        figure.legend(handles=handles, loc="outside lower center", **look)
+    else:
+        below = (0.5, -0.2)
+        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=below, **look)
 
 
 def shrink_text(axes: Axes) -> None:
@@ -71,18 +141,15 @@ def marker(family: str) -> dict[str, object]:
     }
 
 
-def family_legend(figure: Figure, families: Iterable[str]) -> None:
+def family_legend(
+    figure: Figure, families: Iterable[str], ax: Axes | None = None
+) -> None:
     """Names the families below the plots."""
-    figure.legend(
-        handles=[
-            Line2D([], [], **marker(family), label=style(family).label)
-            for family in families
-        ],
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=TEXT_SIZE,
-    )
+    handles = [
+        Line2D([], [], **marker(family), label=style(family).label)
+        for family in families
+    ]
+    add_legend(figure, ax, handles)
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
