@@ -16,17 +16,46 @@ class Net:
         self.model = schema.ModelT()
         self.model.version, self.model.description = 3, "test"
         self.model.buffers, self.model.operatorCodes = [schema.BufferT()], []
+        self.model.subgraphs, self.model.metadata = [], []
+        self.subgraph()
+
+    def subgraph(self):
+        """Begins another subgraph; what is added then goes into it."""
         self.graph = schema.SubGraphT()
         self.graph.tensors, self.graph.operators = [], []
         self.graph.inputs, self.graph.outputs = [], []
-        self.model.subgraphs = [self.graph]
+        self.model.subgraphs.append(self.graph)
 
-    def tensor(self, shape, name="x", data=None, kind=TYPES.FLOAT32, any_batch=True):
-        """Adds a tensor, a constant where it has data."""
+    def ends(self, inputs, outputs):
+        """Sets what goes into the subgraph and comes out of it."""
+        self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
+
+    def tensor(
+        self,
+        shape,
+        name="x",
+        data=None,
+        kind=TYPES.FLOAT32,
+        any_batch=True,
+        scale=None,
+        zero=0,
+        axis=0,
+        variable=False,
+    ):
+        """Adds a tensor, a constant where it has data, a state where it is variable.
+
+        With a scale it is quantized, with several by channel of an axis.
+        """
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name, list(shape), kind
-        tensor.buffer = 0
-        if any_batch and data is None:
+        tensor.buffer, tensor.isVariable = 0, variable
+        if scale is not None:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = np.atleast_1d(scale).tolist()
+            zeros = np.broadcast_to(zero, np.shape(np.atleast_1d(scale)))
+            tensor.quantization.zeroPoint = zeros.tolist()
+            tensor.quantization.quantizedDimension = axis
+        if any_batch and data is None and not variable:
             tensor.shapeSignature = [-1, *shape[1:]]
         if data is not None:
             buffer = schema.BufferT()
@@ -35,6 +64,20 @@ class Net:
             tensor.buffer = len(self.model.buffers) - 1
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
+
+    def custom(self, name, inputs, outputs, options):
+        """Adds an operator that is none of the schema's, with bytes as options."""
+        self.add(OPERATORS.CUSTOM, inputs, outputs)
+        self.model.operatorCodes[-1].customCode = name
+        self.graph.operators[-1].customOptions = np.frombuffer(options, np.uint8)
+
+    def note(self, name, content):
+        """Adds metadata: bytes by name."""
+        entry, buffer = schema.MetadataT(), schema.BufferT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        self.model.buffers.append(buffer)
+        entry.name, entry.buffer = name, len(self.model.buffers) - 1
+        self.model.metadata.append(entry)
 
     def add(self, code, inputs, outputs, options=None):
         """Adds an operator."""
@@ -54,7 +97,8 @@ class Net:
     def sign(self, key, inputs, outputs):
         """Adds a signature: tensors by the names of its inputs and outputs."""
         signature = schema.SignatureDefT()
-        signature.signatureKey, signature.subgraphIndex = key, 0
+        signature.signatureKey = key
+        signature.subgraphIndex = len(self.model.subgraphs) - 1
         for side, tensors in (("inputs", inputs), ("outputs", outputs)):
             maps = []
             for name, tensor in tensors.items():
@@ -66,9 +110,21 @@ class Net:
 
     def save(self, path: pathlib.Path, inputs, outputs) -> pathlib.Path:
         """Writes the file."""
-        self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
+        self.ends(inputs, outputs)
         path.write_bytes(packed(self.model))
         return path
+
+    def softmax(self, source, sink, beta=1.0):
+        """Adds a softmax."""
+        options = schema.SoftmaxOptionsT()
+        options.beta = beta
+        self.add(OPERATORS.SOFTMAX, [source], [sink], options)
+
+    def reshape(self, source, sink, shape):
+        """Adds a reshape."""
+        sizes = np.array(shape, "i4")
+        wanted = self.tensor([len(shape)], "shape", data=sizes, kind=TYPES.INT32)
+        self.add(OPERATORS.RESHAPE, [source, wanted], [sink], schema.ReshapeOptionsT())
 
 
 def packed(model):
@@ -111,6 +167,55 @@ def scaled(path, shape, factor):
     x, y = net.tensor(shape), net.tensor(shape)
     k = net.tensor([1], data=np.array([factor], "f4"))
     net.add(OPERATORS.MUL, [x, k], [y], schema.MulOptionsT())
+    return net.save(path, [x], [y])
+
+
+def recurrent(path, rng):
+    """A recurrent layer that keeps a state, and a softmax: 4 numbers, 3 classes."""
+    net = Net()
+    x, h = net.tensor([1, 4], any_batch=False), net.tensor([1, 3], "h", any_batch=False)
+    w = net.tensor([3, 4], "w", data=2 * rng.normal(size=(3, 4)).astype("f4"))
+    u = net.tensor([3, 3], "u", data=2 * rng.normal(size=(3, 3)).astype("f4"))
+    b = net.tensor([3], "b", data=np.zeros(3, "f4"))
+    state = net.tensor([1, 3], "state", variable=True)
+    p = net.tensor([1, 3], "p", any_batch=False)
+    options = schema.RNNOptionsT()
+    options.fusedActivationFunction = schema.ActivationFunctionType.TANH
+    net.add(OPERATORS.RNN, [x, w, u, b, state], [h], options)
+    net.softmax(h, p)
+    return net.save(path, [x], [p])
+
+
+def of_bytes(path, scale, zero, kind=TYPES.UINT8, notes=()):
+    """Softmax over the real numbers that the four bytes of an image stand for."""
+    net = Net()
+    x = net.tensor([1, 2, 2, 1], "image", kind=kind, scale=scale, zero=zero)
+    real, z = net.tensor([1, 2, 2, 1], "real"), net.tensor([1, 4], "z")
+    p = net.tensor([1, 4], "p")
+    net.add(OPERATORS.DEQUANTIZE, [x], [real])
+    net.reshape(real, z, [-1, 4])
+    net.softmax(z, p)
+    for name, content in notes:
+        net.note(name, content)
+    return net.save(path, [x], [p])
+
+
+def two_signatures(path):
+    """`add` adds 2 to four numbers, `multiply` doubles five, in another subgraph."""
+    net = Net()
+    kinds = [
+        ("add", OPERATORS.ADD, schema.AddOptionsT()),
+        ("multiply", OPERATORS.MUL, schema.MulOptionsT()),
+    ]
+    for number, (name, code, options) in enumerate(kinds):
+        if number:
+            net.subgraph()
+        x = net.tensor([1, 4 + number], f"{name}_x", any_batch=False)
+        y = net.tensor([1, 4 + number], f"{name}_y", any_batch=False)
+        k = net.tensor([1], "k", data=np.array([2], "f4"))
+        net.add(code, [x, k], [y], options)
+        net.sign(name, {"x": x}, {"y": y})
+        net.ends([x], [y])
     return net.save(path, [x], [y])
 
 
