@@ -129,6 +129,30 @@ def test_the_table_holds_the_accuracies_of_the_records(finished):
     assert f"{row.deviation:.2f} (±{row['std']:.2f})" in done.stdout
 
 
+def test_one_quantity_has_one_interval_everywhere(finished):
+    """Pruning by 50 % had 78.4 [70.4, 84.0] here and [39.5, 87.5] there."""
+    folder, _ = finished
+    table = {
+        name: pd.read_csv(folder / "tables" / f"{name}.csv")
+        for name in ("function_preserved", "verdicts", "verdict-4", "compression")
+    }
+    preserved = table["function_preserved"].query("measure == 'jensen_shannon'")
+    preserved = preserved.set_index("model")[["preserved", "low", "high", "rests_on"]]
+    levels = table["verdict-4"].set_index("level")
+    for level, name in ((0.5, "pruned-50"), (0.9, "pruned-90")):
+        found = levels.loc[level, ["preserved", "low", "high", "rests_on"]]
+        assert found.tolist() == pytest.approx(preserved.loc[name].tolist())
+    verdict = table["verdicts"].iloc[3][["effect", "low", "high", "rests_on"]]
+    assert verdict.tolist() == pytest.approx(preserved.loc["pruned-50"].tolist())
+    stored = table["compression"].set_index("model")
+    for name in ("float16", "dynamic-range", "prune90+finetune+sparse"):
+        found = stored.loc[name, ["preserved", "low", "high", "rests_on"]]
+        assert found.tolist() == pytest.approx(preserved.loc[name].tolist())
+    low, high = (preserved.loc["pruned-50", end] for end in ("low", "high"))
+    page = (folder / "report.html").read_text("utf-8")
+    assert page.count(f"[{low:.1f}, {high:.1f}]") >= 2  # the table and the verdict
+
+
 def test_measures_and_verdicts_are_those_of_the_records(finished):
     from kdfunc import similarity
 

@@ -11,6 +11,7 @@ from kdfunc.similarity.claims import CLAIMS, MARGIN, verdicts
 from kdfunc.similarity.claims.rules import more_or_less, some
 from kdfunc.similarity.claims.transfer import transfer
 from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.ladder import ladder, yardstick
 
 N, CLASSES, RESAMPLES = 2000, 5, 400
@@ -594,6 +595,8 @@ def test_what_would_be_decided_without_the_correction_is_told(monkeypatch):
 def test_less_is_not_a_negative_more():
     gain = evidence().gain("pruning by 90 %", "dynamic-range")
     assert re.fullmatch(r"8\d\.\d \[\d+\.\d, \d+\.\d\] points less", more_or_less(gain))
+    lost = TEstimate(-42.3, 4.0, np.inf)  # was "preserve -42.3 points more"
+    assert more_or_less(lost) == "42.3 [38.4, 46.2] points less"
     assert some([0.01, 0.2, 0.5]) == pytest.approx(0.03)
 
 
