@@ -19,9 +19,10 @@ def table(
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     widths[0] = min(widths[0], max(12, WIDTH - sum(widths[1:]) - 2 * len(widths)))
+    firsts = _shortened([row[0] for row in cells], widths[0])
     lines = []
-    for row in cells:
-        row[0] = shorten(row[0], widths[0])
+    for row, first in zip(cells, firsts, strict=True):
+        row[0] = first
         columns = [
             cell.ljust(width) if i < left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -30,12 +31,33 @@ def table(
     return "\n".join(lines)
 
 
-def shorten(text: str, width: int) -> str:
-    """The text, with a part before its end left out where it is longer than that."""
+def _shortened(texts: Sequence[str], width: int) -> list[str]:
+    """Texts of that width at most, cut where most of them stay apart."""
+    part = (width - 2) // 4
+    found = [[_shorten(text, width, k * part) for text in texts] for k in (1, 0, 2, 3)]
+    return max(found, key=lambda shorter: len(set(shorter)))
+
+
+def _shorten(text: str, width: int, tail: int) -> str:
+    """The text, with a part before its tail left out where it is longer than that."""
     if len(text) <= width:
         return text
-    tail = (width - 2) // 4
     return f"{text[: width - 2 - tail]}..{text[len(text) - tail :]}"
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names of layers without the scopes before and after what tells them apart.
+
+    Of names that fused operators list, with semicolons between, the first is taken.
+    """
+    names = [name.split(";")[0] for name in names]
+    for trim in (lambda x: x.rpartition("/")[0], lambda x: x.partition("/")[2]):
+        while True:
+            shorter = [trim(name) or name for name in names]
+            if shorter == names or len(set(shorter)) < len(set(names)):
+                break
+            names = shorter
+    return names
 
 
 def number(value: float | None, digits: int = 4) -> str:

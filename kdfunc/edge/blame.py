@@ -15,7 +15,7 @@ from kdfunc.comparison import limits
 from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
-from kdfunc.text import WIDTH, number, table
+from kdfunc.text import WIDTH, number, short_names, table
 from kdfunc.writing import output_path, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
@@ -195,7 +195,7 @@ def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_text(found: Mapping[str, Any]) -> str:
     """The layers for people, in 80 columns."""
-    names = _short_names([entry["layer"] for entry in found["layers"]])
+    names = short_names([entry["layer"] for entry in found["layers"]])
     entries = [*zip(names, found["layers"], strict=True), ("all of them", found["all"])]
     columns = [("function_percent", "function", 1), ("agreement_points", "agree", 2)]
     sections = [
@@ -221,6 +221,16 @@ def as_text(found: Mapping[str, Any]) -> str:
             _wrapped(
                 f"all layers together give back {back:.1f} %: the rest is lost "
                 "elsewhere, such as in activations or outputs stored as integers."
+            )
+        )
+    worse = [entry["function_percent"]["high"] for entry in found["layers"]]
+    if sum(high is not None and high < 0 for high in worse) > len(worse) / 2:
+        sections.append(
+            _wrapped(
+                "most layers take function away when they are restored alone, so the "
+                "candidate's weights are others than the reference's, such as after "
+                "quantization-aware training; what one layer costs is then not told: "
+                "give the model in floating point that was quantized."
             )
         )
     if found["left_out"]:
@@ -258,14 +268,6 @@ def _gains(entries, columns) -> str:
 def _signless(text: str) -> str:
     """Without the sign of a zero."""
     return text.lstrip("-") if text.strip("-0.") == "" and text != "-" else text
-
-
-def _short_names(names: Sequence[str]) -> list[str]:
-    """Names without what they share: scopes in front, and what layers end in."""
-    shared = os.path.commonprefix([f"{name}/" for name in names]).rpartition("/")[0]
-    names = [name.removeprefix(f"{shared}/") for name in names]
-    shorter = [name.rpartition("/")[0] or name for name in names]
-    return shorter if len(set(shorter)) == len(names) else names
 
 
 def _best(found: Mapping[str, Any]) -> str:

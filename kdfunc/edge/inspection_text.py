@@ -1,11 +1,10 @@
 """What is in a `.tflite` file, for people, in 80 columns."""
 
-import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.text import WIDTH, number, percent, table
+from kdfunc.text import WIDTH, number, percent, short_names, table
 
 MOST_LABELS = 5  # that are shown
 Found = Mapping[str, Any]
@@ -161,6 +160,7 @@ def _tensors(tensors: Found) -> str:
 def _layers(layers: Sequence[Found]) -> str:
     if not layers:
         return ""
+    names = short_names([layer["name"] for layer in layers])
     rows = [
         [
             name,
@@ -171,7 +171,7 @@ def _layers(layers: Sequence[Found]) -> str:
             number(layer["bytes"]),
             "-" if layer["zero_share"] is None else percent(layer["zero_share"]),
         ]
-        for name, layer in zip(_short_names(layers), layers, strict=True)
+        for name, layer in zip(names, layers, strict=True)
     ]
     header = ["weights", "used by", "type", "scale per", "shape", "bytes", "zeros"]
     return "layers\n" + table(header, rows, left=5)
@@ -179,10 +179,3 @@ def _layers(layers: Sequence[Found]) -> str:
 
 def _shape(sizes: Sequence[int]) -> str:
     return "x".join("?" if size < 0 else str(size) for size in sizes) or "scalar"
-
-
-def _short_names(layers: Sequence[Found]) -> list[str]:
-    """Names without the scopes that all share; fused operators list several."""
-    names = [layer["name"].split(";")[0] for layer in layers]
-    shared = os.path.commonprefix(names).rpartition("/")[0]
-    return [name[len(shared) :].lstrip("/") for name in names]

@@ -190,6 +190,10 @@ def test_what_a_layer_gives_back(tiny):
     values = [entry["function_percent"]["value"] for entry in found["layers"]]
     assert values == sorted(values, reverse=True)
     assert found["all"]["function_percent"]["value"] == pytest.approx(100)
+    assert "take function away" not in str(found)
+    for entry in found["layers"][:3]:  # as of weights that were trained on
+        entry["function_percent"]["high"] = -1.0
+    assert "most layers take function away" in str(found)
     lines = str(found).split("\n")
     assert max(map(len, lines[2:])) < 80  # the first two are paths
     json.dumps(found, allow_nan=False)

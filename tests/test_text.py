@@ -1,0 +1,26 @@
+"""Names and tables that fit a terminal."""
+
+from kdfunc.text import WIDTH, short_names, table
+
+
+def test_names_are_without_what_tells_none_apart():
+    names = [f"Net/Net/Conv2d_{i}_depthwise/weights_quant/Fake" for i in range(3)]
+    assert short_names([*names, "Net/Logits/Conv2d_1c/weights_quant/Fake;bias"]) == [
+        "Conv2d_0_depthwise",
+        "Conv2d_1_depthwise",
+        "Conv2d_2_depthwise",
+        "Conv2d_1c",
+    ]
+    assert short_names(["dense/MatMul", "dense_1/MatMul"]) == ["dense", "dense_1"]
+    assert short_names(["lstm/kernel", "lstm/recurrent"]) == ["kernel", "recurrent"]
+    assert short_names(["a", "a"]) == ["a", "a"]
+    assert short_names([]) == []
+
+
+def test_names_are_cut_where_most_of_them_stay_apart():
+    wide = "x" * (WIDTH - 16)
+    fronts = [[f"Conv2d_{i}_depthwise_of_all", wide] for i in range(5)]
+    ends = [[f"a_long_name_with_number_{i}", wide] for i in range(5)]
+    for rows in (fronts, ends):
+        lines = table(["name", "value"], rows).split("\n")
+        assert len(set(lines)) == 6 and max(map(len, lines)) <= WIDTH
