@@ -188,6 +188,7 @@ def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
         "results": {
             entry["output"]: {"value": entry["function_percent"]["value"]}
             for entry in found["layers"]
+            if entry["function_percent"]["value"] is not None
         },
         "gradient": GRADIENT,
     }

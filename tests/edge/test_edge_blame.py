@@ -121,6 +121,29 @@ def test_layers_of_the_papers_networks(float32, tiny, architecture, mode):
         assert len(mixed) == pytest.approx(size, rel=0.002)
 
 
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_what_is_told_of_a_trained_lenet(lenet, mode):
+    """Each layer gives back what a file gives back that was quantized without it."""
+    candidate = quantized(lenet.float32, mode)
+    found = costly_layers(lenet.float32, candidate, lenet.data, resamples=5)
+    p, q = (predict(path, lenet.images) for path in (lenet.float32, candidate))
+    lost = measure("jensen_shannon", p, q)
+    assert found["divergence"] == pytest.approx(lost) and lost > 0
+    assert len(found["layers"]) == 4
+    graphs = Graph(candidate), Graph(lenet.float32)
+    layers = {layer.output: layer for layer in common_layers(*graphs)}
+    for entry in found["layers"]:
+        real = predict(quantized(lenet.float32, mode, entry["output"]), lenet.images)
+        ours = restored(*graphs, [layers[entry["output"]]])
+        np.testing.assert_array_equal(predict(ours, lenet.images), real)
+        back = 100 * (1 - measure("jensen_shannon", p, real) / lost)
+        assert entry["function_percent"]["value"] == pytest.approx(back, abs=1e-6)
+        flips = [(p.argmax(1) != x.argmax(1)).mean() for x in (q, real)]
+        points = entry["agreement_points"]["value"]
+        assert points == pytest.approx(100 * (flips[0] - flips[1]))
+    assert found["all"]["function_percent"]["value"] == pytest.approx(100)
+
+
 def test_with_every_layer_restored_it_is_the_reference(tiny):
     reference = Graph(tiny.float32)
     expected = predict(tiny.float32, tiny.images)
