@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kdfunc import catalog, pipelines
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_string
 
 #: The settings on which the paper's text and its notebooks disagree, and the
 #: students' optimizer. `published` is what the notebooks did, `standard` is what
@@ -227,11 +227,7 @@ class ExperimentConfig:
                 f"the panels {', '.join(PANELS)}, such as 60,30,15,15."
             )
         for field in ("quantization", "controls", "variants", "compressions"):
-            values = getattr(self, field)
-            if isinstance(values, str):  # whose letters would be read one by one
-                raise InputError(
-                    f"--{field}: got {values!r}; give a list, such as [{values!r}]."
-                )
+            refuse_string(f"--{field}", getattr(self, field))
         for field in ("quantization", "controls"):
             for value in getattr(self, field):
                 _choice(field, value)

@@ -21,6 +21,22 @@ class NotPossible(RuntimeError):
     """A library cannot compress this model in this way: which library, and why."""
 
 
+def refuse_string(argument: str, given: object) -> None:
+    """Refuses one string where a list is meant, whose letters would be read one by one.
+
+    Args:
+      argument: What the error calls it.
+      given: What was given.
+
+    Raises:
+      InputError: It is a string.
+    """
+    if isinstance(given, str):
+        raise InputError(
+            f"{argument}: got {given!r}; give a list, such as [{given!r}]."
+        )
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another library says, short enough to be told in a sentence."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

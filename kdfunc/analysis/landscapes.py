@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from kdfunc.analysis import accuracy, figures
 from kdfunc.comparison import forms
 from kdfunc.config import PANELS
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_string
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import embedding
@@ -215,6 +215,7 @@ class Landscape:
 
 def landscape(
     outputs: Sequence[np.ndarray],
+    *,
     names: Sequence[str],
     families: Sequence[str] | None = None,
     perplexity: float = 30,
@@ -238,6 +239,8 @@ def landscape(
       InputError: Other numbers of names than of models, outputs that are not those of
         classifiers, or fewer than two different models.
     """
+    refuse_string("names", names)
+    refuse_string("families", families)
     records = _records(outputs, names)
     families = ["model"] * len(names) if families is None else families
     points = pd.DataFrame(

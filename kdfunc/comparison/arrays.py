@@ -11,7 +11,7 @@ import numpy as np
 from kdfunc.comparison import limits, result
 from kdfunc.comparison.outputs import Said, check_labels
 from kdfunc.comparison.result import Comparison
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_string
 
 Arrays = np.ndarray | Mapping[str, np.ndarray]
 EXPECTED = "give outputs [examples, ...] as .npy, .npz or .csv"
@@ -29,6 +29,7 @@ def compare(
     candidate_outputs: str | None = None,
     resamples: int = 2000,
     confidence: float = 0.95,
+    *,
     names: Sequence[str] | None = None,
 ) -> Comparison:
     """Compares what two models gave for the same examples.
@@ -65,6 +66,7 @@ def compare(
       'classes'
     """
     given = [_by_name(x) for x in (p, q, *independents)]
+    refuse_string("names", names)
     names = names or ["p", "q", *(f"independents[{i}]" for i in range(len(given) - 2))]
     first = next(iter(given[0].values()))
     if labels is not None:

@@ -100,7 +100,7 @@ def costly_layers(
         layers=sorted(found, key=lambda x: -(x["function_percent"]["value"] or 0)),
         all=gains[-1],
         left_out=[layer.name for layer in work.left_out],
-        limits=list(limit),
+        limits=[each.text for each in wanted],
         best=None,
     )
     if wanted:

@@ -15,7 +15,7 @@ from kdfunc.config import (
     ExperimentConfig,
     parse_variant,
 )
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_string
 from kdfunc.runs.records import RunDirectory
 
 #: Of the base and the independent models.
@@ -377,10 +377,7 @@ def check_stages(stages: Sequence[str]) -> None:
     Raises:
       InputError: it names the stage.
     """
-    if isinstance(stages, str):  # whose letters would be read one by one
-        raise InputError(
-            f"--stages: got {stages!r}; give a list, such as [{stages!r}]."
-        )
+    refuse_string("--stages", stages)
     for stage in stages:
         if stage not in STAGES:
             raise InputError(f"--stages: got {stage!r}; allowed: {', '.join(STAGES)}.")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_string
 from kdfunc.similarity.measures import MEASURES
 from kdfunc.similarity.softmax import blocks, entropy, listed
 
@@ -18,8 +18,7 @@ Pair = tuple[str, str]
 
 def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
     """Checks names of measures; None is all, without labels those that need none."""
-    if isinstance(names, str):
-        raise InputError(f"names is {names!r}; give a list, such as names=[{names!r}].")
+    refuse_string("names", names)
     if names is None:
         return [
             m.name

@@ -136,7 +136,7 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
                 "spread": spread,
                 "low": low if models > 1 else np.nan,
                 "high": high if models > 1 else np.nan,
-                "sentence": f"{name}, {ZEROS[zero]}: "
+                "sentence": f"{name}, {ZEROS[zero]} ({models}): "
                 + _reliability(models, spread, low, high, margin),
             }
         )
@@ -149,8 +149,8 @@ def _reliability(
 ) -> str:
     if models == 1:
         return (
-            "a single one, so how much such models differ is not known and no interval "
-            "covers it; train more of them."
+            "how much such models differ is not known from one, and no interval covers "
+            "it; train more of them."
         )
     differ = (
         f"their distances to the base model differ by {spread:.1f} % (standard "

@@ -19,11 +19,11 @@ def softmax(z):
 
 def test_map_and_figure_in_one_call(logits, tmp_path):
     p = softmax(logits)
-    names = ["base", "int8", "other 1", "other 2"]
+    names = ["base", "dynamic-range", "other 1", "other 2"]
     found = kdfunc.landscape(
         [p[0], logits[1], p[2], p[3]],
-        names,
-        ["base", "quantized", "independent", "independent"],
+        names=names,
+        families=["base", "quantized", "independent", "independent"],
     )
     assert found.points["model"].tolist() == names
     expected, stress = embedding.metric_map(
@@ -38,7 +38,7 @@ def test_map_and_figure_in_one_call(logits, tmp_path):
     np.testing.assert_allclose(mapped, expected, atol=1e-6)
     assert np.linalg.norm(mapped[0] - mapped[1]) < 0.2 < np.ptp(mapped)
     labels = {text.get_text() for text in found.figure.legends[0].get_texts()}
-    assert {"base", "int8", "other 1", "Quantized"} <= labels
+    assert {"base", "dynamic-range", "other 1", "Quantized"} <= labels
     assert "Initialisation" not in labels  # none is among them
     assert found._repr_png_().startswith(b"\x89PNG")
     assert [path.suffix for path in found.save(tmp_path / "map")] == [".png", ".pdf"]
@@ -46,14 +46,14 @@ def test_map_and_figure_in_one_call(logits, tmp_path):
 
 def test_trajectories(logits):
     p = softmax(logits)
-    found = kdfunc.landscape([p[:3], p[3]], ["trained", "other"])
+    found = kdfunc.landscape([p[:3], p[3]], names=["trained", "other"])
     assert found.points["epoch"].tolist() == [0, 1, 2, 0]
     labels = {text.get_text() for text in found.figure.legends[0].get_texts()}
     assert {"Initialisation", "Epochs"} <= labels
 
 
 def test_two_models_make_a_map(logits):
-    found = kdfunc.landscape(softmax(logits)[:2], ["one", "other"])
+    found = kdfunc.landscape(softmax(logits)[:2], names=["one", "other"])
     assert np.isfinite(found.points[["x", "y", "mds_x", "mds_y"]]).all(axis=None)
     assert found.stress < 1e-6  # two points fit into any plane
 
@@ -62,10 +62,11 @@ def test_what_is_no_landscape_is_told(logits):
     p = softmax(logits)
     for outputs, names, told in [
         (p[:2], ["a"], "2 outputs and 1 different names"),
+        (p[:2], "ab", r"names: got 'ab'; give a list, such as \['ab'\]"),
         (p[:2], ["a", "a"], "2 outputs and 1 different names"),
         (p[[0, 0]], ["a", "b"], "at least two that differ"),
         (logits[:2], ["a", "b"], "taken for numbers"),
         ([p[0], p[1][:10]], ["a", "b"], "of 10 and 50 examples"),
     ]:
         with pytest.raises(InputError, match=told):
-            kdfunc.landscape(outputs, names)
+            kdfunc.landscape(outputs, names=names)

@@ -38,11 +38,18 @@ def test_coverage(benchmark, place, trained):
     assert preserved >= 89 and gain >= 89  # of 95; 93 less two standard errors
 
 
-@pytest.mark.parametrize("number", range(1, 7))
-def test_wrong_verdicts(benchmark, number):
-    setting = few_images(benchmark, 2)
+@pytest.mark.parametrize(
+    ("number", "place"), [*((number, 2) for number in range(1, 7)), (2, 3)]
+)
+def test_wrong_verdicts(benchmark, number, place):
+    """Where trainings differ by 10 %; and claim 2, wrong in 9 % of such runs, by 45 %.
+
+    Claim 1 had been wrong and sure in 10 % of cases, claim 2 in 5.5 %.
+    """
+    setting = few_images(benchmark, place)
     for trained in ((2, 3), (5, 5)):
         found = list(benchmark.errors(number, setting, trained, 40))
         for truth, wrong, _ in found:
             assert wrong <= 15, truth  # 5 and three standard errors
-    assert found[-1][2] < 50  # undecided, far from the margin
+    if place == 2:
+        assert found[-1][2] < 50  # undecided, far from the margin

@@ -430,7 +430,7 @@ def test_logits_are_told_what_they_look_like():
 
 def test_one_thing_where_a_list_is_meant_is_not_taken_apart():
     with pytest.raises(
-        InputError, match=r"give a list, such as names=\['kl_forward'\]"
+        InputError, match=r"names: .*give a list, such as \['kl_forward'\]"
     ):
         pairwise([P, Q], names="kl_forward")
     for call in (pairwise, ambiguity, rashomon_capacity):
