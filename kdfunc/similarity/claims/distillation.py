@@ -87,7 +87,7 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
     "dissimilar to the teacher as independently trained models.",
     "function preserved by students, less independent models' (points)",
 )
-def students_are_strangers(evidence: Evidence) -> Finding | list[str]:
+def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     """Students are as dissimilar to their teacher as independently trained models.
 
     Looks at what students of the alpha that leans most on the teacher preserve more
