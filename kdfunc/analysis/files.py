@@ -1,5 +1,6 @@
 """What compression gives and takes: bytes, accuracy, function, latency of `.tflite`."""
 
+import gzip
 import json
 
 import numpy as np
@@ -25,7 +26,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     table = compression(run, stored)
     _write_csv(run, "compression", table)
     _write_latency(run, stored)
-    shown = table.dropna(subset="preserved")
+    shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
         title = f"{accuracy.title(run.config)}, {run.config.preset}"
         figure = figures.compression.compression(shown, title)
@@ -40,7 +41,8 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
       stored: tasks whose records have a `model.tflite`.
 
     Returns:
-      A row a model with columns `model`; `family`; what was done to the weights
+      A row a model, the base model's `.keras` file first, with columns `model`;
+      `family`; what was done to the weights
       (`method`, a key of `catalog.METHODS`) and whether they were trained afterwards
       (`tuned`); `bytes` of the file and `gzip_bytes`; `weights`, how they are stored;
       `sparsity`, the share of them that is zero; `accuracy`; distance `ratio` and
@@ -49,7 +51,7 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
       base model; `operators` as JSON; `not_possible`, which library cannot make it and
       why.
     """
-    rows = []
+    rows = [_base(run)]
     for task in stored:
         record = run.record(task.name)
         found = edge.inspect(record.path / "model.tflite")
@@ -79,7 +81,24 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
     columns += ["disagreement", "operators"]
     table = pd.DataFrame(rows).astype({"bytes": "Int64", "gzip_bytes": "Int64"})
     table = table.merge(_measures(run), on="model", how="left")
+    itself = table["family"] == "base"
+    if "preserved" in table:
+        table.loc[itself, ["ratio", "preserved"]] = 0.0, 100.0
+    table.loc[itself, "disagreement"] = 0.0
     return table.reindex(columns=[*columns, "not_possible"])
+
+
+def _base(run: RunDirectory) -> dict[str, object]:
+    """The row of the base model, as Keras stores it."""
+    content = (run.record("base").path / "final.keras").read_bytes()
+    return {
+        "model": "base",
+        "family": "base",
+        "bytes": len(content),
+        "gzip_bytes": len(gzip.compress(content, mtime=0)),
+        "weights": "float32 (.keras)",
+        "accuracy": run.record("base").metrics["accuracy"].iloc[-1],
+    }
 
 
 def _pipeline(task: Task) -> str:

@@ -11,7 +11,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.io import to_html
 
-from kdfunc.analysis.figures.style import style
+from kdfunc.analysis.figures.preserved import rung_family
+from kdfunc.analysis.figures.style import PRESERVED, PRESERVED_TICKS, style
+from kdfunc.similarity.scale import in_words, ratio_at
 
 NEUTRAL = "#808080"  # reads on white and on black
 _DASHES = ("0", "7px,4px", "2px,3px", "8px,3px,2px,3px", "14px,4px")
@@ -41,7 +43,7 @@ def preserved(models: pd.DataFrame) -> go.Figure:
                 mode="markers",
                 name=look.label,
                 marker={"symbol": look.symbol, "color": look.color, "size": 10},
-                hovertext=_hover(models[rows], "preserved", "%"),
+                hovertext=_hover(models[rows], "preserved"),
                 hoverinfo="text",
             )
         )
@@ -51,11 +53,12 @@ def preserved(models: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def ladder(rungs: pd.DataFrame) -> go.Figure:
+def ladder(rungs: pd.DataFrame, low: float | None = None) -> go.Figure:
     """What each ingredient of distillation adds: bars from rung to rung.
 
     Args:
-      rungs: as `kdfunc.similarity.groups.ladder` returns them.
+      rungs: as `kdfunc.similarity.ladder.ladder` returns them.
+      low: where the axis begins, for charts side by side; None for these rungs' own.
     """
     steps = rungs[rungs["step"].notna()]
     figure = go.Figure(
@@ -67,12 +70,12 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
                 orientation="h",
                 width=0.36,
                 marker={
-                    "color": [
-                        style("control" if side else "student").color
-                        for side in steps["side"]
-                    ],
-                    "opacity": 0.55,
+                    "color": [style(rung_family(g)).color for g in steps["group"]],
+                    "opacity": 0.7,
                     "line": {"width": 0},
+                    "pattern": {
+                        "shape": ["/" if side else "" for side in steps["side"]]
+                    },
                 },
                 hovertext=_hover(steps, "step", "points"),
                 hoverinfo="text",
@@ -88,13 +91,13 @@ def ladder(rungs: pd.DataFrame) -> go.Figure:
                     "thickness": 1.5,
                     "width": 3,
                 },
-                hovertext=_hover(rungs, "preserved", "%"),
+                hovertext=_hover(rungs, "preserved"),
                 hoverinfo="text",
             ),
         ]
     )
     plain(figure)
-    _percent_axis(figure, rungs["preserved_low"].min())
+    _percent_axis(figure, rungs["preserved_low"].min() if low is None else low)
     _rows(figure, {rung: rung for rung in rungs["rung"]})
     return figure
 
@@ -145,7 +148,17 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
     plain(figure)
     epochs = models["epoch"].max()
     figure.update_xaxes(title="Epoch", dtick=1 if epochs <= 12 else 5, tick0=0)
-    figure.update_yaxes(tickformat=".1~%" if percent else None, automargin=True)
+    if percent:  # the first epochs would squeeze the rest
+        late = models.loc[models["epoch"] > epochs // 8, column]
+        reach = [late.min(), late.max()]
+        edge = 0.05 * (reach[1] - reach[0]) or 0.01
+        figure.update_yaxes(
+            tickformat=".1~%",
+            range=[reach[0] - edge, min(1.0, reach[1]) + edge],
+            automargin=True,
+        )
+    else:
+        figure.update_yaxes(type="log", dtick=1, exponentformat="none", automargin=True)
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
 
@@ -162,30 +175,37 @@ def lines(models: pd.DataFrame) -> list[tuple[str, str, str]]:
     ]
 
 
-def _hover(rows: pd.DataFrame, column: str, unit: str) -> list[str]:
+def _hover(rows: pd.DataFrame, column: str, unit: str = "") -> list[str]:
     """Value and interval for the reader who points at a mark."""
     low, high = ("low", "high")
     if f"{column}_low" in rows:
         low, high = f"{column}_low", f"{column}_high"
     names = rows["model"] if "model" in rows else rows["rung"]
-    texts = [
-        f"{name}<br>{value:.1f} {unit} [{least:.1f}, {most:.1f}]"
+    if column == "preserved":
+        return [
+            f"{name}<br>{in_words(ratio_at(value), ratio_at(most), ratio_at(least))}"
+            for name, value, least, most in zip(
+                names, rows[column], rows[low], rows[high], strict=True
+            )
+        ]
+    return [
+        f"{name}<br>{value:+.1f} {unit} [{least:.1f}, {most:.1f}]"
         for name, value, least, most in zip(
             names, rows[column], rows[low], rows[high], strict=True
         )
-    ]
-    if column != "preserved" or "ratio" not in rows:
-        return texts
-    return [
-        f"{text}<br>{ratio:.3g} times as far as independent models"
-        for text, ratio in zip(texts, rows["ratio"], strict=True)
     ]
 
 
 def _percent_axis(figure: go.Figure, low: float) -> None:
     """An axis of function preserved, with what 0 and 100 % mean."""
+    low = min(-8.0, low)
+    ticks = {at: t for at, t in PRESERVED_TICKS.items() if at > max(low - 5, -90)}
     figure.update_xaxes(
-        title="Function preserved (%)", range=[min(-8.0, low) - 5, 106], tickangle=0
+        title=PRESERVED.replace("\n", "<br>"),
+        range=[low - 5, 106],
+        tickvals=list(ticks),
+        ticktext=list(ticks.values()),
+        tickangle=0,
     )
     for value, meaning in ((0, "independent<br>models"), (100, "base<br>model")):
         figure.add_vline(x=value, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
@@ -218,9 +238,9 @@ def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
             showarrow=False,
         )
     figure.update_layout(
-        height=120 + 42 * len(names),
+        height=140 + 42 * len(names),
         showlegend=False,
-        margin={"l": 8, "r": 16, "t": 48, "b": 48},
+        margin={"l": 8, "r": 32, "t": 48, "b": 64},
     )
 
 

@@ -14,12 +14,41 @@ for (const slider of document.querySelectorAll("input[type=range]")) {
     slider.closest(".play").querySelector("output").value = name;
   });
 }
+// The button names what it does.
 const theme = document.getElementById("theme");
 const show = (dark) => {
   document.documentElement.style.colorScheme = dark ? "dark" : "light";
-  theme.setAttribute("aria-pressed", dark);
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  theme.textContent = dark ? "Light theme" : "Dark theme";
 };
 show(matchMedia("(prefers-color-scheme: dark)").matches);
-theme.addEventListener("click", () => show(theme.getAttribute("aria-pressed") !== "true"));
+theme.addEventListener("click", () => show(document.documentElement.dataset.theme !== "dark"));
+// On paper a chart is as wide as its place: what was drawn for the screen is scaled.
+const scale = (chart) => {
+  const { width, height } = chart._fullLayout;
+  chart.style.setProperty("--shape", `${width} / ${height}`);
+  for (const svg of chart.querySelectorAll(".main-svg")) svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+};
 // Charts side by side were drawn before their neighbours took their share of the width.
-for (const chart of document.querySelectorAll(".js-plotly-plot")) Plotly.Plots.resize(chart);
+for (const chart of document.querySelectorAll(".js-plotly-plot")) {
+  chart.on("plotly_afterplot", () => scale(chart));
+  Plotly.Plots.resize(chart).then(() => scale(chart));
+}
+// A click on a column's name sorts the rows by it, another click the other way round.
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const heading = button.parentElement, table = heading.closest("table");
+    const before = heading.getAttribute("aria-sort");
+    const down = before ? before === "ascending" : button.dataset.first === "descending";
+    for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const key = (row) => row.cells[heading.cellIndex].dataset.value ?? "";
+    const order = (a, b) => {
+      const [x, y] = [key(a), key(b)];
+      if (x === "" || y === "") return (x === "") - (y === "");
+      const sign = Number.isNaN(x - y) ? x.localeCompare(y) : x - y;
+      return down ? -sign : sign;
+    };
+    table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
+  });
+}

@@ -7,11 +7,11 @@ without them. What is not there is left out, with a sentence on what it needs.
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
-from plotly.offline import get_plotlyjs
 
 from kdfunc import pipelines
 from kdfunc.analysis import published, summary
@@ -19,7 +19,14 @@ from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.report import charts, landscape_chart, side_by_side, tables
+from kdfunc.report import (
+    assets,
+    charts,
+    landscape_chart,
+    overview,
+    side_by_side,
+    tables,
+)
 from kdfunc.report.results import Results
 from kdfunc.runs import plan
 from kdfunc.runs.progress import duration
@@ -62,12 +69,30 @@ def write(
     read = ("config.json", "provenance.json", "records", "tables")
     inputs = [each.path / name for each in directories for name in read]
     written = output_path(path, inputs)
-    write_atomic(written, render(directories))
+    pages = {}
+    if len(directories) > 1:
+        for each in directories:
+            own = each.path / "report.html"
+            if not own.exists():
+                write_atomic(own, render([each]))
+            near = os.path.relpath(
+                own.resolve(), pathlib.Path(written).resolve().parent
+            )
+            pages[each.path] = quote(near.replace(os.sep, "/"))
+    write_atomic(written, render(directories, pages))
     return pathlib.Path(path)
 
 
-def render(directories: Sequence[RunDirectory]) -> str:
-    """The page as HTML; arguments and errors as for `write`."""
+def render(
+    directories: Sequence[RunDirectory],
+    pages: Mapping[pathlib.Path, str] | None = None,
+) -> str:
+    """The page as HTML; arguments and errors as for `write`.
+
+    Args:
+      directories: the runs.
+      pages: of several, where the page of each lies, by the path of its directory.
+    """
     paths = [directory.path.resolve() for directory in directories]
     names = [path.name for path in paths]
     runs = [
@@ -91,9 +116,16 @@ def render(directories: Sequence[RunDirectory]) -> str:
     )
     environment.filters |= {"duration": duration, "quoted": summary.quoted}
     return environment.get_template("page.html.jinja").render(
-        runs=[_sections(run) for run in runs],
+        runs=[_sections(run) for run in runs] if len(runs) == 1 else [],
         comparison=side_by_side.compare(runs) if len(runs) > 1 else None,
-        plotly=get_plotlyjs(),
+        compared_runs=runs,
+        overview=overview.rows(
+            runs, {run.name: (pages or {}).get(run.directory.path) for run in runs}
+        )
+        if len(runs) > 1
+        else [],
+        columns=overview.COLUMNS,
+        plotly=assets.plotly(),
         icons=side_by_side.ICONS,
         rule=published.RULE,
         glossary=summary.GLOSSARY,
@@ -130,7 +162,7 @@ def _sections(run: Results) -> dict[str, Any]:
         ],
         "not_possible": _not_possible(run),
         "figures": {
-            name: _picture(run, name)
+            name: assets.picture(run.figure(name))
             for name in (
                 *("lost_images", "agreement_by_class"),
                 *("variants", "preserved_by_size", "compression"),
@@ -235,7 +267,7 @@ def _landscapes(run: Results) -> list[dict[str, Any]]:
                 "landscape": drawn,
                 "families": {name: style(name) for name in drawn.traces},
                 "maps": maps.get(panel, {}),
-                "static": _picture(run, panel),
+                "static": assets.picture(run.figure(panel)),
                 "table": tables.of_run(
                     run,
                     f"landscape-{panel}",
@@ -320,7 +352,16 @@ def _files(run: Results, name: str, caption: str) -> tables.Table | None:
         return None
     if "not_possible" in table:
         table = table[table["not_possible"].isna()]
-    hidden = ["model", "family", "operators", "not_possible"]
+    if name == "compression" and "base" in set(table["model"]):
+        whole = table.loc[table["model"] == "base", "bytes"].iloc[0]
+        at = table.columns.get_loc("bytes") + 1
+        table.insert(at, "times_smaller", whole / table["bytes"])
+    if name == "latency":
+        # A float16 file is computed with in float32, as the base model is.
+        slow = table.loc[table["model"].isin(["float32", "float16"]), "median_ms"]
+        if len(slow):
+            table = table.assign(times_faster=slow.iloc[0] / table["median_ms"])
+    hidden = ["model", "family", "method", "tuned", "operators", "not_possible"]
     shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
     return tables.of_run(run, name, caption, shown)
 
@@ -368,8 +409,3 @@ def _values(config: ExperimentConfig) -> dict[str, Any]:
     if values["compressions"] == list(pipelines.ALL):
         values["compressions"] = ["all"]
     return values
-
-
-def _picture(run: Results, name: str) -> str | None:
-    content = run.figure(name)
-    return None if content is None else tables.uri("image/png", content)

@@ -108,7 +108,12 @@ class Results:
         if table is None:
             return None
         beside = published.compare(table, self.config.dataset, self.config.architecture)
-        return table if beside is None else beside
+        if beside is None:
+            return table
+        # Where the protocol is another one, a difference is no deviation from it.
+        return beside.assign(
+            marked=beside["marked"] & (self.config.preset == "published")
+        )
 
     @cached_property
     def metrics(self) -> pd.DataFrame | None:

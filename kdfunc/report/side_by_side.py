@@ -35,6 +35,7 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
         {run.name: run.preserved.groupby("name")["ratio"].mean() for run in measured}
     ).reindex(methods)
     climbed = [run for run in runs if run.ladder is not None]
+    low = min((run.ladder["preserved_low"].min() for run in climbed), default=0.0)
     return {
         "grid": grid,
         "answers": [_answer(claim, cells, runs) for claim, cells in grid],
@@ -45,7 +46,10 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
             ratios,
         ),
         "ladders": [
-            (run, charts.to_page(charts.ladder(run.ladder), f"all-{run.id}-ladder"))
+            (
+                run,
+                charts.to_page(charts.ladder(run.ladder, low), f"all-{run.id}-ladder"),
+            )
             for run in climbed
         ],
     }

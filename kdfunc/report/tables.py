@@ -35,6 +35,8 @@ _COLUMNS = {
     "gzip_bytes": ("Bytes, gzipped", "{:,.0f}"),
     "weights": ("Weights stored as", None),
     "sparsity": ("Weights that are zero", "{:.1%}"),
+    "times_smaller": ("Times smaller than the base", "{:.1f}"),
+    "times_faster": ("Times as fast as in float32", "{:.1f}"),
     "median_ms": ("Median (ms)", "{:.3f}"),
     "p90_ms": ("90th percentile (ms)", "{:.3f}"),
     "p99_ms": ("99th percentile (ms)", "{:.3f}"),
@@ -55,7 +57,8 @@ class Table:
       caption: what it shows.
       header: of the columns.
       rows: cells as text.
-      download: the whole numbers as a `data:` URI of a CSV file, and its name.
+      download: name of a CSV file with the whole numbers, and where it is: a `data:`
+        URI, or the place on the page that has it.
     """
 
     id: str
@@ -149,7 +152,8 @@ def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
         caption=caption,
         header=list(cells),
         rows=list(zip(*cells.values(), strict=True)),
-        download=(path.name, uri("text/csv", path.read_bytes())),
+        # The page has it once, among all tables.
+        download=(path.name, f"#{run.id}-file-{path.name}"),
     )
 
 

@@ -111,7 +111,9 @@ def test_panels_are_readable(points, panel, names, paths):
     (legend,) = figure.legends
     shown = [text.get_text() for text in legend.get_texts()]
     assert shown[0] == "Initialisation"
-    assert set(points["label"]) < set(shown)
+    words = set(re.split(r"[:,]?\s|, ", " , ".join(shown)))
+    for label in points["label"]:
+        assert set(label.split()) < words
     assert len(set(shown)) == len(shown)
     frame = legend.get_window_extent(renderer)
     assert not any(frame.overlaps(axes.bbox) for axes in figure.axes)
@@ -136,7 +138,7 @@ def test_other_families_have_marks_of_their_own(points):
         pd.concat([points, controls]), "distillation", "", 60, 0.1, (0, 0)
     )
     (legend,) = figure.legends
-    assert "Control" in [text.get_text() for text in legend.get_texts()]
+    assert "Control: C" in [text.get_text() for text in legend.get_texts()]
     styles = figures.landscape._styles(pd.concat([points, controls]))
     markers = {style["marker"] for label, style in styles.items() if label != "C"}
     assert styles["C"]["marker"] not in markers
@@ -199,7 +201,7 @@ def test_no_label_stands_beside_a_wrong_mark(points):
             for label in annotations(axes):
                 box = Text.get_window_extent(label)
                 middle = (box.min + box.max) / 2
-                gaps = np.abs(at - middle).max(axis=1)
+                gaps = (np.abs(at - middle) - box.size / 2).max(axis=1)
                 nearest = ends["label"].iloc[gaps.argmin()]
                 own = label.get_text().split(", ")
                 assert nearest in own or label.arrow_patch is not None

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -15,7 +16,8 @@ from made_run import CLAIMS, CONFIG, write_run
 
 from kdfunc.analysis import published
 from kdfunc.cli import main
-from kdfunc.report import page
+from kdfunc.report import assets, overview, page
+from kdfunc.report.results import Results
 from kdfunc.runs.records import RunDirectory
 
 MNIST = pathlib.Path(__file__).parents[2] / "results" / "mnist-lenet-published"
@@ -258,7 +260,70 @@ def test_several_runs_answer_the_third_question(full_run, tmp_path):
     )
     assert f"Depends on the run: supported in 1 of 2 ({names[1]}); contradicted" in text
     assert f"Holds in all: supported in 2 of 2 ({', '.join(names)})." in text
-    assert text.index("Holds in all") < text.index("The sentence number 0.")
+    assert "The sentence number 0." not in text  # the full reports are behind links
+
+
+def test_several_runs_are_a_short_page_with_links_to_the_full_ones(full_run, tmp_path):
+    folder = tmp_path / "a b"
+    other = write_run(folder / "other")
+    page.write([full_run, other], tmp_path / "all.html")
+    reader = Reader((tmp_path / "all.html").read_text())
+    for run in (full_run, other):
+        near = quote(str((run.path / "report.html").relative_to(tmp_path)))
+        assert near in [a["href"] for a in reader.all("a")]
+        assert (run.path / "report.html").read_text() == page.render([run])
+    (table,) = [t for t in reader.all("table") if t.get("id") == "overview"]
+    assert "Smallest file that preserves 90 % (KiB)" in reader.text
+
+
+def test_runs_are_told_by_what_they_preserve_for_the_bytes(full_run):
+    files = [
+        ("base", "base", 920_000, 100.0),
+        ("dynamic-range", "quantized", 230_000, 99.5),
+        ("int4", "compressed", 118_000, 91.0),
+        ("prune90", "compressed", 60_000, -80.0),
+    ]
+    table = pd.DataFrame(files, columns=["model", "family", "bytes", "preserved"])
+    table.to_csv(full_run.path / "tables" / "compression.csv", index=False)
+    ((name, link, cells),) = overview.rows([Results(full_run, "a", "run")], {})
+    assert (name, link) == ("run", None)
+    shown = dict(zip([*overview.COLUMNS][1:], cells, strict=True))
+    column = "Most preserved in a quarter of the bytes (%)"
+    assert shown[column] == ("99.5", 99.5)
+    assert shown["by"][0] == "Quantized, 8-bit"
+    assert shown["Smallest file that preserves 90 % (KiB)"][0] == "115"
+    assert shown["times smaller"][0] == "7.8" and shown["by "][0] == "int4"
+
+
+def test_only_the_papers_protocol_deviates_from_the_paper(mnist, tmp_path):
+    assert Results(mnist, "a", "run").accuracy["marked"].any()
+    shutil.copytree(MNIST, tmp_path / "run")
+    settings = json.loads((MNIST / "config.json").read_text())
+    settings["preset"] = "standard"
+    (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
+    other = Results(RunDirectory(tmp_path / "run"), "a", "run")
+    assert "published" in other.accuracy and not other.accuracy["marked"].any()
+
+
+def test_the_page_weighs_little(full_run):
+    assert len(assets.plotly()) < 1_300_000
+    assert len(page.render([full_run])) < 2_000_000
+    results = RunDirectory(MNIST.parent / "cifar10-lenet-standard")
+    assert len(page.render([results]).encode()) < 5_000_000
+
+
+def test_sizes_have_the_base_model_as_their_measure(full_run):
+    files = pd.DataFrame(
+        [("base", 900_000, 100.0), ("dynamic-range", 300_000, 99.5)],
+        columns=["model", "bytes", "preserved"],
+    )
+    times = pd.DataFrame({"model": ["float16", "dynamic-range"], "median_ms": [3, 1.5]})
+    for name, table in (("compression", files), ("latency", times)):
+        table.to_csv(full_run.path / "tables" / f"{name}.csv", index=False)
+    text = read(full_run).text
+    assert "Times smaller than the base" in text
+    assert "Base model 900,000 1.0 100.0 Quantized, 8-bit 300,000 3.0 99.5" in text
+    assert "Quantized, 8-bit 1.500 2.0" in text
 
 
 def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):

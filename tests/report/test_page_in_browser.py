@@ -1,9 +1,12 @@
 """The page in headless Chromium: no errors, and the landscape does what it is told."""
 
+import base64
+import dataclasses
 import re
 import shutil
 
 import pytest
+from made_run import CONFIG, write_run
 
 from kdfunc.report import page
 
@@ -95,8 +98,13 @@ def test_it_loads_without_errors_in_the_readers_theme(opened, theme):
     assert bright == [theme == "dark", theme == "light"]
     label = "return getComputedStyle(document.querySelector('.xtick text')).fill"
     assert browser.execute_script(label) == text
+    # The button names what it does.
+    named = "return document.querySelector('#theme').textContent"
+    other = {"light": "Dark theme", "dark": "Light theme"}
+    assert browser.execute_script(named) == other[theme]
     click(browser, "#theme")
     assert browser.execute_script(colors + "backgroundColor]")[1] != ground
+    assert browser.execute_script(named) != other[theme]
 
 
 def test_the_landscape_plays_the_training(opened):
@@ -180,3 +188,100 @@ def test_charts_are_as_wide_as_their_places(opened):
     ).map(chart => chart.id)"""
     for width in (1280, 390):
         wait(opened(width=width), f"return (() => {{ {wider} }})().length === 0")
+
+
+OUTSIDE = """
+const cut = [];
+for (const chart of document.querySelectorAll(".js-plotly-plot")) {
+  const frame = chart.getBoundingClientRect();
+  for (const text of chart.querySelectorAll("text")) {
+    const box = text.getBoundingClientRect();
+    if (!box.width || text.closest(".scatterlayer")) continue;  // labels of a map
+    if (box.left < frame.left - 1 || box.right > frame.right + 1)
+      cut.push([chart.id, text.textContent]);
+  }
+}
+return cut"""
+CROWDED = """
+const found = [];
+for (const chart of document.querySelectorAll(".js-plotly-plot")) {
+  const texts = [...chart.querySelectorAll(".xtick text")];
+  const ticks = texts.map(t => t.getBoundingClientRect());
+  ticks.sort((a, b) => a.left - b.left);
+  ticks.slice(1).forEach((box, i) => {
+    if (box.left < ticks[i].right && box.top < ticks[i].bottom) found.push(chart.id);
+  });
+}
+return found"""
+CONTRAST = """
+const light = c => {
+  const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = element => {
+  for (let at = element; at; at = at.parentElement) {
+    const color = getComputedStyle(at).backgroundColor;
+    if (!/, 0\\)$/.test(color) && color !== "transparent") return color;
+  }
+};
+const poor = [];
+for (const element of document.querySelectorAll("main *, header *, nav *, footer *")) {
+  const own = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+  if (!own || !element.offsetWidth || element.closest("svg, .mark, .skip")) continue;
+  const style = getComputedStyle(element);
+  const [a, b] = [light(style.color), light(ground(element))].sort((x, y) => y - x);
+  if ((a + 0.05) / (b + 0.05) < 4.5)
+    poor.push([element.className, element.textContent]);
+}
+return poor"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_text_of_a_chart_is_cut_or_crowded(opened, width):
+    browser = opened(width=width)
+    wait(browser, "return document.querySelectorAll('.main-svg[viewBox]').length > 0")
+    assert browser.execute_script(OUTSIDE) == []
+    assert browser.execute_script(CROWDED) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(opened, theme):
+    assert opened(theme).execute_script(CONTRAST) == []
+
+
+def test_on_paper_it_is_white_short_and_legible(opened):
+    browser = opened("dark")
+    wait(browser, "return document.querySelectorAll('.main-svg[viewBox]').length > 0")
+    paper = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True}
+    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", paper)["data"])
+    assert len(re.findall(rb"/Type\\s*/Page\\b", pdf)) <= 8
+    size = {"width": 703, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        ground = "return getComputedStyle(document.body).backgroundColor"
+        assert browser.execute_script(ground) == "rgb(255, 255, 255)"
+        small = """return [...document.querySelectorAll("main *")].filter(e =>
+            e.checkVisibility() && e.childNodes[0]?.nodeType === 3 &&
+            e.textContent.trim() && !e.closest("svg") &&
+            parseFloat(getComputedStyle(e).fontSize) < 8 * 96 / 72 - 0.1
+        ).map(e => e.tagName + e.className + e.textContent.slice(0, 40))"""
+        assert browser.execute_script(small) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_runs_are_sorted_by_a_click(browser, full_run, tmp_path):
+    other = write_run(tmp_path / "other", dataclasses.replace(CONFIG, epochs=2))
+    path = page.write([full_run, other], tmp_path / "all.html")
+    browser.get(path.as_uri())
+    first = "return document.querySelector('#overview tbody th').textContent"
+    assert browser.execute_script(first) == full_run.path.name
+    click(browser, "#overview th:first-child button")
+    click(browser, "#overview th:first-child button")
+    assert browser.execute_script(first) == "other"
+    click(browser, "#overview th:nth-child(3) button")
+    assert browser.execute_script(first) == full_run.path.name
+    sort = "return document.querySelector('th[aria-sort]').getAttribute('aria-sort')"
+    assert browser.execute_script(sort) == "descending"

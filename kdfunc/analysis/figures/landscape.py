@@ -4,6 +4,7 @@ Figures are made and drawn without pyplot, so that they look the same, and cost 
 display, in a script, a worker or a notebook.
 """
 
+import textwrap
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,15 +13,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.labels import place_labels
-from kdfunc.analysis.figures.style import GREY, TEXT_SIZE, divided, shade, style
+from kdfunc.analysis.figures.style import (
+    GREY,
+    PAGE,
+    TEXT_SIZE,
+    divided,
+    shade,
+    style,
+)
 from kdfunc.config import PANELS
 
 _START = {"color": "black", "marker": "o", "markersize": 6, "linestyle": "none"}
 _KNOT = 0.45  # of the whole map: last points within less are looked at from near
-_CORNER = 0.3  # of the plot: the side of the map of the whole
+_CORNER = 0.32  # of the plot: the side of the map of the whole
 _PATH = {"linewidth": 0.7, "marker": "o", "markersize": 2, "markeredgewidth": 0}
 
 
@@ -64,11 +73,11 @@ def landscape(
     if points.empty:
         raise ValueError("there are no points to draw")
     styles = _styles(points)
-    figure, ((embedded, mapped),) = divided(10.8, 4.8, title, (1, 2), ax)
+    figure, ((embedded, mapped),) = divided(PAGE, 4.7, title, (1, 2), ax)
     least, most = disparities
     embedded.set_title(f"t-SNE, perplexity {perplexity:.3g}", size=9)
     embedded.set_xlabel(
-        "neighbourhoods mean something, distances do not\n"
+        "neighbourhoods mean something, distances do not;\n"
         f"start changed by 1e-7: Procrustes disparity {least:.2f} to {most:.2f}"
     )
     mapped.set_title(f"Metric MDS, stress {stress:.2f}", size=9)
@@ -221,6 +230,7 @@ def _scale_bar(axes: Axes, taken: NDArray) -> NDArray:
         color="black",
         linewidth=2,
         solid_capstyle="butt",
+        zorder=7,
     )
     axes.text(
         (share[0] + end) / 2,
@@ -230,6 +240,8 @@ def _scale_bar(axes: Axes, taken: NDArray) -> NDArray:
         ha="center",
         va="bottom",
         fontsize=TEXT_SIZE,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+        zorder=7,
     )
     return np.array([[x - 4, box[1] + 4, x + bar + 4, box[1] + 26]])
 
@@ -266,25 +278,21 @@ def _styles(points: pd.DataFrame) -> dict[str, dict]:
 def _add_legend(
     figure: Figure, points: pd.DataFrame, styles: dict[str, dict], with_paths: bool
 ) -> None:
-    """Explains the marks beside the axes, family by family."""
+    """Explains marks below the maps: families, and what their models are called."""
     handles = []
     if (points["epoch"] > 0).any():
         handles.append(Line2D([], [], label="Initialisation", **_START))
     if with_paths and handles:
         handles.append(Line2D([], [], label="Epochs", color="0.4", **_PATH))
     for family, labels in _labels_by_family(points):
-        handles.append(Line2D([], [], linestyle="none", label=style(family).label))
-        for label in labels:
-            handles.append(
-                Line2D([], [], linestyle="none", label=label, **styles[label])
-            )
-    legend = figure.legend(
+        look = styles[labels[len(labels) // 2]]
+        text = textwrap.fill(f"{style(family).label}: {', '.join(labels)}", 34)
+        handles.append(Line2D([], [], linestyle="none", label=text, **look))
+    figure.legend(
         handles=handles,
-        loc="outside right center",
+        loc="outside lower center",
+        ncols=3,
         frameon=False,
         fontsize=TEXT_SIZE,
         handletextpad=0.4,
     )
-    for text in legend.get_texts():
-        if text.get_text() not in styles:
-            text.set_fontweight("bold")

@@ -267,7 +267,7 @@ def lost_images(
     compressed: NDArray,
     methods: Sequence[str],
     title: str,
-    most: int = 24,
+    most: int = 12,
     ax: Axes | None = None,
 ) -> Figure:
     """The test images whose answer is lost by most methods, and which these are.

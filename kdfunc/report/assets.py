@@ -1,0 +1,30 @@
+"""What the page carries in itself: the library of its charts, and pictures."""
+
+import gzip
+import io
+from importlib import resources
+
+from PIL import Image
+
+from kdfunc.report import tables
+
+_COLORS = 128  # of a picture on the page; the files in figures/ have all
+
+
+def plotly() -> str:
+    """plotly.js, of which the basic bundle has all kinds of charts that a page has.
+
+    Version 4.1.1 from npm, plotly.js-basic-dist-min, MIT; a quarter of the whole.
+    """
+    packed = resources.files(__package__).joinpath("plotly-basic.min.js.gz")
+    return gzip.decompress(packed.read_bytes()).decode("utf-8")
+
+
+def picture(png: bytes | None) -> str | None:
+    """A PNG with fewer colours as a `data:` URI."""
+    if png is None:
+        return None
+    content = io.BytesIO()
+    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(_COLORS)
+    image.save(content, "png", optimize=True)
+    return tables.uri("image/png", content.getvalue())
