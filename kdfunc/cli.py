@@ -31,10 +31,10 @@ flags:
 REPORT = """\
 Writes the report page: one HTML file that opens from disk with no network. Of one
 run directory it is DIR/report.html; of several, ./report.html with the runs side by
-side. Missing tables are made from the run's records first.
+side and links to the page of each; of a folder of runs, all of them. Missing tables are made from the run's records first.
 
 example: kdfunc report runs/digits-lenet-published
-         kdfunc report runs/* --output=all.html
+         kdfunc report runs/ --output=all.html
 """
 COMPARE = """\
 Compares what two models gave for the same examples: softmax or logits from PyTorch,
@@ -173,10 +173,11 @@ def _compare(asked: argparse.Namespace) -> int:
 
 def _report(asked: argparse.Namespace) -> int:
     from kdfunc.analysis import everything
-    from kdfunc.report import page
+    from kdfunc.report import overview, page
     from kdfunc.runs.records import RunDirectory
 
-    runs = [RunDirectory(path) for path in asked.directories]
+    found = [path for given in asked.directories for path in overview.found(given)]
+    runs = [RunDirectory(path) for path in found]
     for run in runs:
         tables = run.path / "tables" / "accuracy.csv"
         if run.config and run.record("base").exists and not tables.exists():

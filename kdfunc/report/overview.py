@@ -1,5 +1,7 @@
 """All runs of a page in one table: what is preserved for the bytes."""
 
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +26,14 @@ COLUMNS = {
     "times smaller": True,
     "by ": False,
 }
+
+
+def found(path: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """A run directory itself, or the run directories in a folder of such."""
+    path = pathlib.Path(path)
+    if (path / "config.json").exists():
+        return [path]
+    return sorted(child.parent for child in path.glob("*/config.json")) or [path]
 
 
 def rows(

@@ -276,6 +276,19 @@ def test_several_runs_are_a_short_page_with_links_to_the_full_ones(full_run, tmp
     assert "Smallest file that preserves 90 % (KiB)" in reader.text
 
 
+def test_a_folder_stands_for_the_runs_in_it(full_run, capsys, monkeypatch, tmp_path):
+    write_run(tmp_path / "runs" / "b")
+    write_run(tmp_path / "runs" / "a")
+    (tmp_path / "runs" / "notes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "runs/", "--output=all.html"]) == 0
+    links = [a["href"] for a in Reader((tmp_path / "all.html").read_text()).all("a")]
+    assert [x for x in links if x.endswith("report.html")] == [
+        "runs/a/report.html",
+        "runs/b/report.html",
+    ]
+
+
 def test_runs_are_told_by_what_they_preserve_for_the_bytes(full_run):
     files = [
         ("base", "base", 920_000, 100.0),
