@@ -31,7 +31,8 @@ flags:
 REPORT = """\
 Writes the report page: one HTML file that opens from disk with no network. Of one
 run directory it is DIR/report.html; of several, ./report.html with the runs side by
-side and links to the page of each; of a folder of runs, all of them. Missing tables are made from the run's records first.
+side and links to the page of each; of a folder of runs, all of them. Missing tables
+are made from the run's records first.
 
 example: kdfunc report runs/digits-lenet-published
          kdfunc report runs/ --output=all.html
