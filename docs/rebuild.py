@@ -410,7 +410,7 @@ def compression(root: str) -> str:
             continue
         figure = "figures/compression.png"
         columns[result.link(root)] = {
-            row.model: _kept(row) for row in table.itertuples()
+            row.model: _kept(row) for row in table.itertuples() if row.family != "base"
         }
         if (result.path / figure).exists():
             pictures.append(result.link(root, figure))

@@ -345,7 +345,8 @@ def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out.split() == [str(written)]
     assert written.read_text() == page.render([full_run])
     monkeypatch.chdir(tmp_path)
-    assert main(["report", str(full_run.path), str(MNIST)]) == 0
+    other = shutil.copytree(MNIST, tmp_path / MNIST.name)  # gets a page of its own
+    assert main(["report", str(full_run.path), str(other)]) == 0
     assert "2 runs side by side" in (tmp_path / "report.html").read_text()
 
 

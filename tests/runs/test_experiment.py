@@ -198,7 +198,10 @@ def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):
     table = pd.read_csv(folder / "tables" / "compression.csv").set_index("model")
     models = ["float16", "dynamic-range", "full-int8", "prune90+finetune+sparse"]
     impossible = "prune90+int16x8+sparse"
-    assert list(table.index) == [*models, impossible]
+    assert list(table.index) == ["base", *models, impossible]
+    keras = folder / "records" / "base" / "final.keras"
+    assert table.loc["base", "bytes"] == keras.stat().st_size
+    assert table.loc["base", "preserved"] == 100
     for model in models:
         path = folder / "records" / model / "model.tflite"
         assert table.loc[model, "bytes"] == path.stat().st_size
