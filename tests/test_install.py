@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ TRAINING = {
     "analysis",
     "compression",
     "datasets",
+    "depthwise",
     "distillation",
     "downloads",
     "models",
@@ -143,30 +145,59 @@ def test_a_device_has_what_it_needs_and_no_more(device):
     assert not names & {"keras", "matplotlib", "distributed", "plotly", "absl-py"}
 
 
-def test_the_commands_work_where_no_tensorflow_is(device, tensorflow, digits, tmp_path):
+def commands_of_the_guide():
+    """What the guide has readers type on a device and for outputs of any library."""
+    text = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    section = text[text.index("## On a device") : text.index("## Many processes")]
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.startswith("kdfunc")]
+
+
+def test_the_commands_of_the_guide_work_where_no_tensorflow_is(
+    device, tensorflow, digits, tmp_path
+):
     from kdfunc import models, quantization
 
-    paths = []
     model = models.build("lenet", (28, 28, 1), 10, seed=0)
-    for mode in ("float32", "dynamic-range"):
-        paths.append(tmp_path / f"{mode}.tflite")
-        paths[-1].write_bytes(quantization.convert(model, mode))
-    base, small = paths
-    images = digits.test_images[:20]
-    np.savez(tmp_path / "data.npz", images=images, labels=digits.test_labels[:20])
-    data = f"--data={tmp_path / 'data.npz'}"
-    kdfunc_edge = device / "kdfunc-edge"
-    assert "CONV_2D" in run(kdfunc_edge, "inspect", small)
-    assert "median ms" in run(kdfunc_edge, "benchmark", small, "--runs=5")
-    output = tmp_path / "softmax.npy"
-    run(kdfunc_edge, "predict", small, data, f"--output={output}")
-    expected = edge.predict(small.read_bytes(), images / np.float32(255))
-    np.testing.assert_allclose(np.load(output), expected, atol=1e-6)
-    compared = run(kdfunc_edge, "compare", base, small, data, "--json")
-    (outputs,) = json.loads(compared)["outputs"]
-    assert outputs["measures"]["disagreement"]["value"] <= 0.2
+    other = models.build("lenet", (28, 28, 1), 10, seed=1)
+    images, labels = digits.test_images[:20], digits.test_labels[:20]
+    base = quantization.convert(model, "float32")
+    (tmp_path / "base.tflite").write_bytes(base)
+    (tmp_path / "small.tflite").write_bytes(
+        quantization.convert(model, "dynamic-range")
+    )
+    (tmp_path / "other.tflite").write_bytes(quantization.convert(other, "float32"))
+    np.savez(tmp_path / "images.npz", images=images, labels=labels)
+    np.save(tmp_path / "labels.npy", labels)
+    np.save(tmp_path / "other.npy", edge.predict(base, images / np.float32(255)))
+    commands = commands_of_the_guide()
+    assert len(commands) == 15
+    settings = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    for command in commands:
+        program, *arguments = shlex.split(command, comments=True)
+        if program == "kdfunc-edge" and arguments[0] == "benchmark":
+            arguments += ["--runs=3", "--warm-up=1"]
+        if arguments[0] in ("compare", "blame"):
+            arguments += ["--resamples=20"]
+        done = subprocess.run([device / program, *arguments], **settings)
+        limited = any(argument.startswith("--limit") for argument in arguments)
+        assert done.returncode in ((0, 1, 3) if limited else (0,)), (command, done)
+        assert done.stdout or arguments[0] == "predict"
+        assert not done.stderr, command
+    expected = edge.predict(base, images / np.float32(255))
+    np.testing.assert_allclose(np.load(tmp_path / "base.npy"), expected, atol=1e-6)
+    assert "<svg" in (tmp_path / "page.html").read_text("utf-8")
+    assert json.loads((tmp_path / "nodes.json").read_text())["results"]
     model.save(tmp_path / "model.keras")
-    told = run(kdfunc_edge, "compare", tmp_path / "model.keras", small, data, code=2)
+    told = run(
+        device / "kdfunc-edge",
+        "compare",
+        tmp_path / "model.keras",
+        tmp_path / "small.tflite",
+        f"--data={tmp_path / 'images.npz'}",
+        code=2,
+    )
     assert "needs tensorflow, which is not installed" in told
     assert told.count("\n") == 1
 

@@ -278,12 +278,13 @@ def _best(found: Mapping[str, Any]) -> str:
     if not best["layers"]:
         return f"{wanted} is met with no layer restored."
     how = (
-        "of all sets" if best["complete"] else "found by adding and leaving out layers"
+        "the least of all sets"
+        if best["complete"]
+        else "found by adding and leaving out"
     )
-    return (
-        f"for {wanted}, restore {', '.join(best['layers'])}, which costs "
-        f"{best['bytes']:,} bytes: the least {how}."
-    )
+    cost = best["bytes"]
+    costs = f"costs {cost:,} bytes" if cost >= 0 else f"saves {-cost:,} bytes, too"
+    return f"for {wanted}, restore {', '.join(best['layers'])}, which {costs} ({how})."
 
 
 def _wrapped(text: str) -> str:
