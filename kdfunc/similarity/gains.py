@@ -52,9 +52,11 @@ class Gain:
     @property
     def rests_on(self) -> str:
         """The trainings that the interval rests on."""
+        against = f"{count(len(self.members), 'model')} against {len(self.others)}"
         if self.paired:
-            return f"{count(len(self.members), 'pair')} of models of one seed"
-        return f"{count(len(self.members), 'model')} against {len(self.others)}"
+            against = f"{count(len(self.members), 'pair')} of models of one seed"
+        yardstick = count(len(self.distances.independents), "independent model")
+        return f"{against}, {yardstick}"
 
     def widened(self, tests: int) -> "Gain":
         """With an interval that holds for all of several such tests (Bonferroni)."""

@@ -130,7 +130,7 @@ def test_alpha(shares, outcome):
     picked = verdict.details.loc[verdict.details["points"].abs().idxmax()]
     assert verdict.effect == picked["points"]  # the largest of three: wider for that
     assert verdict.low < picked["low"] < picked["high"] < verdict.high
-    assert verdict.rests_on == "5 pairs of models of one seed"
+    assert verdict.rests_on == "5 pairs of models of one seed, 3 independent models"
 
 
 def test_alpha_rises_with_the_reliance_on_the_teacher():
