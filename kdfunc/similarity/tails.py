@@ -56,7 +56,7 @@ def quantiles(each: np.ndarray) -> dict[str, float | None]:
 def changes(p: np.ndarray, models: Sequence[np.ndarray]) -> np.ndarray:
     """In how many models the predicted class is not the reference's.
 
-    What changes in most of several trainings is no chance of one of them.
+    What changes in most of several trainings is not a fluke of one of them.
 
     Args:
       p: `[examples, classes]` softmax of the reference.

@@ -194,3 +194,16 @@ def test_arrays_give_the_distances_that_measures_do():
         assert found.low[place] == pytest.approx(kept.low)
         assert found.ratio_high[place] == pytest.approx(kept.ratio_high)
     assert found.rests_on[1] == "2 models, 3 independent models"
+
+
+def test_several_tests_widen_every_interval():
+    """Three seeds have 27 resamples, which gave one interval for 1 and for 70 tests."""
+    distances = made([0.5, 0.6, 0.55, 0.8, 0.7, 0.9], (0.9, 1.1))
+    for found in (
+        distances.preserved([0, 1, 2]),
+        distances.gain([0, 1, 2], [3, 4, 5], paired=True),
+    ):
+        widened = found.widened(70)
+        assert widened.value == found.value
+        assert widened.low < found.low < found.value < found.high < widened.high
+        assert widened.high - widened.low > 1.5 * (found.high - found.low)
