@@ -26,6 +26,7 @@ SAYINGS = (AUTO, PROBABILITIES, LOGITS, NUMBERS)
 INDEPENDENT, INDICES = "independent probabilities", "class indices"
 NEAR = 0.05  # sums so close to 1 are meant to be 1
 LEAST = 0.5  # that rounding to 8 bits leaves of the sum of many small probabilities
+SPREAD = 2.3  # four standard deviations of a rounding error, in halves of a step
 MOST_CLASSES = 1 << 16  # that integers stand for
 
 
@@ -145,8 +146,7 @@ def _seen(what: str, array: np.ndarray) -> str:
             rows = block.reshape(-1, array.shape[-1])
             sums = rows.sum(axis=1)
             furthest = max(furthest, np.abs(sums - 1).max())
-            more = (np.count_nonzero(rows, axis=1) + 1) / (2 * INTEGER_STEPS[0])
-            rounded = rounded and bool(((sums >= LEAST) & (sums <= 1 + more)).all())
+            rounded = rounded and _may_be_rounded(rows, sums)
             if off is None:
                 try:
                     check_softmax(rows, what, first_row)
@@ -160,6 +160,19 @@ def _seen(what: str, array: np.ndarray) -> str:
     elif array.shape[-1] > 1 and within and furthest < NEAR:
         raise off  # meant to be probabilities, and a little off
     return INDEPENDENT if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
+
+
+def _may_be_rounded(rows: np.ndarray, sums: np.ndarray) -> bool:
+    """Whether rounding to 8 bits may have brought sums of 1 to these.
+
+    What is rounded to 0 is lost, up to half a step each; what is not goes either way,
+    and small probabilities more often up.
+    """
+    given = np.count_nonzero(rows, axis=1)
+    lost = rows.shape[1] - given + SPREAD * np.sqrt(given) + 1
+    step = 2 * INTEGER_STEPS[0]
+    least = np.maximum(LEAST, 1 - lost / step)
+    return bool(((sums >= least) & (sums <= 1 + (given + 1) / step)).all())
 
 
 def _check_saying(what: str, saying: str, seen: str) -> None:

@@ -40,9 +40,14 @@ class Estimate:
     @cached_property
     def _ends(self) -> np.ndarray:
         tail = (1 - self.confidence) / 2
+        # Such as a ratio of signal to no noise: nothing lies between it and others.
+        infinite = np.isinf(self.replicates).any()
+        method = "closest_observation" if infinite else "linear"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            return np.nanquantile(self.replicates, [tail, 1 - tail], axis=0)
+            return np.nanquantile(
+                self.replicates, [tail, 1 - tail], axis=0, method=method
+            )
 
     @property
     def low(self) -> np.ndarray:

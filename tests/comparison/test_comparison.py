@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
+import kdfunc
 from kdfunc.comparison import limits, outputs
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import compare
@@ -166,6 +167,16 @@ def test_the_same_numbers_have_no_noise(rng):
     assert only(result)["measures"]["snr_db"]["value"] is None  # infinite
     assert [entry["outcome"] for entry in result["limits"]] == ["met", "met"]
     assert "to the last bit" in result["outcome"]
+
+
+def test_few_examples_with_noise_have_an_interval_all_the_same(rng, recwarn):
+    """Resamples of those without noise have an infinite signal-to-noise ratio."""
+    r = rng.normal(size=(6, 3))
+    c = r.copy()
+    c[0] += 0.1
+    found = kdfunc.compare(r, c, resamples=200)["outputs"][0]["measures"]["snr_db"]
+    assert found["low"] < found["value"] and found["high"] is None
+    assert not recwarn.list
 
 
 def test_several_outputs_each_by_what_fits_it(softmax, rng):

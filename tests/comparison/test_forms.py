@@ -147,6 +147,10 @@ def test_a_softmax_of_many_classes_in_8_bits_is_one(rng):
     assert settled(rounded, rounded).kind == "classes"
     tags = np.rint(256 * rng.beta(0.02, 2, size=(60, 1001))) / 256
     assert settled(tags, tags).kind == "tags"
+    scores = 0.019 + 0.01 * rng.random((60, 40))  # of a detector that sees nothing
+    scores = np.rint(256 * scores) / 256
+    assert np.abs(scores.sum(axis=1) - 1).min() < 0.1
+    assert settled(scores, scores).kind == "tags"
     few = np.zeros((60, 1001))
     few[np.arange(60), rng.integers(1001, size=60)] = np.rint(rng.random(60) * 256)
     assert settled(few / 256, few / 256).kind == "tags"
