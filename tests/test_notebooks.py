@@ -64,5 +64,5 @@ def test_a_notebook_ends_with_something_to_try(path):
     assert re.findall("^#+ .*", last.source, re.MULTILINE)[-1] == "## Try"
 
 
-def test_there_are_six():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i}_" for i in range(1, 7)]
+def test_there_are_eight():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i}_" for i in range(1, 9)]

@@ -23,6 +23,18 @@ const show = (dark) => {
 };
 show(matchMedia("(prefers-color-scheme: dark)").matches);
 theme.addEventListener("click", () => show(document.documentElement.dataset.theme !== "dark"));
+// Of labels that lie on each other the first stays; pointing at a mark tells the others.
+const clear = (chart) => {
+  const kept = [];
+  for (const text of chart.querySelectorAll(".textpoint text")) {
+    const box = text.getBoundingClientRect();
+    const free = !box.width || kept.every((other) =>
+      box.right <= other.left || other.right <= box.left ||
+      box.bottom <= other.top || other.bottom <= box.top);
+    text.style.visibility = free ? "" : "hidden";
+    if (free && box.width) kept.push(box);
+  }
+};
 // On paper a chart is as wide as its place: what was drawn for the screen is scaled.
 const scale = (chart) => {
   const { width, height } = chart._fullLayout;
@@ -31,8 +43,9 @@ const scale = (chart) => {
 };
 // Charts side by side were drawn before their neighbours took their share of the width.
 for (const chart of document.querySelectorAll(".js-plotly-plot")) {
-  chart.on("plotly_afterplot", () => scale(chart));
-  Plotly.Plots.resize(chart).then(() => scale(chart));
+  const settle = () => { scale(chart); clear(chart); };
+  for (const event of ["plotly_afterplot", "plotly_animated"]) chart.on(event, settle);
+  Plotly.Plots.resize(chart).then(settle);
 }
 // A click on a column's name sorts the rows by it, another click the other way round.
 for (const button of document.querySelectorAll("th button")) {

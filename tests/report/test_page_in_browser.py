@@ -213,6 +213,19 @@ for (const chart of document.querySelectorAll(".js-plotly-plot")) {
   });
 }
 return found"""
+COVERED = """
+const found = [];
+for (const chart of document.querySelectorAll(".map .js-plotly-plot")) {
+  const texts = [...chart.querySelectorAll(".textpoint text")].filter(t =>
+    getComputedStyle(t).visibility === "visible" && t.textContent.trim());
+  if (!texts.length) found.push([chart.id, "no labels"]);
+  const boxes = texts.map(t => t.getBoundingClientRect());
+  boxes.forEach((a, i) => boxes.slice(0, i).forEach((b, j) => {
+    if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+      found.push([texts[i].textContent, texts[j].textContent]);
+  }));
+}
+return found"""
 CONTRAST = """
 const light = c => {
   const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
@@ -243,6 +256,13 @@ def test_no_text_of_a_chart_is_cut_or_crowded(opened, width):
     wait(browser, "return document.querySelectorAll('.main-svg[viewBox]').length > 0")
     assert browser.execute_script(OUTSIDE) == []
     assert browser.execute_script(CROWDED) == []
+    assert browser.execute_script(COVERED) == []
+    slider = "document.querySelector('.play input[data-chart=\"run1-all-chart\"]')"
+    browser.execute_script(
+        f"{slider}.value = 1; {slider}.dispatchEvent(new Event('input'))"
+    )
+    wait(browser, f"return {slider}.closest('.play').innerText.trim().endsWith('1')")
+    wait(browser, f"return (() => {{ {COVERED} }})().length === 0")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
