@@ -298,7 +298,7 @@ def test_several_inputs_come_from_one_file(tmp_path, rng):
 
 def test_labels_are_read_from_the_metadata(tmp_path):
     """They lie in an archive behind the model, as TFLite Support appends it."""
-    content = metadata("a classifier", labels="labels.txt")
+    content = metadata("a classifier", [127.5], [128.0], labels="labels.txt")
     notes = [("TFLITE_METADATA", content), ("min_runtime_version", b"2.5.0\0\0")]
     path = nets.of_bytes(tmp_path / "m.tflite", 1 / 128, 128, notes=notes)
     with zipfile.ZipFile(path, "a") as archive:
@@ -307,6 +307,8 @@ def test_labels_are_read_from_the_metadata(tmp_path):
     assert found["metadata"]["texts"] == {"name": "a classifier", "author": "somebody"}
     (scores,) = found["metadata"]["outputs"]
     assert scores["labels"] == ("ant", "bee", "cat", "dog")
+    (image,) = found["metadata"]["inputs"]
+    assert (image["mean"], image["std"]) == ((127.5,), (128.0,))
     assert found["metadata"]["files"] == ("labels.txt",)
     assert found["runtime"] == "2.5.0"
     assert found["problems"] == []

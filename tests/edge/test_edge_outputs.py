@@ -123,6 +123,19 @@ def test_very_many_outputs(compare, tmp_path, rng):
     assert code == 0 and found["outputs"][0]["kind"] == "numbers"
 
 
+def test_what_does_not_fit_memory_is_no_missed_limit(compare, tmp_path, monkeypatch):
+    from kdfunc.comparison import result
+
+    def compared(*arguments):
+        raise MemoryError("Unable to allocate 26.8 GiB")
+
+    monkeypatch.setattr(result, "compare", compared)
+    model = nets.softmax(tmp_path / "s.tflite", [1, 4])
+    code, _, err = compare(model, model, np.zeros((2, 4)))
+    assert code == 2 and err.count("\n") == 1
+    assert "memory" in err and "Traceback" not in err
+
+
 def test_several_outputs_are_compared_each_by_what_fits(compare, tmp_path, rng):
     """Whatever their names, which converters choose as they like."""
     paths = []

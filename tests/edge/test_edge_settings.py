@@ -113,6 +113,18 @@ def test_a_file_that_other_tools_read_is_not_damaged(tmp_path, capsys):
     assert "damaged" not in told and told.count("\n") == 1
 
 
+def test_a_file_without_buffers_is_shown(tmp_path):
+    """Where nothing is constant, some writers leave the list out."""
+    net = nets.Net()
+    x, y = net.tensor([1, 4], any_batch=False), net.tensor([1, 4], any_batch=False)
+    net.custom("fake-op", [x], [y], b"1")
+    net.model.buffers = None
+    path = net.save(tmp_path / "n.tflite", [x], [y])
+    found = inspect(path)
+    assert found["operators"] == {"fake-op": 1}
+    assert found["tensors"]["float32"]["computed"] == 2
+
+
 def test_operators_that_nobody_here_knows_are_shown(tmp_path, capsys):
     """One of the maker's own, and a number beyond those of the schema."""
     net = nets.Net()
