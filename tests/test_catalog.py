@@ -129,7 +129,7 @@ def test_they_are_in_the_tables(run):
 def test_they_are_in_the_figures(run):
     _, texts, _ = run
     assert "Smoothed labels" in texts["ladder"]
-    assert {"T3", "Smooth"} <= {*texts["distances"]}
+    assert {"Quantized, ternary", "Label smoothing"} <= {*texts["distances"]}
     assert "T3" in texts["preserved_by_size"]
     assert "T3" in texts["quantization"]
 
@@ -137,7 +137,7 @@ def test_they_are_in_the_figures(run):
 def test_they_are_on_the_page(run):
     folder, _, _ = run
     page = (folder / "report.html").read_text("utf-8")
-    for word in ("ternary", "Smoothed labels", "T3", "Smooth"):
+    for word in ("Quantized, ternary", "Smoothed labels", "label smoothing", "T3"):
         assert word in page, word
 
 
