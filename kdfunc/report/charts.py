@@ -234,11 +234,11 @@ def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
             text=name,
             xref="paper",
             xanchor="left",
-            yshift=16,
+            yshift=13,
             showarrow=False,
         )
     figure.update_layout(
-        height=140 + 42 * len(names),
+        height=140 + 36 * len(names),
         showlegend=False,
         margin={"l": 8, "r": 32, "t": 48, "b": 64},
     )

@@ -194,9 +194,11 @@ def _preserved(run: Results) -> dict[str, Any] | None:
         return None
     columns = ["name", "model", "ratio", "preserved", "low", "high", "rests_on"]
     shown = run.preserved[columns]
+    of_pipelines = run.preserved["family"] == "compressed"
     return {
+        "pipelines": bool(of_pipelines.any()),
         "chart": charts.to_page(
-            charts.preserved(run.preserved), f"{run.id}-preserved-chart"
+            charts.preserved(run.preserved[~of_pipelines]), f"{run.id}-preserved-chart"
         ),
         "table": tables.of_run(
             run,
