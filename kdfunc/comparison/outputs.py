@@ -217,6 +217,10 @@ def _renamed(arrays: Mapping[str, np.ndarray], names: Sequence[str]):
 def check_labels(labels: Any, examples: int) -> np.ndarray:
     """True classes `[n]` as whole numbers from 0.
 
+    Args:
+      labels: `[n]` or `[n, 1]`, whole numbers, perhaps as floating point.
+      examples: Their number.
+
     Raises:
       InputError: They are not that.
     """

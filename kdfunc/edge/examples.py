@@ -71,6 +71,11 @@ def fits(shape: Sequence[int], port: Port, name: str) -> bool:
 def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
     """Outputs of successive batches as one array.
 
+    Args:
+      parts: `[batch, ...]` of one output.
+      output: its name, for the error.
+      name: the model's.
+
     Raises:
       InputError: their shapes differ.
     """
@@ -87,6 +92,10 @@ def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
 
 def only(outputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """The one output of a model.
+
+    Args:
+      outputs: of the model, by name.
+      name: the model's, for the error.
 
     Raises:
       InputError: it has several.

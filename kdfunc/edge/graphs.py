@@ -153,6 +153,10 @@ class Graph:
 def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
     """The layers whose weights differ, in the order in which they run.
 
+    Args:
+      candidate: A compressed file.
+      reference: The file that it was made from, perhaps by another converter.
+
     Raises:
       InputError: None differ, or those of one file are not those of the other.
     """

@@ -51,6 +51,12 @@ def likely_range(
     In this order: what its quantization can hold, the normalization and the limits in
     the metadata, what the first operator quantizes it to, and a first operator that
     rescales pixels.
+
+    Args:
+      file: The model.
+      subgraph: Number of the subgraph that is run.
+      port: Its input.
+      said: Of the input, in the metadata.
     """
     if port.scales.size == 1 and port.kind in "iu":
         return _held(port.dtype, port.scales, port.zero_points, "its quantization")

@@ -69,7 +69,12 @@ def _time(run: Callable[[], Any]) -> float:
 
 
 def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:
-    """A `Runner` in a process of its own."""
+    """A `Runner` in a process of its own.
+
+    Args:
+      path: of the model.
+      settings: how it is run, and what time and memory it may take.
+    """
     return Isolated(
         Runner,
         os.fspath(path),
