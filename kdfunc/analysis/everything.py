@@ -1,8 +1,11 @@
 """Every table and figure of a run."""
 
 from kdfunc.analysis import accuracy, files, landscapes, similarity, summary
-from kdfunc.runs import plan
+from kdfunc.runs import plan, records
 from kdfunc.runs.records import RunDirectory
+
+#: Sizes and checksums of tables and figures.
+MANIFEST = "analysis.json"
 
 
 def write(run: RunDirectory) -> bool:
@@ -24,9 +27,29 @@ def write(run: RunDirectory) -> bool:
     if not any(task.name == "base" for task in tasks):
         print("There is no base model yet, so there is nothing to analyse.")
         return False
+    _remove_damaged(run)
     accuracies = accuracy.write(run, tasks)
     similarity.write(run, tasks)
     print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
     files.write(run, tasks)
     landscapes.write(run, tasks)
+    written = (
+        path.relative_to(run.path).as_posix()
+        for folder in ("tables", "figures")
+        for path in (run.path / folder).glob("[!.]*")
+    )
+    records.seal(run.path, written, MANIFEST)
     return True
+
+
+def _remove_damaged(run: RunDirectory) -> None:
+    """Removes what is damaged, so that nothing in it is kept, as latencies are."""
+    for folder in ("tables", "figures"):
+        if not (run.path / folder).is_dir():
+            records.remove(run.path / folder)
+    entries = records.read_manifest(run.path, MANIFEST).get("files", {})
+    for name, entry in entries.items():
+        path = run.path / name
+        if not path.is_file() or records.sha256(path) != entry["sha256"]:
+            records.remove(path)
+    records.remove(run.path / MANIFEST)

@@ -5,6 +5,7 @@ It reads what the analysis wrote (`config.json`, `provenance.json`, `tables/`,
 without them. What is not there is left out, with a sentence on what it needs.
 """
 
+import hashlib
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -74,13 +75,31 @@ def write(
         for each in directories:
             own = each.path / "report.html"
             if not own.exists():
-                write_atomic(own, render([each]))
+                write_atomic(own, _sealed(render([each])))
             near = os.path.relpath(
                 own.resolve(), pathlib.Path(written).resolve().parent
             )
             pages[each.path] = quote(near.replace(os.sep, "/"))
-    write_atomic(written, render(directories, pages))
+    write_atomic(written, _sealed(render(directories, pages)))
     return pathlib.Path(path)
+
+
+def damage(path: pathlib.Path) -> str | None:
+    """What is wrong with a page that `write` wrote; None if it is whole."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, ValueError) as error:
+        return f"{path.name} cannot be read ({error})"
+    if text != _sealed(text.rpartition("<!-- sha256 ")[0]):
+        return f"{path.name} is not what was written (checksum)"
+    return None
+
+
+def _sealed(html: str) -> str:
+    """A page with its checksum in a comment at its end."""
+    html = html.rstrip() + "\n"
+    digest = hashlib.sha256(html.encode()).hexdigest()
+    return f"{html}<!-- sha256 {digest} -->\n"
 
 
 def render(

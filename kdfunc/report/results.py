@@ -1,7 +1,6 @@
 """What the analysis left in a run directory, read back for the report page."""
 
 import dataclasses
-import json
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ from kdfunc.analysis import accuracy, published
 from kdfunc.analysis import names as naming
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.runs import plan
+from kdfunc.runs import plan, provenance
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.groups import MEASURE
 
@@ -50,12 +49,11 @@ class Results:
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
         """How it was made: commands, times, machines, versions."""
-        path = self.directory.path / "provenance.json"
         try:
-            sessions = json.loads(path.read_text("utf-8")) if path.exists() else []
-            return [dict(session) for session in sessions]
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{path} cannot be read ({error}).") from error
+            return provenance.read(self.directory.path)
+        except ValueError as error:  # no result depends on it
+            print(f"{self.directory.path}: {error}; the page does without.")
+            return []
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -68,7 +66,7 @@ class Results:
         }
 
     def table(self, name: str, *columns: str) -> pd.DataFrame | None:
-        """A table of the analysis, or None where it was not written.
+        """A table of the analysis, or None where it was not written or has no rows.
 
         Models and groups of them get their `name` in a column.
 
@@ -86,6 +84,8 @@ class Results:
             raise InputError(f"{path} cannot be read ({reason}); {remedy}.") from error
         if missing := [column for column in columns if column not in table]:
             raise InputError(f"{path} has no column {missing[0]!r}; {remedy}.")
+        if table.empty:  # whose columns are of no kind
+            return None
         for column in set(columns) - _WORDS:
             if not pd.api.types.is_numeric_dtype(table[column]):
                 raise InputError(

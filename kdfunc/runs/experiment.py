@@ -1,39 +1,24 @@
 """An experiment from its config to its tables and figures."""
 
-import json
 import os
-import platform
-import shlex
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
-from importlib import metadata
 
-from kdfunc import __version__, datasets, system
+from kdfunc import datasets, system
 from kdfunc.analysis import everything
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
-from kdfunc.runs import engine, plan, tensorboard
+from kdfunc.runs import engine, plan, provenance, tensorboard, verification
 from kdfunc.runs.progress import Progress, duration
 from kdfunc.runs.records import (
     CHECKPOINT,
     RunDirectory,
     remove,
-    write_json,
 )
 from kdfunc.writing import write_atomic
-
-PACKAGES = (
-    "tensorflow",
-    "tf_keras",
-    "tensorflow-model-optimization",
-    "tensorflow-datasets",
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-    "numpy",
-    "scikit-learn",
-)
 
 
 def run(
@@ -92,10 +77,10 @@ def run(
         machines = crew.call(place.check)
         with directory.claimed(config):
             failures = _do(directory, place, stages, crew)
-            _note_provenance(directory, threads, machines, time.monotonic() - begin)
+            seconds = time.monotonic() - begin
+            provenance.note(directory.path, threads, machines, seconds)
             if "analyse" in stages and not failures:
-                if everything.write(directory):
-                    page.write([directory], directory.path / "report.html")
+                _analyse(directory)
     if failures:
         raise RuntimeError(
             f"{len(failures)} tasks were not done, first {next(iter(failures))}: "
@@ -107,10 +92,10 @@ def run(
 
 
 def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
-    """Checks every record of a run directory and says what is missing or damaged.
+    """Checks every file of a run directory and says what is missing or damaged.
 
     Returns:
-      0 if all is there and whole, else 1.
+      0 if all records are there, and all files that are there are whole, else 1.
 
     Raises:
       InputError: there is no run directory, or it holds another experiment.
@@ -125,9 +110,14 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
         print(f"{name}: damaged: {'; '.join(problems)}")
     for name in missing:
         print(f"{name}: missing")
+    others = verification.damages(directory)
+    for problem in others:
+        print(f"{problem}; the command of the run makes it again.")
+    for name in verification.unknown(directory):
+        print(f"{name}: not of this run; nothing reads it.")
     whole = len(names) - len(missing) - len(damaged)
     print(f"{directory.path}: {whole} of {len(names)} records are whole.")
-    return int(whole < len(names))
+    return int(whole < len(names) or bool(others))
 
 
 def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
@@ -171,9 +161,30 @@ def _do(directory, place, stages, crew) -> dict[str, str]:
     def listen(event, name, facts):
         progress(event, name, facts)
         if event == "failed":
-            write_atomic(directory.path / "logs" / f"{name}.log", facts["trace"])
+            _write_log(directory.path / "logs" / f"{name}.log", facts["trace"])
 
     return crew.run(missing, place.perform, listen)
+
+
+def _write_log(path: pathlib.Path, trace: str) -> None:
+    """Where it cannot be written, the reason was told and the other tasks go on."""
+    try:
+        write_atomic(path, trace)
+    except (OSError, InputError) as error:
+        print(f"{path} cannot be written ({error}).", file=sys.stderr)
+
+
+def _analyse(directory: RunDirectory) -> None:
+    """Tables, figures and the report; what a disk refuses is told with a remedy."""
+    try:
+        if everything.write(directory):
+            page.write([directory], directory.path / "report.html")
+    except OSError as error:
+        raise RuntimeError(
+            f"the analysis could not read or write all of {directory.path} ({error}). "
+            "All records are kept; make room or give the permission, then give the "
+            "same command."
+        ) from error
 
 
 def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None:
@@ -185,30 +196,3 @@ def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None
             curves = tensorboard.Curves(folder)
             for row in record.metrics.to_dict("records"):
                 curves.add(row)
-
-
-def _note_provenance(
-    directory: RunDirectory, threads: int, machines: list[dict], seconds: float
-) -> None:
-    """Adds this session to the account of how the directory was made."""
-    first, *others = [m for i, m in enumerate(machines) if m not in machines[:i]]
-    path = directory.path / "provenance.json"
-    sessions = json.loads(path.read_text("utf-8")) if path.exists() else []
-    versions = {"kdfunc": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    sessions.append(
-        {
-            "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-            "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-            "seconds": round(seconds, 1),
-            "threads_a_task": threads,
-            "machine": first,
-            **({"other_machines": others} if others else {}),
-            "versions": versions,
-        }
-    )
-    write_json(path, sessions)

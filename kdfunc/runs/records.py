@@ -2,6 +2,7 @@
 
     config.json                the experiment
     provenance.json            command, versions, machine, times
+    analysis.json              checksums of tables/ and figures/
     records/<task>/            one folder a task
       softmax.npy              [snapshots, n_test, classes] float32, test split
       metrics.csv              a row a snapshot
@@ -61,10 +62,11 @@ def seal(
         size = (folder / name).stat().st_size
         entries[name] = {"bytes": size, "sha256": sha256(folder / name)}
     content = {"files": entries, **facts}
-    write_json(folder / manifest, {**content, "sha256": _digest(content)})
+    write_json(folder / manifest, {**content, "sha256": digest(content)})
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def digest(content: Mapping[str, Any]) -> str:
+    """Checksum of what JSON holds, however it is laid out."""
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -73,7 +75,7 @@ def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, A
     """The manifest of a folder, or an empty dict where there is none that is whole."""
     try:
         content = json.loads((folder / manifest).read_text("utf-8"))
-        whole = content.pop("sha256") == _digest(content)
+        whole = content.pop("sha256") == digest(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return content if whole else {}
@@ -218,7 +220,10 @@ class RunDirectory:
             fields = json.loads((self.path / "config.json").read_text("utf-8"))
             return ExperimentConfig(**fields)
         except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{self.path} holds no readable run ({error}).") from error
+            raise InputError(
+                f"{self.path} holds no readable run ({error}); give a run directory, "
+                "or remove a damaged config.json and give the command of the run."
+            ) from error
 
     def record(self, task: str) -> Record:
         """The record of a task, whether or not it is there yet."""

@@ -33,6 +33,7 @@ COMMAND = (
     "--controls=",
 )
 IGNORED = {"manifest.json", "provenance.json", "report.html", "latency.csv", ".lock"}
+IGNORED |= {"analysis.json"}  # has the checksum of latency.csv
 
 
 def start(output_dir: pathlib.Path, workers: int) -> subprocess.Popen:

@@ -1,0 +1,101 @@
+"""`provenance.json`: which commands made a run directory, when, where and with what."""
+
+import json
+import os
+import pathlib
+import platform
+import shlex
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+from kdfunc import __version__
+from kdfunc.runs.records import digest, remove, write_json
+
+FILE = "provenance.json"
+PACKAGES = (
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "tensorflow-datasets",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def read(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """The sessions of a run directory, the oldest first; none where none was noted.
+
+    Raises:
+      ValueError: the file is damaged, and how.
+    """
+    path = folder / FILE
+    if not os.path.lexists(path):
+        return []
+    try:
+        sessions = [dict(session) for session in json.loads(path.read_text("utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{FILE} cannot be read ({error})") from error
+    if not sessions:
+        raise ValueError(f"{FILE} tells of no session")
+    for session in sessions:  # those of earlier versions have no checksum
+        given = session.pop("sha256", None)
+        if given not in (None, digest(session)):
+            raise ValueError(f"{FILE} is not what was written (checksum)")
+    return sessions
+
+
+def note(
+    folder: pathlib.Path, threads: int, machines: list[dict[str, Any]], seconds: float
+) -> None:
+    """Adds this session to the account of how a run directory was made.
+
+    No result depends on it, so the work goes on whatever has become of the file: a
+    damaged one is put aside.
+
+    Args:
+      folder: the run directory.
+      threads: threads of one operation.
+      machines: what results depend on in the machine of each worker.
+      seconds: how long the session took.
+    """
+    path = folder / FILE
+    try:
+        sessions = _read_or_put_aside(folder)
+        sessions.append(_session(threads, machines, seconds))
+        write_json(path, [{**each, "sha256": digest(each)} for each in sessions])
+    except OSError as error:
+        print(f"{path} cannot be written ({error}); the results do not need it.")
+
+
+def _read_or_put_aside(folder: pathlib.Path) -> list[dict[str, Any]]:
+    try:
+        return read(folder)
+    except ValueError as error:
+        aside = folder / f"{FILE}.damaged"
+        remove(aside)
+        os.replace(folder / FILE, aside)
+        print(f"{folder}: {error}; it is now {aside.name}, and a new one begins.")
+        return []
+
+
+def _session(threads: int, machines: list[dict[str, Any]], seconds: float):
+    first, *others = [m for i, m in enumerate(machines) if m not in machines[:i]]
+    versions = {"kdfunc": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "seconds": round(seconds, 1),
+        "threads_a_task": threads,
+        "machine": first,
+        **({"other_machines": others} if others else {}),
+        "versions": versions,
+    }

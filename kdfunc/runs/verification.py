@@ -1,0 +1,54 @@
+"""What is wrong with the files of a run directory, those beside its records too."""
+
+import os
+import pathlib
+from collections.abc import Iterator
+
+from kdfunc.analysis import everything
+from kdfunc.report import page
+from kdfunc.runs import provenance, records, tensorboard
+from kdfunc.runs.records import RunDirectory
+
+#: Files and folders that are no results, and that nothing reads.
+_NO_RESULTS = ("logs", tensorboard.FOLDER, f"{provenance.FILE}.damaged")
+
+
+def damages(run: RunDirectory) -> list[str]:
+    """What is wrong beside the records, a clause for each file; none if all is whole.
+
+    Tables, figures and the report count as soon as one of them is there.
+    """
+    found = []
+    try:
+        if not provenance.read(run.path):
+            found.append(f"{provenance.FILE} is missing")
+    except ValueError as error:
+        found.append(str(error))
+    parts = ("tables", "figures", "report.html", everything.MANIFEST)
+    if any(os.path.lexists(run.path / part) for part in parts):
+        found += records.damages(run.path, everything.MANIFEST)
+        problem = page.damage(run.path / "report.html")
+        found += [problem] if problem else []
+    return found
+
+
+def unknown(run: RunDirectory) -> Iterator[str]:
+    """Files that no manifest lists; leftovers of work that is not done do not count."""
+    known = {run.path / name for name in ("config.json", "report.html", ".lock")}
+    known |= {run.path / provenance.FILE, *(run.path / name for name in _NO_RESULTS)}
+    known |= _listed(run.path, everything.MANIFEST)
+    for record in (run.path / "records").glob("*"):
+        if (record / records.MANIFEST).is_file():
+            known |= _listed(record, records.MANIFEST)
+        else:
+            known.add(record)
+    for path in sorted(run.path.rglob("*")):
+        within = path.relative_to(run.path).parents
+        inside = any(run.path / parent in known for parent in within)
+        if not path.is_dir() and path not in known and not inside:
+            yield path.relative_to(run.path).as_posix()
+
+
+def _listed(folder: pathlib.Path, manifest: str) -> set[pathlib.Path]:
+    files = records.read_manifest(folder, manifest).get("files", ())
+    return {folder / manifest, *(folder / name for name in files)}

@@ -1,0 +1,198 @@
+"""Each kind of file in a run directory, damaged in each way."""
+
+import builtins
+import io
+import os
+import shutil
+import subprocess
+import sys
+
+import crash_points
+import kill
+import pytest
+
+from kdfunc import cli
+
+NAME = "digits-lenet-published"
+KINDS = (
+    "config.json",
+    "provenance.json",
+    "analysis.json",
+    "report.html",
+    "tables/accuracy.csv",
+    "tables/latency.csv",
+    "tables/similarity.csv",
+    "figures/all.png",
+    "records/data/labels.npy",
+    "records/data/class_names.json",
+    "records/base/final.keras",
+    "records/base/initial.keras",
+    "records/base/metrics.csv",
+    "records/base/manifest.json",
+    "records/pruned-90/softmax.npy",
+    "records/dynamic-range/model.tflite",
+)
+# What is made again in a second and with the analysis; all of them at once.
+CHEAP = (
+    *("provenance.json", "analysis.json", "report.html"),
+    *("tables/accuracy.csv", "tables/latency.csv", "figures/all.png"),
+    "records/pruned-90/softmax.npy",
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    command = [*kill.COMMAND[:2], *crash_points.ARGUMENTS[1:]]
+    done = subprocess.run(
+        [*command, f"--output_dir={folder}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "runs")
+    return tmp_path / "runs" / NAME
+
+
+def kdfunc(run, *flags):
+    return cli.main([*crash_points.ARGUMENTS, *flags, f"--output_dir={run.parent}"])
+
+
+def emptied(path, patch):
+    path.write_bytes(b"")
+
+
+def cut(path, patch):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def changed(path, patch):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def removed(path, patch):
+    path.unlink()
+
+
+def a_folder(path, patch):
+    path.unlink()
+    path.mkdir()
+    (path / "file").write_text("in the way")
+
+
+def unreadable(path, patch):
+    """As a file without permission is for everybody but root."""
+    there, opened = path.stat(), builtins.open
+
+    def refuse(file, *arguments, **keywords):
+        if isinstance(file, str | os.PathLike) and os.path.exists(file):
+            found = os.stat(file)
+            if (found.st_ino, found.st_mtime_ns) == (there.st_ino, there.st_mtime_ns):
+                raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *arguments, **keywords)
+
+    patch.setattr(builtins, "open", refuse)
+    patch.setattr(io, "open", refuse)
+
+
+DAMAGES = (emptied, cut, changed, removed, a_folder, unreadable)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_damage_passes_as_whole(run, kind, damage, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        damage(run / kind, patch)
+        assert kdfunc(run, "--verify") in (1, 2)
+    told = capsys.readouterr()
+    name = kind.split("/")[-1]
+    assert name in told.out + told.err or (
+        kind.startswith("records/") and f"{kind.split('/')[1]}: missing" in told.out
+    )
+    assert "Traceback" not in told.out + told.err
+
+
+def test_what_is_whole_is_called_so_and_what_is_foreign_is_named(run, capsys):
+    assert kdfunc(run, "--verify") == 0
+    assert "not of this run" not in capsys.readouterr().out
+    (run / "records" / "base" / "mine.txt").touch()
+    (run / "tables" / "more").mkdir()
+    (run / "tables" / "more" / "mine.csv").touch()
+    assert kdfunc(run, "--verify") == 0
+    told = capsys.readouterr().out
+    assert "records/base/mine.txt: not of this run" in told
+    assert "tables/more/mine.csv: not of this run" in told
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.usefixtures("tensorflow")
+def test_the_same_command_makes_whole_what_is_damaged(run, whole, damage, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in CHEAP:
+            damage(run / kind, patch)
+        assert kdfunc(run) == 0
+    assert "Traceback" not in capsys.readouterr().err
+    assert kdfunc(run, "--verify") == 0
+    assert kill.checksums(run) == kill.checksums(whole / NAME) | {
+        name: digest
+        for name, digest in kill.checksums(run).items()
+        if name.startswith("provenance.json.damaged")
+    }
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_file_in_the_place_of_a_folder_is_replaced(run, whole, capsys):
+    for folder in ("records/pruned-90", "tables", "figures"):
+        shutil.rmtree(run / folder)
+        (run / folder).write_text("in the way")
+    assert kdfunc(run, "--verify") == 1
+    assert kdfunc(run) == 0
+    assert kdfunc(run, "--verify") == 0
+    assert kill.checksums(run) == kill.checksums(whole / NAME)
+
+
+@pytest.mark.parametrize("damage", [emptied, cut, a_folder, unreadable])
+def test_a_damaged_config_is_told_with_a_remedy(run, damage, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        damage(run / "config.json", patch)
+        assert kdfunc(run) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds no readable run" in line and "remove a damaged config.json" in line
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(run, whole, room, capsys):
+    """Of the analysis, and of a record and its log."""
+    (run / "logs").write_text("no folder")
+    if room == 0:
+        shutil.rmtree(run / "records" / "pruned-90")
+    with pytest.MonkeyPatch.context() as patch:
+        full = crash_points.Disturbance(run, "full", at=3)
+        opened = builtins.open
+        patch.setattr(builtins, "open", full._open)
+        patch.setattr(io, "open", full._open)
+        full.open = opened
+        assert kdfunc(run) == 1
+    told = capsys.readouterr()
+    assert "Traceback" not in told.out + told.err
+    assert "No space left on device" in told.out + told.err
+    assert "is kept" in told.err or "are kept" in told.err
+    (run / "logs").unlink()
+    assert kdfunc(run) == 0
+    assert kill.checksums(run) == kill.checksums(whole / NAME)
+
+
+def test_verify_needs_no_tensorflow(run):
+    """It is what one runs beside a training."""
+    code = (
+        "import sys; from kdfunc import cli; code = cli.main(sys.argv[1:]); "
+        "assert 'tensorflow' not in sys.modules; sys.exit(code)"
+    )
+    flags = [*crash_points.ARGUMENTS, "--verify", f"--output_dir={run.parent}"]
+    assert subprocess.run([sys.executable, "-c", code, *flags]).returncode == 0
