@@ -1,5 +1,7 @@
 """Every table and figure of a run."""
 
+import contextlib
+
 from kdfunc.analysis import accuracy, files, landscapes, similarity, summary
 from kdfunc.runs import plan, records
 from kdfunc.runs.records import RunDirectory
@@ -37,6 +39,7 @@ def write(run: RunDirectory) -> bool:
         path.relative_to(run.path).as_posix()
         for folder in ("tables", "figures")
         for path in (run.path / folder).glob("[!.]*")
+        if path.is_file()
     )
     records.seal(run.path, written, MANIFEST)
     return True
@@ -50,6 +53,12 @@ def _remove_damaged(run: RunDirectory) -> None:
     entries = records.read_manifest(run.path, MANIFEST).get("files", {})
     for name, entry in entries.items():
         path = run.path / name
-        if not path.is_file() or records.sha256(path) != entry["sha256"]:
+        with contextlib.suppress(OSError):  # what cannot be read can be replaced
+            if path.is_file() and records.sha256(path) == entry["sha256"]:
+                continue
+        records.remove(path)
+    in_the_way = [run.path / "report.html", *run.path.glob("tables/*.*")]
+    for path in (*in_the_way, *run.path.glob("figures/*.*")):
+        if path.is_dir():
             records.remove(path)
     records.remove(run.path / MANIFEST)

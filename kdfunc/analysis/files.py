@@ -126,7 +126,10 @@ def _write_latency(run: RunDirectory, stored: list[Task]) -> None:
     """
     columns = ["model", "median_ms", "p90_ms", "p99_ms"]
     path = run.path / "tables" / "latency.csv"
-    known = pd.read_csv(path).to_dict("records") if path.exists() else []
+    try:
+        known = pd.read_csv(path)[columns].to_dict("records")
+    except (OSError, ValueError, KeyError):  # there is none, or it is damaged
+        known = []
     rows = {row["model"]: row for row in known}
     for task in stored:
         if task.name not in rows:

@@ -1,10 +1,11 @@
 """An experiment from its config to its tables and figures."""
 
+import contextlib
 import os
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kdfunc import datasets, system
 from kdfunc.analysis import everything
@@ -75,12 +76,13 @@ def run(
     )
     with engine.open(workers, scheduler) as crew:
         machines = crew.call(place.check)
-        with directory.claimed(config):
+        with _remedy_told(directory), directory.claimed(config):
             failures = _do(directory, place, stages, crew)
             seconds = time.monotonic() - begin
             provenance.note(directory.path, threads, machines, seconds)
             if "analyse" in stages and not failures:
-                _analyse(directory)
+                if everything.write(directory):
+                    page.write([directory], directory.path / "report.html")
     if failures:
         raise RuntimeError(
             f"{len(failures)} tasks were not done, first {next(iter(failures))}: "
@@ -174,16 +176,18 @@ def _write_log(path: pathlib.Path, trace: str) -> None:
         print(f"{path} cannot be written ({error}).", file=sys.stderr)
 
 
-def _analyse(directory: RunDirectory) -> None:
-    """Tables, figures and the report; what a disk refuses is told with a remedy."""
+@contextlib.contextmanager
+def _remedy_told(directory: RunDirectory) -> Iterator[None]:
+    """What a disk refuses is told with what to do."""
     try:
-        if everything.write(directory):
-            page.write([directory], directory.path / "report.html")
+        yield
+    except BrokenPipeError:  # of who reads the output; no disk
+        raise
     except OSError as error:
         raise RuntimeError(
-            f"the analysis could not read or write all of {directory.path} ({error}). "
-            "All records are kept; make room or give the permission, then give the "
-            "same command."
+            f"not all of {directory.path} could be read or written ({error}); what "
+            "is done is kept. Make room or give the permission, then give the same "
+            "command."
         ) from error
 
 
