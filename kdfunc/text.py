@@ -70,3 +70,8 @@ def number(value: float | None, digits: int = 4) -> str:
 def percent(share: float) -> str:
     """A share as percent."""
     return f"{100 * share:.1f} %"
+
+
+def no_formula(name: str) -> str:
+    """A name that a spreadsheet which opens a CSV file does not compute."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

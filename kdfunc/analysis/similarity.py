@@ -14,6 +14,7 @@ from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import MARGIN, verdicts
 from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_group
 from kdfunc.similarity.ladder import ladder, yardstick
+from kdfunc.text import no_formula
 from kdfunc.writing import write_atomic
 
 #: Measures that are followed over the epochs.
@@ -255,7 +256,10 @@ def _write_classes(run, others, final, title) -> None:
     _write_csv(
         run,
         "agreement_by_class",
-        agreement.set_axis([t.name for t in shown]).rename_axis("model").reset_index(),
+        agreement.set_axis([t.name for t in shown])
+        .rename(columns=no_formula)
+        .rename_axis("model")
+        .reset_index(),
     )
     families = pd.Series([task.family for task in shown], agreement.index)
     by_label = agreement.groupby(level=0, sort=False).mean()  # seeds together

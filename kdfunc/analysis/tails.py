@@ -8,6 +8,7 @@ import pandas as pd
 from kdfunc import similarity
 from kdfunc.runs.plan import Task
 from kdfunc.similarity.tails import TAILED
+from kdfunc.text import no_formula
 
 #: What is told of each model and averaged over a group's.
 COLUMNS = (*similarity.TAILS, "disagreement", "confident_flips")
@@ -113,7 +114,7 @@ def changed_images(
     sizes = pd.Series({group: len(members) for group, members in groups(tasks).items()})
     most = (changed > sizes[changed.columns] / 2).any(axis=1)
     images = changed[most].sum(axis=1).sort_values(ascending=False, kind="stable").index
-    names = np.asarray(class_names)
+    names = np.asarray([no_formula(name) for name in class_names])
     found = changed.loc[images].reset_index(names="image")
     found.insert(1, "label", names[labels[images]])
     found.insert(2, "answer", names[base.argmax(axis=1)[images]])

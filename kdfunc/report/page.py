@@ -75,12 +75,12 @@ def write(
         for each in directories:
             own = each.path / "report.html"
             if not own.exists():
-                write_atomic(own, _sealed(render([each])))
+                write_atomic(own, render([each]))
             near = os.path.relpath(
                 own.resolve(), pathlib.Path(written).resolve().parent
             )
             pages[each.path] = quote(near.replace(os.sep, "/"))
-    write_atomic(written, _sealed(render(directories, pages)))
+    write_atomic(written, render(directories, pages))
     return pathlib.Path(path)
 
 
@@ -134,7 +134,7 @@ def render(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"duration": duration, "quoted": summary.quoted}
-    return environment.get_template("page.html.jinja").render(
+    html = environment.get_template("page.html.jinja").render(
         runs=[_sections(run) for run in runs] if len(runs) == 1 else [],
         comparison=side_by_side.compare(runs) if len(runs) > 1 else None,
         compared_runs=runs,
@@ -149,6 +149,7 @@ def render(
         rule=published.RULE,
         glossary=summary.GLOSSARY,
     )
+    return _sealed(html)
 
 
 def _sections(run: Results) -> dict[str, Any]:
@@ -275,9 +276,8 @@ def _landscapes(run: Results) -> list[dict[str, Any]]:
         if points is None or points.empty:
             continue
         id = f"{run.id}-{panel}"
-        points["label"] = points["model"].map(
-            {task.name: task.label for task in plan.make(run.config)}
-        )
+        labels = {task.name: task.label for task in plan.make(run.config)}
+        points["label"] = [labels.get(name, name) for name in points["model"]]
         drawn = landscape_chart.landscape(points)
         last = points.sort_values("epoch").groupby("model", sort=False).tail(1)
         found.append(

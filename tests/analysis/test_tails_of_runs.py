@@ -44,6 +44,15 @@ def test_images_that_change_in_most_trainings_of_a_group(made):
     }
 
 
+def test_no_name_of_a_class_is_a_formula_for_a_spreadsheet(made):
+    tasks, final = made
+    changed = tails.changes(final, tasks)
+    names = ["@SUM(A1)", "=HYPERLINK(0)", "-1+2"]
+    found = tails.changed_images(changed, tasks, BASE, LABELS, names)
+    assert found["label"].tolist() == ["'=HYPERLINK(0)", "'-1+2"]
+    assert found["answer"].tolist() == ["'@SUM(A1)", "'-1+2"]
+
+
 def test_a_row_has_the_means_of_its_models(made):
     tasks, final = made
     measures = pd.DataFrame(

@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import shutil
+from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -69,6 +70,27 @@ def test_it_needs_no_other_file(any_page):
                 assert attributes[name].startswith(("data:", "#")), (tag, attributes)
     policy = any_page.all("meta")[3]["content"]
     assert "default-src 'none'" in policy and "http" not in policy
+
+
+HOSTILE = "</script><img src=x onerror=alert(1)>'\"<script>alert(2)</script>"
+
+
+def test_names_in_a_runs_tables_are_text_and_no_elements(full_run):
+    before = Counter(tag for tag, _ in read(full_run).elements)
+    renamed = 0
+    for path in (full_run.path / "tables").glob("*.csv"):
+        table = pd.read_csv(path)
+        for column in {*table} & {"rung", "setting", "model", "claim", "sentence"}:
+            table[column] = table[column].astype(str) + HOSTILE
+            renamed += 1
+        table.to_csv(path, index=False)
+    assert renamed > 5
+    page_read = read(full_run)
+    assert Counter(tag for tag, _ in page_read.elements)["script"] <= before["script"]
+    assert "onerror=alert(1)" in page_read.text
+    for tag, attributes in page_read.elements:
+        assert not any(name.startswith("on") for name in attributes), tag
+        assert attributes.get("src", "data:").startswith("data:")
 
 
 def test_it_can_be_read_without_seeing_it(any_page):
@@ -356,7 +378,6 @@ def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):
         (lambda path: shutil.rmtree(path), "holds no readable run"),
         (lambda path: (path / "config.json").write_text("{"), "holds no readable run"),
         (lambda path: shutil.rmtree(path / "tables"), "has no tables and no records"),
-        (lambda path: (path / "provenance.json").write_text("["), "cannot be read"),
         (
             lambda path: (path / "tables" / "verdicts.csv").write_bytes(b"\xff\x00,"),
             "verdicts.csv",
@@ -379,6 +400,13 @@ def test_what_cannot_be_read_is_named(full_run, damage, said, capsys):
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
     assert not (full_run.path / "report.html").exists()
+
+
+def test_a_page_needs_no_provenance_that_can_be_read(full_run, capsys):
+    (full_run.path / "provenance.json").write_text("[")
+    assert main(["report", str(full_run.path)]) == 0
+    assert "provenance.json cannot be read" in capsys.readouterr().out
+    assert page.damage(full_run.path / "report.html") is None
 
 
 def test_a_base_model_that_has_learnt_nothing_is_told_first(full_run, mnist):
