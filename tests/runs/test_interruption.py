@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import crash_points
 import kill
 import pytest
 
@@ -41,6 +42,17 @@ def test_ctrl_c_stops_in_seconds_and_keeps_what_is_done(tmp_path):
     assert output.splitlines()[-1].startswith("Stopped. What is done is kept")
     assert "Traceback" not in output
     assert checkpoint.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds open files in /proc")
+@pytest.mark.parametrize(("how", "step"), [("kill", 60), ("power", 79), ("full", 43)])
+def test_a_step_that_writes_may_be_the_last(how, step):
+    """One of the 217 that the script disturbs."""
+    command = [sys.executable, crash_points.__file__, f"--how={how}"]
+    flags = [f"--first={step}", "--every=1000"]
+    done = subprocess.run([*command, *flags], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{how}: 1 steps disturbed, 0 went wrong." in done.stdout
 
 
 def test_the_script_tells_how_to_use_it():
