@@ -21,8 +21,9 @@ from kdfunc.writing import output_path, write_atomic
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
 EXHAUSTIVE = 64
 REST = 90  # percent, below which it is said that layers are not all
-#: From no effect to the largest: white to red, as Model Explorer draws nodes.
-GRADIENT = [{"stop": 0, "bgColor": "#ffffff"}, {"stop": 1, "bgColor": "#d1495b"}]
+#: How Model Explorer colours layers that take from the function when restored, that
+#: change nothing, and that give it back.
+WORSE, NOTHING, BETTER = "#3d7dbf", "#ffffff", "#d1495b"
 
 
 class Blame(dict):
@@ -182,16 +183,34 @@ def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
       To be written as JSON and loaded beside the candidate's graph: values in percent
-      of the function that is lost, by the name of the operator's output tensor.
+      of the function that is lost, by the name of the operator's output tensor, red
+      where a layer gives function back, blue where restoring it alone takes some.
     """
-    return {
-        "results": {
-            entry["output"]: {"value": entry["function_percent"]["value"]}
-            for entry in found["layers"]
-            if entry["function_percent"]["value"] is not None
-        },
-        "gradient": GRADIENT,
+    values = {
+        entry["output"]: entry["function_percent"]["value"]
+        for entry in found["layers"]
+        if entry["function_percent"]["value"] is not None
     }
+    return {
+        "results": {name: {"value": value} for name, value in values.items()},
+        "gradient": _gradient(
+            min(values.values(), default=0), max(values.values(), default=0)
+        ),
+    }
+
+
+def _gradient(least: float, most: float) -> list[dict[str, Any]]:
+    """Colours from the least value (stop 0) to the largest (1), white at no effect."""
+    if least >= 0:
+        # A stop is a share of what lies between the two: the palest stands for `least`.
+        return [{"stop": 0, "bgColor": NOTHING}, {"stop": 1, "bgColor": BETTER}]
+    if most <= 0:
+        return [{"stop": 0, "bgColor": WORSE}, {"stop": 1, "bgColor": NOTHING}]
+    return [
+        {"stop": 0, "bgColor": WORSE},
+        {"stop": -least / (most - least), "bgColor": NOTHING},
+        {"stop": 1, "bgColor": BETTER},
+    ]
 
 
 def as_text(found: Mapping[str, Any]) -> str:

@@ -246,7 +246,7 @@ def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
             assert measure("jensen_shannon", p, predict(content, tiny.images)) > bound
     written = json.loads(nodes.read_text())
     assert set(written["results"]) == {"c", "h", "z"}
-    assert {stop["stop"] for stop in written["gradient"]} == {0, 1}
+    assert {0, 1} <= {stop["stop"] for stop in written["gradient"]}
 
 
 def test_node_data_is_what_model_explorer_reads(tiny):
@@ -259,6 +259,21 @@ def test_node_data_is_what_model_explorer_reads(tiny):
     for name, result in data["results"].items():
         assert isinstance(name, str) and result.keys() == {"value"}
     assert all(stop.keys() == {"stop", "bgColor"} for stop in data["gradient"])
+
+
+@pytest.mark.parametrize(
+    ("values", "stops"),
+    [([1, 4], [0, 1]), ([-3, 1], [0, 0.75, 1]), ([-3, -1], [0, 1]), ([], [0, 1])],
+)
+def test_no_effect_is_white_in_model_explorer(values, stops):
+    """Its gradient runs from the least value to the largest, wherever zero lies."""
+    layers = [
+        {"output": str(i), "function_percent": {"value": value}}
+        for i, value in enumerate(values)
+    ]
+    gradient = node_data({"layers": layers})["gradient"]
+    assert [stop["stop"] for stop in gradient] == stops
+    assert sum(stop["bgColor"] == "#ffffff" for stop in gradient) == 1
 
 
 def test_many_layers_are_added_and_left_out_again():
