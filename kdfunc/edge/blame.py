@@ -200,9 +200,11 @@ def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gradient(least: float, most: float) -> list[dict[str, Any]]:
-    """Colours from the least value (stop 0) to the largest (1), white at no effect."""
+    """Colours from the least value (stop 0) to the largest (1).
+
+    White is no effect, or the value nearest to it where all are on one side.
+    """
     if least >= 0:
-        # A stop is a share of what lies between the two: the palest stands for `least`.
         return [{"stop": 0, "bgColor": NOTHING}, {"stop": 1, "bgColor": BETTER}]
     if most <= 0:
         return [{"stop": 0, "bgColor": WORSE}, {"stop": 1, "bgColor": NOTHING}]
