@@ -93,11 +93,11 @@ class Result:
             architecture=config.architecture,
             preset=config.preset,
         )
-        different = config.conflicts(preset)
+        added = preset.conflicts(config)  # has no part that was left out or added
         texts = {
             flag: ",".join(map(str, mine)) if isinstance(mine, list) else mine
-            for flag, (mine, default) in different.items()
-            if default != []
+            for flag, (mine, _) in config.conflicts(preset).items()
+            if flag in added
         }
         return "".join(f" `--{flag}={text}`" for flag, text in texts.items())
 

@@ -68,6 +68,7 @@ PANELS = ("distillation", "quantization", "pruning", "all")
 
 #: Fields that a run can be given more of later: what it has done stays as it is.
 EXTENDABLE = (
+    "base_models",
     "distillation_seeds",
     "quantization",
     "pruning_levels",
@@ -121,6 +122,9 @@ class ExperimentConfig:
       batch_size: images a step.
       independents: how many models are trained beside the base model. None takes 2
         under `published` and 5 under `standard` and for `digits`.
+      base_models: how many base models are quantized and pruned, to know the spread
+        of what comes out. The base model is the first, the independent models are the
+        next ones, and further ones are trained as these are. The paper has 1.
       alphas: distillation weights in [0, 1].
       temperature: softening of teacher and student outputs, > 0.
       distillation_seeds: seeds of the students' data order, one student each. None
@@ -164,6 +168,7 @@ class ExperimentConfig:
     epochs: int = 25
     batch_size: int = 64
     independents: int | None = None
+    base_models: int = 1
     alphas: Sequence[float] = (0.1, 0.5, 0.9)
     temperature: float = 3.0
     distillation_seeds: Sequence[int] | None = None
@@ -210,6 +215,7 @@ class ExperimentConfig:
         self._number("batch_size", int, lambda v: v >= 1, "1, 2, 3, ...")
         self._number("finetune_epochs", int, lambda v: v >= 1, "1, 2, 3, ...")
         self._number("independents", int, lambda v: v >= 0, "0, 1, 2, ...")
+        self._number("base_models", int, lambda v: v >= 1, "1, 2, 3, ...")
         self._number("temperature", float, lambda v: v > 0, "numbers above 0")
         self._number("seed", int, _is_seed, "0, 1, ... 2**32 - 1")
         self._numbers("alphas", float, lambda v: 0 <= v <= 1, "numbers from 0 to 1")
@@ -235,7 +241,7 @@ class ExperimentConfig:
         object.__setattr__(self, "compressions", pipelines.expand(self.compressions))
         for field in ("alphas", *EXTENDABLE):
             values = getattr(self, field)
-            if len(set(values)) != len(values):
+            if isinstance(values, tuple) and len(set(values)) != len(values):
                 given = ", ".join(map(str, values))
                 raise InputError(f"--{field}: got {given}; give each value once.")
 
@@ -294,8 +300,15 @@ class ExperimentConfig:
             field: (mine[field], theirs[field])
             for field in mine
             if mine[field] != theirs[field]
-            and not (field in EXTENDABLE and set(mine[field]) <= set(theirs[field]))
+            and not (field in EXTENDABLE and _adds(mine[field], theirs[field]))
         }
+
+
+def _adds(there: Any, wanted: Any) -> bool:
+    """Whether all that is there is wanted."""
+    if isinstance(there, list):
+        return set(there) <= set(wanted)
+    return there <= wanted
 
 
 def _is_seed(value: int) -> bool:

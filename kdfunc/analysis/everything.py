@@ -2,7 +2,7 @@
 
 import contextlib
 
-from kdfunc.analysis import accuracy, files, landscapes, similarity, summary
+from kdfunc.analysis import accuracy, files, landscapes, similarity, spread, summary
 from kdfunc.runs import plan, records
 from kdfunc.runs.records import RunDirectory
 
@@ -19,18 +19,20 @@ def write(run: RunDirectory) -> bool:
     Returns:
       Whether there is a base model, without which there is nothing to analyse.
     """
-    tasks = [
+    done = [
         task
         for task in plan.make(run.config)
         if task.family
         and run.record(task.name).exists
         and not run.record(task.name).not_possible
     ]
+    tasks = [task for task in done if not task.replicate]
     if not any(task.name == "base" for task in tasks):
         print("There is no base model yet, so there is nothing to analyse.")
         return False
     _remove_damaged(run)
     accuracies = accuracy.write(run, tasks)
+    spread.write(run, done)
     similarity.write(run, tasks)
     print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
     files.write(run, tasks)

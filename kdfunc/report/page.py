@@ -167,6 +167,7 @@ def _sections(run: Results) -> dict[str, Any]:
         "doubts": summary.doubts(run.config, "", run.table("yardstick", "zero")),
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),
+        "spread": _spread(run),
         "yardstick": _yardstick(run),
         "preserved": _preserved(run),
         "ladder": _ladder(run),
@@ -184,7 +185,7 @@ def _sections(run: Results) -> dict[str, Any]:
         "figures": {
             name: assets.picture(run.figure(name))
             for name in (
-                *("lost_images", "agreement_by_class"),
+                *("lost_images", "agreement_by_class", "spread"),
                 *("variants", "preserved_by_size", "compression"),
             )
         },
@@ -201,6 +202,28 @@ def _paper_accuracy(run: Results) -> str | None:
     """The base model's accuracy as the paper gives it."""
     cells = published.load(run.config.dataset, run.config.architecture)
     return None if cells.empty else f"{cells['base_accuracy'].iloc[0]:g} %"
+
+
+def _spread(run: Results) -> tables.Table | None:
+    """The post hoc columns over several base models."""
+    columns = ["own", "mean", "least", "most", "published"]
+    table = run.table("spread", "method", "setting", *columns, "where")
+    if table is None:
+        return None
+    shown = table[["own", "mean", "published", "where"]].assign(
+        name=table["method"] + ", " + table["setting"],
+        mean_low=table["least"],
+        mean_high=table["most"],
+    )
+    if shown["published"].isna().all():
+        shown = shown.drop(columns=["published", "where"])
+    return tables.of_run(
+        run,
+        "spread",
+        f"In %, over {table['base_models'].max()} base models: accuracy, and its "
+        "relative deviation after compression; brackets hold the range",
+        shown,
+    )
 
 
 def _yardstick(run: Results) -> list[str]:

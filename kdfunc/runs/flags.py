@@ -39,6 +39,9 @@ FIELDS = {
     "batch_size": "Images a step.",
     "independents": f"Models trained beside the base model. "
     f"{_by_preset('independents')}",
+    "base_models": "How many base models are quantized and pruned, so that the spread "
+    "of the paper's columns is known: the base model, the independent models, and as "
+    "many more as are needed, trained as these are.",
     "alphas": "Distillation weights, from 0 to 1.",
     "temperature": "Softens teacher and student outputs.",
     "distillation_seeds": "Seeds of the students' data order, one student each. "

@@ -59,6 +59,11 @@ class Task:
     cost: float = 0.2
 
     @property
+    def replicate(self) -> bool:
+        """Whether it is a further base model, or made of one; see `base_models`."""
+        return self.settings.get("base", "base") != "base"
+
+    @property
     def group(self) -> str:
         """What trainings share that differ by chance alone: the name without it.
 
@@ -117,32 +122,56 @@ def make(config: ExperimentConfig) -> list[Task]:
         *_trained(config),
         *_teachers(config, later),
         *later,
-        *(
-            Task(
-                mode,
-                "quantize",
-                stage="quantize",
-                needs=("data", "base"),
-                settings={"mode": mode},
-                family="quantized",
-                label=FORMATS[mode].label,
-            )
-            for mode in config.quantization
-        ),
-        *(
-            Task(
-                f"pruned-{100 * level:g}",
-                "prune",
-                stage="prune",
-                needs=("data", "base"),
-                settings={"level": level},
-                family="pruned",
-                label=f"P{100 * level:g}",
-            )
-            for level in config.pruning_levels
-        ),
+        *_post_hoc(config, "base"),
         *_compressed(config),
+        *_replicates(config),
     ]
+
+
+def _post_hoc(config: ExperimentConfig, base: str) -> Iterable[Task]:
+    """What the paper does to a trained base model."""
+    of = "" if base == "base" else f"-of-{base}"
+    for mode in config.quantization:
+        yield Task(
+            mode + of,
+            "quantize",
+            stage="quantize",
+            needs=("data", base),
+            settings={"mode": mode, "base": base},
+            family="quantized",
+            label=FORMATS[mode].label,
+        )
+    for level in config.pruning_levels:
+        yield Task(
+            f"pruned-{100 * level:g}{of}",
+            "prune",
+            stage="prune",
+            needs=("data", base),
+            settings={"level": level, "base": base},
+            family="pruned",
+            label=f"P{100 * level:g}",
+        )
+
+
+def base_models(config: ExperimentConfig) -> list[str]:
+    """The tasks that train the base models whose spread is looked at.
+
+    An independent model is what the base model is but for its seed, so the independent
+    models come first.
+    """
+    names = ["base", *(f"independent-{k + 1}" for k in range(config.independents))]
+    names += [f"base-{k + 1}" for k in range(len(names), config.base_models)]
+    return names[: config.base_models]
+
+
+def _replicates(config: ExperimentConfig) -> Iterable[Task]:
+    """Further base models, and what is made of each."""
+    for name in base_models(config)[1:]:
+        if name.startswith("base-"):
+            own = {"start": name, "order": _order(config, name), "base": name}
+            settings = {"optimizer": BASE_OPTIMIZER, **own}
+            yield _training(config, name, "train", "base", "B", settings)
+        yield from _post_hoc(config, name)
 
 
 def _trained(config: ExperimentConfig) -> Iterable[Task]:

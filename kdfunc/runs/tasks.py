@@ -214,7 +214,8 @@ def _teacher_logits(settings, place, data) -> np.ndarray:
 
 
 def _quantize(task, place, folder, report) -> list[str]:
-    content = quantization.convert(_trained(place, "base"), task.settings["mode"])
+    model = _trained(place, task.settings["base"])
+    content = quantization.convert(model, task.settings["mode"])
     return _stored(content, place, folder, _load_data(place).test_images)
 
 
@@ -304,9 +305,8 @@ def _stored(content, place, folder, test_images) -> list[str]:
 
 
 def _prune(task, place, folder, report) -> list[str]:
-    model = pruning.prune(
-        _trained(place, "base"), task.settings["level"], place.config.pruning_scope
-    )
+    model = _trained(place, task.settings["base"])
+    model = pruning.prune(model, task.settings["level"], place.config.pruning_scope)
     models.save(model, folder / "model.keras")
     softmax = training.predictor(model)(_load_data(place).test_images)
     return ["model.keras", *_snapshot(place, folder, softmax)]

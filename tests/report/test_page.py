@@ -114,6 +114,13 @@ def test_it_can_be_read_without_seeing_it(any_page):
     assert set(links) <= set(ids)
 
 
+def test_the_spread_over_base_models_is_told_or_what_it_needs(mnist, full_run):
+    text = read(full_run).text
+    row = "L1 pruning, 90 % -20.50 -22.00 [-31.25, -12.50] -33.00 outside by 1.8 points"
+    assert row in text
+    assert "--base_models=5" in read(mnist).text
+
+
 def test_the_papers_numbers_stand_beside_the_runs(mnist):
     text = read(mnist).text
     assert "The paper, LeNet on MNIST -0.18 (±0.06) -0.12 (±0.04)" in text

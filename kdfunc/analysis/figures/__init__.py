@@ -6,7 +6,16 @@ from kdfunc.analysis.figures import (
     landscape,
     preserved,
     similarity,
+    spread,
     style,
 )
 
-__all__ = ["compression", "labels", "landscape", "preserved", "similarity", "style"]
+__all__ = [
+    "compression",
+    "labels",
+    "landscape",
+    "preserved",
+    "similarity",
+    "spread",
+    "style",
+]

@@ -1,0 +1,129 @@
+"""What other base models would have given: the spread of the paper's columns."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from kdfunc.analysis import accuracy, figures, published
+from kdfunc.config import ExperimentConfig
+from kdfunc.runs import plan
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory
+from kdfunc.writing import write_atomic
+
+#: What the rows of the base models themselves are called.
+BASE = ("Base model", "accuracy")
+#: Share of further base models that the prediction interval is to hold.
+CONFIDENCE = 0.95
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes `base_models.csv`, `spread.csv` and the figure of a run's base models.
+
+    Args:
+      run: a run directory.
+      tasks: those whose records are there, replicates among them.
+    """
+    each = base_models(run, tasks)
+    if each["base_model"].nunique() < 2:
+        return
+    table = spread(each, run.config)
+    for name, written in (("base_models", each), ("spread", table)):
+        write_atomic(run.path / "tables" / f"{name}.csv", written.to_csv(index=False))
+    title = f"{accuracy.title(run.config)}, {run.config.preset}"
+    figure = figures.spread.spread(each, table, title)
+    figures.style.save(figure, run.path / "figures" / "spread")
+
+
+def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
+    """The post hoc columns of the paper's Tables 3 to 5 for each base model.
+
+    Returns:
+      A row a base model and setting: `base_model`, its task, the run's own first;
+      `method` and `setting` as `accuracy.accuracy_deviations` has them, or `BASE`;
+      `accuracy` in [0, 1]; and the table's `value` in %: the accuracy of a base model,
+      of others the relative deviation from the accuracy of their own base model.
+    """
+    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+    rows = [
+        (name, *BASE, final[name], 100 * final[name])
+        for name in plan.base_models(run.config)
+        if name in final
+    ]
+    for task in tasks:
+        if task.family in ("quantized", "pruned"):
+            base = task.settings["base"]
+            value = accuracy.deviation(final[task.name], final[base])
+            what = accuracy.METHODS[task.family], accuracy.setting(task)
+            rows.append((base, *what, final[task.name], float(value)))
+    columns = ["base_model", "method", "setting", "accuracy", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
+    """Mean and range over base models, and where the paper's number lies.
+
+    Args:
+      each: as `base_models` returns it.
+      config: of the run.
+
+    Returns:
+      A row a setting: `method`; `setting`; how many `base_models`; the value of the
+      run's `own` base model; their `mean`, `least` and `most`; the ends of the interval
+      in which one more base model is expected (95 %, Student's t, NaN for one base
+      model), `predicted_low` and `predicted_high`; the number that the paper
+      `published` and by how much it lies `outside` of the range (NaN where it has
+      none); and `where` it lies, in words.
+    """
+    cells = published.load(config.dataset, config.architecture)
+    printed = cells.set_index(["method", "setting"])["deviation"].to_dict()
+    if len(cells):
+        printed[BASE] = cells["base_accuracy"].iloc[0]
+    rows = []
+    for what, group in each.groupby(["method", "setting"], sort=False):
+        values, theirs = group["value"].to_numpy(), printed.get(what, np.nan)
+        own = values[(group["base_model"] == "base").to_numpy()]
+        low, high = prediction_interval(values)
+        outside = max(values.min() - theirs, theirs - values.max(), 0.0)
+        rows.append(
+            dict(zip(["method", "setting"], what, strict=True))
+            | {
+                "base_models": len(values),
+                "own": own[0] if len(own) else np.nan,
+                "mean": values.mean(),
+                "least": values.min(),
+                "most": values.max(),
+                "predicted_low": low,
+                "predicted_high": high,
+                "published": theirs,
+                "outside": outside if theirs == theirs else np.nan,
+                "where": _where(theirs, outside, len(values), low <= theirs <= high),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def prediction_interval(values: np.ndarray) -> tuple[float, float]:
+    """Where one more draw of the same normal distribution lies, with `CONFIDENCE`.
+
+    Args:
+      values: draws `[n]`.
+
+    Returns:
+      The two ends; NaN for fewer than two draws.
+    """
+    count = len(values)
+    if count < 2:
+        return np.nan, np.nan
+    width = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.sqrt(1 + 1 / count)
+    width *= values.std(ddof=1)
+    return values.mean() - width, values.mean() + width
+
+
+def _where(theirs: float, outside: float, count: int, expected: bool) -> str:
+    if theirs != theirs:
+        return ""
+    if not outside:
+        return f"inside the range of {count}"
+    within = "inside" if expected else "outside"
+    return f"outside by {outside:.2g} points, {within} the prediction interval"
