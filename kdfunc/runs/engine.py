@@ -165,7 +165,10 @@ def open(
                     n_workers=workers,
                     threads_per_worker=1,
                     memory_limit=None,
-                    dashboard_address=None,  # it would listen to the network
+                    # Its pages would be served to the network, and two runs at once
+                    # would quarrel over their port.
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                 )
             stack.callback(_close, cluster)
             scheduler = cluster

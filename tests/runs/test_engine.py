@@ -161,6 +161,12 @@ def test_local_workers_listen_to_this_machine_alone():
     assert listening and {*listening} == {"127.0.0.1"}
 
 
+def test_two_runs_at_once_do_not_quarrel_over_a_port(recwarn):
+    with engine.open(1), engine.open(1):
+        pass
+    assert not [warning for warning in recwarn if "already in use" in str(warning)]
+
+
 def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
