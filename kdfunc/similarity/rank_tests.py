@@ -146,6 +146,8 @@ def mann_whitney(
         both = np.concatenate([sample, control])
         if len(np.unique(both)) < len(both):
             # Tied: scipy takes the normal distribution, which errs in small samples.
+            # Its `PermutationMethod` gives what `_trend` does, but refuses a sample of
+            # a single model.
             p_value = _trend([[sample, control]])[1]
         statistics.append(float(statistic))
         p_values.append(float(p_value))
@@ -263,7 +265,10 @@ def _concordance(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def _trend(strata: Sequence[Sequence[np.ndarray]]) -> tuple[float, float]:
     """Concordance of ordered groups, summed over strata, and its two-sided p value.
 
-    Values are dealt to groups within each stratum anew, all ways being as likely.
+    Values are dealt to groups within each stratum anew, all ways being as likely. The
+    same as `scipy.stats.permutation_test`, but exact for any number of strata: their
+    sums have the convolution of the strata's distributions, where scipy would draw from
+    the product of all ways (3!^6 for six seeds of three alphas is above 10,000).
     """
     total, chances = 0, np.ones(1)  # of each sum, from the least to the greatest
     for groups in strata:

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, bootstrap
 
 from kdfunc.errors import InputError
 from kdfunc.similarity import (
     MEASURES,
     Estimate,
     bootstrap_measures,
+    divergences,
     function_preserved,
     measure,
 )
@@ -79,6 +80,32 @@ def test_interval_of_a_proportion_is_the_binomial_one(confidence):
     assert estimate.high == pytest.approx([high / n], abs=2 / n)
     error = np.sqrt(share * (1 - share) / n)
     assert estimate.replicates.std() == pytest.approx(error, rel=0.03)
+
+
+def test_the_bootstrap_is_scipys():
+    """The same draws of the same generator, so the same replicates and interval.
+
+    scipy's would go through all examples once per resample and measure: sums over
+    counts of examples serve all models and measures with one product of matrices.
+    """
+    estimate = bootstrap_measures(
+        REFERENCE, MODELS[:2], names=["jensen_shannon"], resamples=500, seed=3
+    )["jensen_shannon"]
+    each = [divergences(REFERENCE, model) for model in MODELS[:2]]
+    expected = bootstrap(
+        each,
+        lambda x, y, axis: np.stack([x.mean(axis), y.mean(axis)]),
+        paired=True,
+        n_resamples=500,
+        method="percentile",
+        vectorized=True,
+        random_state=np.random.default_rng(3),
+    )
+    np.testing.assert_allclose(
+        estimate.replicates, expected.bootstrap_distribution.T, rtol=1e-12
+    )
+    low, high = expected.confidence_interval
+    np.testing.assert_allclose([estimate.low, estimate.high], [low, high], rtol=1e-12)
 
 
 def test_candidates_and_measures_share_the_resamples():

@@ -2,7 +2,12 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, somersd
+from scipy.stats import (
+    PermutationMethod,
+    mannwhitneyu,
+    permutation_test,
+    somersd,
+)
 
 from kdfunc.errors import InputError
 from kdfunc.similarity.rank_tests import (
@@ -89,6 +94,32 @@ def test_u_test_with_ties_is_exact():
     assert test.p == pytest.approx(2 * np.mean(np.array(sums) <= 3))
     (test,) = mann_whitney([1], {"c": [1]})
     assert (test.u, test.delta, test.p) == (0.5, 0, 1)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (2, 5), (4, 4)])
+def test_tied_u_tests_are_scipys_permutation_method(sizes):
+    sample, control = (RNG.integers(4, size=size) for size in sizes)
+    expected = mannwhitneyu(sample, control, method=PermutationMethod())
+    (test,) = mann_whitney(sample, {"c": control})
+    assert (test.u, test.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+@pytest.mark.parametrize("kind", ["independent", "samples"])
+@pytest.mark.parametrize("ties", [False, True])
+def test_trends_are_scipys_permutation_test(kind, ties):
+    groups = RNG.integers(4, size=(3, 3)) if ties else RNG.normal(size=(3, 3))
+
+    def in_order(*groups):
+        pairs = combinations(groups, 2)
+        if kind == "samples":
+            return sum(np.sign(b - a).sum() for a, b in pairs)
+        return sum(np.sign(np.subtract.outer(b, a)).sum() for a, b in pairs)
+
+    expected = permutation_test(
+        tuple(groups), in_order, permutation_type=kind, vectorized=False
+    )
+    trend = jonckheere_terpstra(groups, matched=kind == "samples")
+    assert trend.p == pytest.approx(expected.pvalue)
 
 
 def test_three_against_three_cannot_be_significant():
