@@ -29,7 +29,9 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
         title = f"{accuracy.title(run.config)}, {run.config.preset}"
-        figure = figures.compression.compression(shown, title)
+        figure = figures.compression.compression(
+            shown, f"Function preserved, by size of the .tflite file\n{title}"
+        )
         figures.style.save(figure, run.path / "figures" / "compression")
 
 

@@ -38,7 +38,11 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     _save_preserved(run, tasks, evidence, title)
     _write_csv(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
-        _save(run, "ladder", figures.preserved.ladder(rungs, title))
+        _save(
+            run,
+            "ladder",
+            figures.preserved.ladder(rungs, f"What each ingredient adds\n{title}"),
+        )
     _write_csv(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
@@ -137,7 +141,11 @@ def _write_measures(run, tasks, final, title) -> None:
         compared = variants.table(run, others, final)
         if len(compared):
             _write_csv(run, "variants", compared)
-            _save(run, "variants", figures.preserved.variants(compared, title))
+            _save(
+                run,
+                "variants",
+                figures.preserved.variants(compared, f"One setting changed\n{title}"),
+            )
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
     places = {name: place for place, name in enumerate(names)}
@@ -155,7 +163,7 @@ def _write_measures(run, tasks, final, title) -> None:
             }
         ),
         JENSEN_SHANNON,
-        title,
+        f"How far apart any two models are\n{title}",
     )
     _save(run, "distances", figure)
 
@@ -189,12 +197,14 @@ def _save_preserved(run, tasks, evidence, title) -> None:
             "each": [each[group] for group in first],
         }
     )
-    figure = figures.preserved.preserved_by_size(points, title)
+    heading = f"Function preserved, by size of the file\n{title}"
+    figure = figures.preserved.preserved_by_size(points, heading)
     _save(run, "preserved_by_size", figure)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
         pruned["sparsity"] = pruned["sparsity"].astype(float)
-        figure = figures.preserved.preserved_by_sparsity(pruned, title)
+        heading = f"Function preserved, by weights pruned\n{title}"
+        figure = figures.preserved.preserved_by_sparsity(pruned, heading)
         _save(run, "preserved_by_sparsity", figure)
 
 
@@ -230,7 +240,9 @@ def _write_trajectories(run, tasks, base, title) -> None:
     _write_csv(run, "trajectories", table[columns])
     shown = table[table["family"] != "variant"]
     figure = figures.similarity.distance_over_epochs(
-        shown.rename(columns={"jensen_shannon": "distance"}), JENSEN_SHANNON, title
+        shown.rename(columns={"jensen_shannon": "distance"}),
+        JENSEN_SHANNON,
+        f"How far models are from the trained base model\n{title}",
     )
     _save(run, "distance_over_epochs", figure)
 
@@ -264,7 +276,9 @@ def _write_classes(run, others, final, title) -> None:
     families = pd.Series([task.family for task in shown], agreement.index)
     by_label = agreement.groupby(level=0, sort=False).mean()  # seeds together
     figure = figures.similarity.agreement_by_class(
-        by_label, [families[[label]].iloc[0] for label in by_label.index], title
+        by_label,
+        [families[[label]].iloc[0] for label in by_label.index],
+        f"Agreement with the base model, class by class\n{title}",
     )
     _save(run, "agreement_by_class", figure)
     answers = base.argmax(axis=1)
@@ -274,7 +288,13 @@ def _write_classes(run, others, final, title) -> None:
     if figures.similarity.loses(answers, after, methods).any(axis=None):
         images = np.load(run.record("data").path / "images.npy", mmap_mode="r")
         figure = figures.similarity.lost_images(
-            images, run.class_names, labels, answers, after, methods, title
+            images,
+            run.class_names,
+            labels,
+            answers,
+            after,
+            methods,
+            f"The test images whose answers most methods lose\n{title}",
         )
         _save(run, "lost_images", figure)
 

@@ -31,7 +31,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     for name, written in (("base_models", each), ("spread", table)):
         write_atomic(run.path / "tables" / f"{name}.csv", written.to_csv(index=False))
     title = f"{accuracy.title(run.config)}, {run.config.preset}"
-    figure = figures.spread.spread(each, table, title)
+    figure = figures.spread.spread(each, table, f"The spread over base models\n{title}")
     figures.style.save(figure, run.path / "figures" / "spread")
 
 

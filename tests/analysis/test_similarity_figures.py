@@ -311,6 +311,41 @@ def test_trainings_stand_beside_their_mean():
     assert [20.0, 24.0] in found and [21.0, 27.0] in found
 
 
+def key(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_short_names_and_small_marks_are_explained_where_they_occur():
+    names = ["Quantized (Q, by bits)", "Pruned (P, by % of the weights)"]
+    names += ["Distilled (D, by alpha)"]
+    assert key(figures.preserved.preserved_by_size(preserved(), "T")) == names
+    each = [[99.5], [99.0], [80.0], [20.0, 24.0], [21.0, 27.0]]
+    figure = figures.preserved.preserved_by_size(preserved(each=each), "T")
+    assert key(figure) == [*names, "Single trainings"]
+    ladder = figures.preserved.ladder
+    told = key(ladder(rungs(), "T"))
+    assert len(told) == 4 and told[-1] == "A check beside the ladder"
+    assert key(ladder(rungs()[:2], "T")) == told[:2]
+
+
+def test_no_label_is_nearer_to_another_mark_or_tied_to_its_own_without_need():
+    table = preserved(bytes=[230_000, 300_000, 340_000, 800_000, 860_000])
+    table.loc[2, ["preserved", "low", "high"]] = [90, 88, 92]
+    figure = figures.preserved.preserved_by_size(table, "T")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    notes = [note for note in axes.texts if isinstance(note, Annotation)]
+    marks = axes.transData.transform([note.xy for note in notes])
+    for own, box in enumerate(boxes(figure, notes)):
+        gaps = np.maximum(box.min - marks, marks - box.max).max(axis=1)
+        assert gaps.argmin() == own
+
+
+def test_ticks_have_no_exponents():
+    assert figures.style.decimal(1e-5) == "0.00001"
+    assert figures.style.decimal(0.1) == "0.1" and figures.style.decimal(10) == "10"
+
+
 def test_a_broken_model_stands_where_it_belongs():
     broken = preserved(sparsity=[0.9, 0.1, 0.3, 0.5, 0.7])
     broken.loc[0, ["preserved", "low", "high"]] = [-98.7, -98.9, -98.4]
@@ -425,7 +460,9 @@ def test_epochs_have_a_mean_and_a_band_for_each_label():
     )
     assert axes.get_yscale() == "log"
     low, high = axes.get_ylim()
-    assert low < table["distance"].min() < table["distance"].max() < high
+    others = table.loc[table["family"] != "base", "distance"]
+    assert table["distance"].min() < low < others.min()  # the base model goes on to 0
+    assert table["distance"].max() < high
     styles = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
     assert len(styles) == 4
 

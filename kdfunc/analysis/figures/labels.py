@@ -15,6 +15,7 @@ _LEADER = {"arrowstyle": "-", "lw": 0.6, "color": "0.3", "shrinkB": 3, "zorder":
 _DISTANCES = (7, 14, 22, 31, 41, 52)
 _ANGLES = np.deg2rad(np.arange(45, 405, 15))
 _ALONG = np.linspace(0.1, 0.9, 9)  # where lines and leaders are looked at
+_CLEAR = 3  # points that a label is nearer to its own mark than to any other
 _ONE = 4  # marks that are closer, in points, share a label
 
 
@@ -69,7 +70,7 @@ def place_labels(
         ends.itertuples(), tips, sizes, offsets, gaps, strict=True
     ):
         others = marks[np.abs(marks - tip).max(axis=1) > _ONE]
-        unclear = _gaps(others, tip + offset, size).min(initial=np.inf) < gap + 2
+        unclear = _gaps(others, tip + offset, size).min(initial=np.inf) < gap + _CLEAR
         axes.annotate(
             row.label,
             (row.x, row.y),
@@ -113,8 +114,9 @@ def _place(
 ) -> NDArray:
     """Places one label after the other where it costs least.
 
-    A place costs its distance from the tip, the marks and other labels that it or its
-    leader covers, and most of all what lies outside the frame.
+    A place costs its distance from the tip, another mark that is nearer, the marks and
+    other labels that it or its leader covers, and most of all what lies outside the
+    frame.
 
     Args:
         tips: What the labels belong to [n, 2].
@@ -131,10 +133,16 @@ def _place(
     distances, angles = map(np.ravel, np.meshgrid(_DISTANCES, _ANGLES, indexing="ij"))
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     offsets = np.empty((0, 2))
+    real = (taken[:, :2] + taken[:, 2:]) / 2  # the marks, without lines
     labels = len(taken)  # where their boxes begin among the taken
     for tip, size in zip(tips, sizes, strict=True):
         shifts = directions * (distances[:, None] + size / 2)
         boxes = np.hstack([tip + shifts - size / 2, tip + shifts + size / 2])
+        others = real[np.abs(real - tip).max(axis=1) > _ONE]
+        nearest = np.array(
+            [_gaps(others, tip + shift, size).min(initial=np.inf) for shift in shifts]
+        )
+        own = np.max(np.abs(shifts) - size / 2, axis=1)
         leaders = tip + shifts[:, None] * _ALONG[:, None]
         outside = (boxes[:, :2] < frame[:2]) | (boxes[:, 2:] > frame[2:])
         overlaps = np.all(
@@ -148,6 +156,7 @@ def _place(
         )
         cost = (
             distances
+            + 12 * (nearest < own + _CLEAR)
             + 5 * _covered(marks, boxes).sum(axis=0)
             + 100 * overlaps.sum(axis=1)
             + 30 * _covered(leaders, taken[labels:]).any(axis=1).sum(axis=1)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.labels import place_labels
 from kdfunc.analysis.figures.style import (
-    GREY,
     PAGE,
     TEXT_SIZE,
     divided,
@@ -91,8 +90,11 @@ def landscape(
     drawn = {
         axes: _draw(axes, placed, panel, styles) for axes, placed in by_axes.items()
     }
+    # Trainings that share a name are told by their shade, which the legend explains.
+    models = points.groupby("label")["model"].nunique()
+    shared = set(models.index[models > 1]) if ax is None else set()
     if ax is None:
-        _add_legend(figure, points, styles, with_paths=panel != "all")
+        _add_legend(figure, points, styles, shared, with_paths=panel != "all")
     for axes, (starts, ends, _) in drawn.items():
         if _is_knot(by_axes[axes], starts, ends):
             told = f"{axes.get_xlabel()}\nin the corner: all, and the part shown"
@@ -105,7 +107,10 @@ def landscape(
         taken = [_zoom(axes, by_axes[axes], *marks, panel, styles)]
         if axes is mapped:
             taken.append(_scale_bar(axes, taken[0]))
-        place_labels(axes, *marks, np.vstack(taken))
+        starts, ends, paths = marks
+        told = ends["label"].isin(shared)
+        unnamed = pd.concat([starts, ends[told]])
+        place_labels(axes, unnamed, ends[~told], paths, np.vstack(taken))
     return figure
 
 
@@ -202,7 +207,7 @@ def _zoom(
     _draw(whole_map, points, panel, small)
     whole_map.lines[len(paths)].set_markersize(3)
     whole_map.add_patch(
-        Rectangle(low, *(high - low), fill=False, color=GREY, linewidth=0.8)
+        Rectangle(low, *(high - low), fill=False, color="black", lw=0.8, zorder=9)
     )
     axes.figure.canvas.draw()
     scale = 72 / axes.figure.dpi
@@ -276,18 +281,28 @@ def _styles(points: pd.DataFrame) -> dict[str, dict]:
 
 
 def _add_legend(
-    figure: Figure, points: pd.DataFrame, styles: dict[str, dict], with_paths: bool
+    figure: Figure,
+    points: pd.DataFrame,
+    styles: dict[str, dict],
+    shared: set[str],
+    with_paths: bool,
 ) -> None:
-    """Explains marks below the maps: families, and what their models are called."""
+    """Explains marks below the maps: families, and what their models are called.
+
+    Labels that several models share have a mark of their own in the legend.
+    """
     handles = []
     if (points["epoch"] > 0).any():
         handles.append(Line2D([], [], label="Initialisation", **_START))
     if with_paths and handles:
         handles.append(Line2D([], [], label="Epochs", color="0.4", **_PATH))
     for family, labels in _labels_by_family(points):
-        look = styles[labels[len(labels) // 2]]
-        text = textwrap.fill(f"{style(family).label}: {', '.join(labels)}", 34)
-        handles.append(Line2D([], [], linestyle="none", label=text, **look))
+        groups = [[label] for label in labels if label in shared]
+        groups += [list(labels)] if not groups else []
+        for group in groups:
+            look = styles[group[len(group) // 2]]
+            text = textwrap.fill(f"{style(family).label}: {', '.join(group)}", 34)
+            handles.append(Line2D([], [], linestyle="none", label=text, **look))
     figure.legend(
         handles=handles,
         loc="outside lower center",

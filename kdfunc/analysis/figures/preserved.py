@@ -5,9 +5,11 @@ They take tables as the analysis makes them.
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from kdfunc.analysis.figures.labels import place_labels
@@ -29,6 +31,7 @@ from kdfunc.analysis.figures.style import (
 from kdfunc.catalog import CONTROLS
 
 _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
+_SINGLE = {"marker": "_", "markersize": 7, "linestyle": "none"}
 
 
 def preserved_by_size(
@@ -54,12 +57,13 @@ def preserved_by_size(
     for family, rows in points.groupby("family", sort=False):
         intervals(axes, rows, **marker(family))
     seeds = _seeds(axes, points)
+    single = [Line2D([], [], **_SINGLE, color=GREY, label="Single trainings")]
     note = ", equal ones side by side" if beside.any() else ""
     axes.set_xlabel(f"Size ({name}){note}")
     preserved_axis(axes, models["low"].min())
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    family_legend(figure, models["family"].unique(), ax)
+    family_legend(figure, models["family"].unique(), ax, single if len(seeds) else ())
     label_points(figure, axes, points, seeds)
     return figure
 
@@ -103,7 +107,7 @@ def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
       title: The heading.
       ax: Where to draw; None makes a figure.
     """
-    figure, axes = new_figure(1.7 * COLUMN, 1.3 + 0.28 * len(rungs), title, ax)
+    figure, axes = new_figure(1.7 * COLUMN, 2.1 + 0.28 * len(rungs), title, ax)
     axes.use_sticky_edges = False
     outside = {
         "xycoords": axes.get_yaxis_transform(),
@@ -145,7 +149,29 @@ def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
+    add_legend(figure, ax, _ladder_key(rungs), columns=1 if ax is None else 2)
     return figure
+
+
+def _ladder_key(rungs: pd.DataFrame) -> list[Artist]:
+    """What the dots, the colours and the hatching of these rungs mean."""
+    dot = {"color": "black", "marker": "o", "markersize": 3, "linewidth": 1}
+    steps = rungs[rungs["step"].notna()]
+    families = set(steps["group"].map(rung_family))
+    named = {
+        "control": "A step without a teacher that knows the base model",
+        "student": "A step with the base model as the teacher",
+    }
+    key = [Line2D([], [], **dot, label="Function preserved, with 95 % interval")]
+    key += [
+        Patch(color=shade(family), label=name)
+        for family, name in named.items()
+        if family in families
+    ]
+    if steps["side"].any():
+        look = {"facecolor": "white", "edgecolor": GREY, "hatch": "/////"}
+        key.append(Patch(**look, label="A check beside the ladder"))
+    return key
 
 
 def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
@@ -220,7 +246,7 @@ def _seeds(axes: Axes, points: pd.DataFrame) -> NDArray:
         each = np.atleast_1d(getattr(row, "each", []))
         if len(each) > 1:
             color = shade(row.family, 0.35)
-            axes.plot([row.x] * len(each), each, "_", color=color, ms=7, zorder=1)
+            axes.plot([row.x] * len(each), each, **_SINGLE, color=color, zorder=1)
             found.append(np.column_stack([[row.x] * len(each), each]))
     return np.vstack(found)
 

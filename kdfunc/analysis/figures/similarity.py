@@ -20,11 +20,14 @@ from kdfunc.analysis.figures.style import (
     COLUMN,
     GREY,
     PAGE,
+    SHORT_NAMES,
     TEXT_SIZE,
+    decimal,
     divided,
     new_figure,
     shade,
     shrink_text,
+    style,
 )
 
 MOST_CLASSES = 20  # side by side in a heat map
@@ -85,7 +88,7 @@ def distance_heatmap(
     )
     axes.set_title(title, fontsize=TEXT_SIZE + 1)
     bar = axes.collections[0].colorbar
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(decimal))
     shrink_text(bar.ax)
     known = models["family"].to_numpy()
     between = distances[np.ix_(known == "base", known == "independent")]
@@ -127,6 +130,9 @@ def _name_groups(axes: Axes, models: pd.DataFrame) -> None:
         np.arange(len(models)) + 0.5, models["label"].mask(single, ""), rotation=0
     )
     axes.tick_params(axis="both", length=0)
+    if not single.all():
+        axes.set_xlabel("Numbers beside the rows: the seed or number of a training")
+        shrink_text(axes)
     axes.tick_params(axis="y", labelsize=4.5, labelcolor=GREY, pad=1)
     for tick, (_, color) in zip(axes.get_xticklabels(), texts, strict=True):
         tick.set(color=color, fontsize=size)
@@ -155,8 +161,9 @@ def distance_over_epochs(
 ) -> Figure:
     """Distance to the trained base model while models are trained.
 
-    The axis is logarithmic, so that the first epochs do not flatten the rest. Controls
-    have a plot of their own beside the others.
+    The axis is logarithmic, so that the first epochs do not flatten the rest, and ends
+    below the nearest other model: the base model itself goes on to 0. Controls have a
+    plot of their own beside the others.
 
     Args:
       records: A row a model and epoch: `family`, `label` (models of a family that share
@@ -172,13 +179,15 @@ def distance_over_epochs(
     figure, plots = divided(PAGE if both else 1.5 * COLUMN, 4.4, title, shape, ax)
     shown = [records[~controls], records[controls]] if both else [records]
     context = records[records["family"] == "independent"]
-    positive = records.loc[records["distance"] > 0, "distance"]
+    positive = records[records["distance"] > 0]
+    others = positive[positive["family"] != "base"]
+    least = (positive if others.empty else others)["distance"].min()
     for axes, members in zip(plots[0], shown, strict=True):
         members = pd.concat([context, members]) if members is not shown[0] else members
         handles = _draw_over_epochs(axes, members)
         axes.set(xlabel="Epoch", yscale="log")
-        axes.set_ylim(0.8 * positive.min(), 1.2 * positive.max())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_ylim(0.6 * least, 1.2 * positive["distance"].max())
+        axes.yaxis.set_major_formatter(FuncFormatter(decimal))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.01)
         axes.grid(axis="y", color="0.9", linewidth=0.6)
@@ -301,7 +310,7 @@ def lost_images(
     rows = -(-len(shown) // columns)
     named = {i: _wrapped(lost.index[lost[i]], len(lost)) for i in shown}
     lines = max(text.count("\n") + 1 for text in named.values())
-    height = 0.6 + (1.25 + 0.13 * lines) * rows
+    height = 0.8 + (1.33 + 0.13 * lines) * rows
     figure, grid = divided(PAGE, height, title, (rows, columns), ax)
     for axes in grid.flat[len(shown) :]:
         axes.axis("off")
@@ -317,10 +326,11 @@ def lost_images(
         )
         axes.set_xlabel(named[i], fontsize=TEXT_SIZE - 1.5, color=GREY, labelpad=2)
     if ax is None:
-        figure.get_layout_engine().set(h_pad=0.08)
+        figure.get_layout_engine().set(h_pad=0.12)
+        short = (f"{style(f).label.lower()}: {n}" for f, n in SHORT_NAMES.items())
         figure.supxlabel(
             "The base model's answer \u2192 the most frequent other one; below, which "
-            f"of {len(lost)} methods lose it.",
+            f"of {len(lost)} methods lose it\n({'; '.join(short)}).",
             fontsize=TEXT_SIZE,
             color=GREY,
         )

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -38,6 +39,19 @@ PRESERVED_TICKS = {
     -95: "20\u00d7",
 }
 PRESERVED = "Function preserved, and beyond 0 %\ntimes as far as independent models"
+
+
+#: What the letters and numbers of short names mean.
+SHORT_NAMES = {
+    "student": "D, by alpha",
+    "quantized": "Q, by bits",
+    "pruned": "P, by % of the weights",
+}
+
+
+def decimal(value: float, _: object = None) -> str:
+    """A number without an exponent, as a formatter of ticks."""
+    return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def style(family: str) -> Family:
@@ -113,7 +127,7 @@ def divided(
 
 
 def add_legend(
-    figure: Figure, ax: Axes | None, handles: Sequence[Line2D], columns: int = 3
+    figure: Figure, ax: Axes | None, handles: Sequence[Artist], columns: int = 3
 ) -> None:
     """Explains marks and lines below the plots, or below the caller's plot."""
     look = {"ncols": columns, "frameon": False, "fontsize": TEXT_SIZE}
@@ -142,14 +156,22 @@ def marker(family: str) -> dict[str, object]:
 
 
 def family_legend(
-    figure: Figure, families: Iterable[str], ax: Axes | None = None
+    figure: Figure,
+    families: Iterable[str],
+    ax: Axes | None = None,
+    more: Sequence[Artist] = (),
 ) -> None:
-    """Names the families below the plots."""
+    """Names the families, and what their short names mean, below the plots."""
     handles = [
-        Line2D([], [], **marker(family), label=style(family).label)
+        Line2D([], [], **marker(family), label=_explained(family))
         for family in families
     ]
-    add_legend(figure, ax, handles)
+    add_legend(figure, ax, [*handles, *more], columns=2)
+
+
+def _explained(family: str) -> str:
+    short = SHORT_NAMES.get(family)
+    return style(family).label + (f" ({short})" if short else "")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
