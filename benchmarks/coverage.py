@@ -16,9 +16,10 @@ from unittest import mock
 
 import numpy as np
 
+from kdfunc.catalog import ANOTHER_TEACHER
 from kdfunc.similarity import Estimate
 from kdfunc.similarity.claims import CLAIMS, Finding
-from kdfunc.similarity.claims.transfer import CLEAN_CONTROL, COPIES
+from kdfunc.similarity.claims.transfer import COPIES
 from kdfunc.similarity.distances import Distances, turn_taking
 from kdfunc.similarity.gains import Gain
 from kdfunc.similarity.groups import Evidence
@@ -244,7 +245,7 @@ def transfer_of(seeds: int, asymmetry: float, rng: np.random.Generator) -> Simul
         labels=labels,
         leans_on_teacher=True,
         soft_targets="logits",
-        controls={CLEAN_CONTROL: both},
+        controls={ANOTHER_TEACHER: both},
         students={0.9: both},
         copies=copies,
     )

@@ -1,4 +1,4 @@
-"""What there is, as data: families of models, formats of files, controls, methods.
+"""What there is, as data: families of models, formats, controls, steps, methods.
 
 One row holds all that is known of an entry: what it is called in tables and figures,
 how it is drawn, what the paper calls it, and what makes it. A row and the function
@@ -24,6 +24,8 @@ class Family:
       mark: The same as a character.
       size: Of the mark in figures, in points.
       method: What the paper's tables call it; empty where they do not have it.
+      plural: What its models are called at the start of a sentence.
+      by: What the base model is compressed by to get them; empty where it is not.
     """
 
     label: str
@@ -33,6 +35,8 @@ class Family:
     mark: str
     size: float = 8
     method: str = ""
+    plural: str = ""
+    by: str = ""
 
 
 FAMILIES: dict[str, Family] = {
@@ -40,16 +44,46 @@ FAMILIES: dict[str, Family] = {
     "independent": Family("Independent", "#949494", "s", "square", "■"),
     "control": Family("Control", "#de8f05", "P", "cross", "✚"),
     "student": Family(
-        "Distilled", "#029e73", "^", "triangle-up", "▲", method="Self-distillation"
+        "Distilled",
+        "#029e73",
+        "^",
+        "triangle-up",
+        "▲",
+        method="Self-distillation",
+        plural="Distilled models, the students,",
+        by="distillation",
     ),
     "variant": Family("Variant", "#56b4e9", "X", "x", "✖"),
     "quantized": Family(
-        "Quantized", "#cc78bc", "D", "diamond", "◆", 6.5, method="Quantization"
+        "Quantized",
+        "#cc78bc",
+        "D",
+        "diamond",
+        "◆",
+        6.5,
+        method="Quantization",
+        plural="Quantized models",
+        by="quantization",
     ),
     "pruned": Family(
-        "Pruned", "#d55e00", "v", "triangle-down", "▼", method="L1 pruning"
+        "Pruned",
+        "#d55e00",
+        "v",
+        "triangle-down",
+        "▼",
+        method="L1 pruning",
+        plural="Pruned models",
+        by="pruning",
     ),
-    "compressed": Family("Compressed", "#ca9161", "p", "pentagon", "⬟"),
+    "compressed": Family(
+        "Compressed",
+        "#ca9161",
+        "p",
+        "pentagon",
+        "⬟",
+        plural="Models that went through a pipeline of steps",
+        by="pipelines of several steps",
+    ),
 }
 
 
@@ -71,6 +105,8 @@ class Format:
         `--quantization`.
       published: What the paper calls it.
       saves: The share of a float32 file's bytes that it saves.
+      calibrated: Whether the ranges of activations are learnt from images.
+      floats: Whether it is computed in floating point, as the base model is.
     """
 
     makes: str
@@ -78,6 +114,8 @@ class Format:
     label: str = ""
     published: str = ""
     saves: float = 0.0
+    calibrated: bool = False
+    floats: bool = False
 
     def function(self) -> Callable:
         """The function that makes such files; importing it imports TensorFlow."""
@@ -86,13 +124,14 @@ class Format:
 
 #: All formats, in which the pipelines of `kdfunc.pipelines` can end.
 FORMATS: dict[str, Format] = {
-    "float32": Format("kdfunc.quantization:float32", "float32 weights"),
+    "float32": Format("kdfunc.quantization:float32", "float32 weights", floats=True),
     "float16": Format(
         "kdfunc.quantization:float16",
         "float16 weights, computed with in float32",
         label="Q16",
         published="16-bit",
         saves=0.5,
+        floats=True,
     ),
     "dynamic-range": Format(
         "kdfunc.quantization:dynamic_range",
@@ -105,11 +144,13 @@ FORMATS: dict[str, Format] = {
         "kdfunc.quantization:full_int8",
         "int8 weights and activations, int8 in and out",
         saves=0.75,
+        calibrated=True,
     ),
     "int16x8": Format(
         "kdfunc.quantization:int16x8",
         "int8 weights, int16 activations, int16 in and out",
         saves=0.75,
+        calibrated=True,
     ),
     "int4": Format(
         "kdfunc.quantization:int4",
@@ -204,13 +245,71 @@ CONTROLS: dict[str, Control] = {
     ),
 }
 
+#: Controls with a part of their own in tables and verdicts: whose distance is the fair
+#: zero, what tells the teacher's part from that of the initial weights, and what tells
+#: this teacher's from any teacher's.
+FAIR_ZERO = "independent-optimizer"
+NO_TEACHER = "same-start"
+ANOTHER_TEACHER = "other-teacher"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a pipeline, which makes one model of another.
+
+    Attributes:
+      pattern: A regular expression for its names.
+      form: Its names as people write them.
+      makes: `module:function`, called with a Keras model, which it leaves as it is,
+        and the `kdfunc.compression.Context` of the step; returns the new model.
+      trains: Whether it trains.
+      tuned: Whether a fine-tuning may follow that is part of it.
+      format: The one format that may follow; empty for any.
+    """
+
+    pattern: str
+    form: str
+    makes: str
+    trains: bool = False
+    tuned: bool = False
+    format: str = ""
+
+
+#: In the order that the steps of a pipeline have.
+STEPS: dict[str, Step] = {
+    "prune": Step(
+        r"prune([1-9]\d?(-layerwise)?|2of4)",
+        "pruneN or pruneN-layerwise (N from 1 to 99), prune2of4",
+        "kdfunc.compression:pruned",
+    ),
+    "own": Step(
+        r"[\w.]+:\w+",
+        "my_module:function",
+        "kdfunc.compression:changed",
+    ),
+    "finetune": Step("finetune", "finetune", "kdfunc.compression:tuned", trains=True),
+    "cluster": Step(
+        r"cluster([3-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-6])",
+        "clusterN (N from 3 to 256)",
+        "kdfunc.compression:clustered",
+        tuned=True,
+    ),
+    "qat": Step(
+        "qat",
+        "qat",
+        "kdfunc.compression:aware",
+        trains=True,
+        format="full-int8",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Method:
     """What a pipeline of compression does to the weights, in figures.
 
     Attributes:
-      steps: The kinds of its steps (`pipelines.KINDS`) that make it this method.
+      steps: The kinds of steps, keys of `STEPS`, that make it this method.
       color: `#rrggbb`, of seaborn's palette "colorblind".
       marker: Matplotlib's letter.
     """

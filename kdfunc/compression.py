@@ -1,11 +1,12 @@
 """Runs pipelines of compression (`kdfunc.pipelines`) on Keras models."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from kdfunc import pipelines, pruning
+from kdfunc import catalog, pipelines, pruning
 from kdfunc.quantization import convert, limits_of
 from kdfunc.runtime import import_function, keras, tf
 
@@ -18,6 +19,24 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental imp
 Train = Callable[[keras.Model], None]
 
 TFMOT = "tensorflow-model-optimization"
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a step of a pipeline knows beside the model.
+
+    Attributes:
+      step: Its name, such as `prune90`.
+      following: The name of the next step; empty after the last.
+      clusters: How many distinct values each kernel is to have, as a step before or
+        this one says; None where none does.
+      train: Trains a model in place.
+    """
+
+    step: str
+    following: str
+    clusters: int | None
+    train: Train
 
 
 def compress(
@@ -51,35 +70,68 @@ def compress(
 def change(
     model: keras.Model, pipeline: str, train: Callable[..., None], done: str = ""
 ) -> keras.Model:
-    """What a pipeline makes of a model before it is stored; see `compress`."""
+    """What a pipeline makes of a model before it is stored.
+
+    Args:
+      model: Functional model with trained weights; it is left as it is.
+      pipeline: As `kdfunc.pipelines` has them.
+      train: As `compress` takes it.
+      done: The beginning of the pipeline that the model has gone through already.
+
+    Raises:
+      InputError: it is no pipeline.
+      NotPossible: a library cannot do a step with this model.
+    """
     steps, _, _ = pipelines.parse(pipeline)
     behind = len(done.split("+")) if done else 0
     clusters = None
     for number, step in enumerate(steps, start=1):
-        own = ":" in step
-        if step.startswith("cluster") and not own:
+        kind = pipelines.kind(step)
+        if kind == "cluster":
             clusters = int(step.removeprefix("cluster"))
         if number <= behind:
             continue
-        train_here = partial(train, steps="+".join(steps[:number]))
-        if own:
-            model = own_step(step)(model)
-        elif step == "prune2of4":
-            with limits_of(TFMOT):
-                model = pruning.prune_2_of_4(model)
-        elif step.startswith("prune"):
-            level, _, scope = step.removeprefix("prune").partition("-")
-            model = pruning.prune(model, int(level) / 100, scope or "kernels")
-        elif step.startswith("cluster"):
-            if steps[number : number + 1] != ["finetune"]:
-                model = cluster(model, clusters)
-        elif step == "finetune" and clusters:
-            model = cluster(model, clusters, train_here)
-        elif step == "finetune":
-            model = fine_tune(model, train_here)
-        elif step == "qat":
-            model = quantization_aware(model, clusters, train_here)
+        context = Context(
+            step,
+            following="".join(steps[number : number + 1]),
+            clusters=clusters,
+            train=partial(train, steps="+".join(steps[:number])),
+        )
+        model = catalog.named(catalog.STEPS[kind].makes)(model, context)
     return model
+
+
+def pruned(model: keras.Model, context: Context) -> keras.Model:
+    """The steps `pruneN`, `pruneN-layerwise` and `prune2of4`."""
+    if context.step == "prune2of4":
+        with limits_of(TFMOT):
+            return pruning.prune_2_of_4(model)
+    level, _, scope = context.step.removeprefix("prune").partition("-")
+    return pruning.prune(model, int(level) / 100, scope or "kernels")
+
+
+def changed(model: keras.Model, context: Context) -> keras.Model:
+    """The step `my_module:function`."""
+    return own_step(context.step)(model)
+
+
+def tuned(model: keras.Model, context: Context) -> keras.Model:
+    """The step `finetune`; after `clusterN` it moves the centroids."""
+    if context.clusters:
+        return cluster(model, context.clusters, context.train)
+    return fine_tune(model, context.train)
+
+
+def clustered(model: keras.Model, context: Context) -> keras.Model:
+    """The step `clusterN`; a fine-tuning that follows does it together with its own."""
+    if context.following == "finetune":
+        return model
+    return cluster(model, context.clusters)
+
+
+def aware(model: keras.Model, context: Context) -> keras.Model:
+    """The step `qat`."""
+    return quantization_aware(model, context.clusters, context.train)
 
 
 def own_step(step: str) -> Callable[[keras.Model], keras.Model]:

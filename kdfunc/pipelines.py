@@ -22,25 +22,12 @@ The steps, in the order that they must have; each may be left out:
 import re
 from collections.abc import Iterable
 
-from kdfunc.catalog import FORMATS, METHODS, modes
+from kdfunc.catalog import FORMATS, METHODS, STEPS, modes
 from kdfunc.errors import InputError
 
-#: The kinds of steps by the patterns of their names.
-KINDS = {
-    "prune": re.compile(r"prune([1-9]\d?(-layerwise)?|2of4)"),
-    "own": re.compile(r"[\w.]+:\w+"),
-    "finetune": re.compile(r"finetune"),
-    "cluster": re.compile(r"cluster([3-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-6])"),
-    "qat": re.compile(r"qat"),
-    "sparse": re.compile(r"sparse"),
-}
-_ORDER = re.compile(
-    r"(prune )?(own )?(finetune )?(cluster (finetune )?)?(qat )?(format )?(sparse )?"
-)
-_STEPS = (
-    "pruneN or pruneN-layerwise (N from 1 to 99), prune2of4, my_module:function, "
-    f"finetune, clusterN (N from 3 to 256), qat, {', '.join(FORMATS)}, sparse"
-)
+#: The format of a pipeline that names none.
+DEFAULT_FORMAT = "float32"
+SPARSE = "sparse"
 
 #: What `all` stands for: every mode by itself, then what goes well together.
 ALL = (
@@ -84,27 +71,50 @@ def parse(pipeline: str) -> tuple[list[str], str, bool]:
       InputError: it has an unknown step, or steps that do not go together.
     """
     steps = pipeline.split("+")
-    kinds = [_kind(step, pipeline) for step in steps]
+    for step in steps:
+        if not kind(step):
+            names = (row.form for row in STEPS.values())
+            allowed = ", ".join([*names, *FORMATS, SPARSE])
+            raise InputError(
+                f"--compressions: got {pipeline!r} with the step {step!r}; allowed: "
+                f"{allowed}."
+            )
 
     def refuse(reason: str) -> InputError:
         return InputError(f"--compressions: got {pipeline!r}; {reason}.")
 
-    if not _ORDER.fullmatch("".join(f"{kind} " for kind in kinds)):
+    kinds = [kind(step) for step in steps]
+    if not re.fullmatch(_order(), "".join(f"{name} " for name in kinds)):
+        order = []
+        for name, row in STEPS.items():
+            order.append("a step of your own" if name == "own" else name)
+            order += ["finetune"] if row.tuned else []
         raise refuse(
-            "the order is prune, a step of your own, finetune, cluster, finetune, qat, "
-            "a format, sparse, each no more than once"
+            f"the order is {', '.join(order)}, a format, {SPARSE}, each no more than "
+            "once"
         )
-    formats = [s for s, kind in zip(steps, kinds, strict=True) if kind == "format"]
-    if "qat" in steps and formats != ["full-int8"]:
-        raise refuse("qat trains for one format, so give qat+full-int8")
-    if "sparse" in steps and "prune" not in kinds:
+    formats = [step for step in steps if step in FORMATS]
+    for step, name in zip(steps, kinds, strict=True):
+        wanted = STEPS[name].format if name in STEPS else ""
+        if wanted and formats != [wanted]:
+            raise refuse(f"{step} trains for one format, so give {step}+{wanted}")
+    if SPARSE in steps and "prune" not in kinds:
         raise refuse("sparse stores zeros, so prune before, as in prune90+sparse")
     if pipeline in modes():
         raise refuse(f"that model is made by --quantization={pipeline}")
-    if formats == ["float32"] and len(steps) > 1:
-        raise refuse("float32 is the default, so leave it out")
-    training = [s for s in steps if s not in (*FORMATS, "sparse")]
-    return training, formats[0] if formats else "float32", "sparse" in steps
+    if formats == [DEFAULT_FORMAT] and len(steps) > 1:
+        raise refuse(f"{DEFAULT_FORMAT} is the default, so leave it out")
+    training = [step for step in steps if step not in (*FORMATS, SPARSE)]
+    return training, formats[0] if formats else DEFAULT_FORMAT, SPARSE in steps
+
+
+def _order() -> str:
+    """A regular expression for the kinds of a pipeline's steps, a space after each."""
+    parts = [
+        f"({name} {'(finetune )?' if row.tuned else ''})?"
+        for name, row in STEPS.items()
+    ]
+    return "".join([*parts, "(format )?", f"({SPARSE} )?"])
 
 
 def expand(pipelines: Iterable[str]) -> tuple[str, ...]:
@@ -139,21 +149,28 @@ def stems(pipeline: str) -> list[str]:
 
 def trainings(pipeline: str) -> int:
     """How many of a pipeline's steps train."""
-    return sum(step in ("finetune", "qat") for step in pipeline.split("+"))
+    kinds = map(kind, pipeline.split("+"))
+    return sum(name in STEPS and STEPS[name].trains for name in kinds)
 
 
 def method(pipeline: str) -> str:
     """What a pipeline does to the weights, a key of `catalog.METHODS`."""
-    kinds = {_kind(step, pipeline) for step in pipeline.split("+")}
+    kinds = {kind(step) for step in pipeline.split("+")}
+    marked = frozenset().union(*(row.steps for row in METHODS.values()))
+    if any(not STEPS[name].trains for name in (kinds & STEPS.keys()) - marked):
+        kinds.add("own")
     return next(name for name, row in METHODS.items() if row.steps <= kinds)
 
 
-def _kind(step: str, pipeline: str) -> str:
+def kind(step: str) -> str:
+    """A key of `catalog.STEPS`, `format`, `sparse`, or empty for what is no step.
+
+    Args:
+      step: Its name, such as `prune90`.
+    """
     if step in FORMATS:
         return "format"
-    for kind, pattern in KINDS.items():
-        if pattern.fullmatch(step):
-            return kind
-    raise InputError(
-        f"--compressions: got {pipeline!r} with the step {step!r}; allowed: {_STEPS}."
-    )
+    if step == SPARSE:
+        return SPARSE
+    matching = (name for name, row in STEPS.items() if re.fullmatch(row.pattern, step))
+    return next(matching, "")

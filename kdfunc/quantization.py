@@ -14,9 +14,6 @@ from kdfunc.runtime import keras, tf
 
 from tensorflow.lite.python.convert_phase import ConverterError
 
-#: Modes that learn the ranges of activations from images.
-CALIBRATED = ("full-int8", "int16x8")
-
 
 @contextlib.contextmanager
 def limits_of(package: str) -> Iterator[None]:
@@ -68,7 +65,7 @@ def convert(
         raise InputError(
             f"model: got {type(model).__name__}; give a model of tf_keras or Keras 3."
         )
-    if mode in CALIBRATED:
+    if FORMATS[mode].calibrated:
         _check_representative(model, mode, representative)
     return FORMATS[mode].function()(model, representative, sparse)
 

@@ -1,12 +1,14 @@
 """One row of the catalog and the function that it names are all that an addition takes.
 
-A made-up mode and a made-up control go through plan, run, tables, figures and page, in
-a process of its own, since the catalog is read when kdfunc is imported.
+A made-up mode, control and step go through plan, run, tables, figures and page. They
+are those of docs/extending.md, whose text is followed in a copy of kdfunc.
 """
 
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -17,40 +19,10 @@ from kdfunc import catalog
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-MADE_UP = '''
-import numpy as np
-
-
-def ternary(model, representative, sparse):
-    """Kernels of -1, 0 and 1 times a number, stored as float16."""
-    from kdfunc import pruning, quantization
-
-    copy = pruning.clone(model)
-    for kernel in pruning.kernels(copy):
-        values = kernel.numpy()
-        unit = np.abs(values).mean()
-        kernel.assign(np.clip(np.round(values / unit), -1, 1) * unit)
-    return quantization.float16(copy, representative, sparse)
-
-
-def smoothed(labels, classes, seed):
-    """Soft targets that know the label alone."""
-    return np.log(0.9 * np.eye(classes)[labels] + 0.1 / classes).astype(np.float32)
-'''
+PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
 
 SCRIPT = """
 import json
-from kdfunc import catalog
-
-catalog.FORMATS["ternary"] = catalog.Format(
-    "made_up:ternary", "kernels of three values", label="T3", published="ternary",
-    saves=0.9,
-)
-catalog.CONTROLS["smoothed"] = catalog.Control(
-    "Smooth", "label smoothing", "students of smoothed labels",
-    rung="Smoothed labels", over="same-start", teacher="made_up:smoothed",
-)
-
 from matplotlib.text import Text
 
 from kdfunc.analysis import figures
@@ -75,6 +47,7 @@ config = ExperimentConfig(
     quantization=("ternary",),
     pruning_levels=(0.5, 0.9),
     controls=("independent-optimizer", "same-start", "smoothed"),
+    compressions=("noise20+full-int8",),
 )
 experiment.run(config, workers=0)
 print(json.dumps(texts))
@@ -85,14 +58,22 @@ print(json.dumps(texts))
 def run(tmp_path_factory):
     """The run directory, what the figures say, and what was printed."""
     folder = tmp_path_factory.mktemp("catalog")
-    (folder / "made_up.py").write_text(MADE_UP, "utf-8")
+    shutil.copytree(
+        ROOT / "kdfunc", folder / "kdfunc", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    section = PAGE[PAGE.index("## What the catalog has") :]
+    for file, code in re.findall(
+        r"^```python\n# (\S+)\n(.*?)^```", section, re.M | re.S
+    ):
+        with open(folder / file, "a", encoding="utf-8") as module:
+            module.write(code)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])},
+        env={**os.environ, "PYTHONPATH": str(folder)},
     )
     assert done.returncode == 0, done.stderr
     *printed, texts = done.stdout.splitlines()
@@ -103,10 +84,11 @@ def table(folder, name, index):
     return pd.read_csv(folder / "tables" / f"{name}.csv", index_col=index)
 
 
-def test_a_made_up_mode_and_control_are_run(run):
+def test_a_made_up_mode_control_and_step_are_run(run):
     folder, _, _ = run
     assert (folder / "records" / "ternary" / "model.tflite").exists()
     assert (folder / "records" / "smoothed-seed2" / "final.keras").exists()
+    assert (folder / "records" / "noise20+full-int8" / "model.tflite").exists()
 
 
 def test_they_are_in_the_tables(run):
@@ -116,7 +98,8 @@ def test_they_are_in_the_tables(run):
         assert {*models[["ternary"]]} == {"quantized"}, name
         assert {*models[["smoothed-seed2"]]} == {"control"}, name
     assert "ternary" in (folder / "tables" / "accuracy.md").read_text("utf-8")
-    assert table(folder, "compression", "model").loc["ternary", "bytes"] > 0
+    files = table(folder, "compression", "model")
+    assert (files.loc[["ternary", "noise20+full-int8"], "bytes"] > 0).all()
     ladder = table(folder, "ladder", "group").loc["smoothed"]
     assert (ladder["rung"], ladder["over"]) == ("Smoothed labels", "same-start")
     assert ladder["step"] == ladder["step"]  # is a number
@@ -132,12 +115,14 @@ def test_they_are_in_the_figures(run):
     assert {"Quantized, ternary", "Label smoothing"} <= {*texts["distances"]}
     assert "T3" in texts["preserved_by_size"]
     assert "T3" in texts["quantization"]
+    assert "With a step of one's own" in texts["compression"]
 
 
 def test_they_are_on_the_page(run):
     folder, _, _ = run
     page = (folder / "report.html").read_text("utf-8")
-    for word in ("Quantized, ternary", "Smoothed labels", "label smoothing", "T3"):
+    words = ("Quantized, ternary", "Smoothed labels", "label smoothing", "T3")
+    for word in (*words, "noise20+full-int8"):
         assert word in page, word
 
 
@@ -147,6 +132,11 @@ def test_rows_name_functions_that_there_are():
     for row in catalog.CONTROLS.values():
         if row.teacher and ":" in row.teacher:
             assert callable(catalog.named(row.teacher))
+    for row in catalog.STEPS.values():
+        assert callable(catalog.named(row.makes))
+        assert row.format in ("", *catalog.FORMATS)
+    for row in catalog.METHODS.values():
+        assert row.steps <= catalog.STEPS.keys()
 
 
 def test_the_ladder_has_each_control_once():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from kdfunc.analysis import accuracy, names
+from kdfunc.catalog import FAIR_ZERO, FAMILIES
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
@@ -13,20 +14,6 @@ from kdfunc.similarity.claims import MARGIN
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import count, score
 
-#: What models of a family are called at the start of a sentence.
-_FAMILIES = {
-    "quantized": "Quantized models",
-    "pruned": "Pruned models",
-    "student": "Distilled models, the students,",
-    "compressed": "Models that went through a pipeline of steps",
-}
-_METHODS = {
-    "student": "distillation",
-    "quantized": "quantization",
-    "pruned": "pruning",
-    "compressed": "pipelines of several steps",
-}
-FAIR_ZERO = "independent-optimizer"
 _FEW = 3  # trainings of a kind, below which little can be told from chance
 _OUTCOMES = ("supported", "contradicted", "undecided")
 
@@ -73,7 +60,8 @@ def opening(
         right = f", which answers {100 * base_accuracy:.1f} % of the test images right"
     sentences = [f"The base model is {accuracy.title(config)}{right}."]
     if preserved is not None:
-        methods = [_METHODS[f] for f in _METHODS if f in set(preserved["family"])]
+        there = set(preserved["family"])
+        methods = [FAMILIES[f].by for f in FAMILIES if FAMILIES[f].by and f in there]
         ways = f" compressed by {_listed(methods)}" if methods else " trained again"
         sentences.append(
             f"It was{ways}, and each result is compared with it on all test images; "
@@ -81,11 +69,11 @@ def opening(
             "same network trained again from other initial weights."
         )
     if preserved is not None and learnt:
-        for family, what in _FAMILIES.items():
-            rows = preserved[preserved["family"] == family]
-            if len(rows):
-                kept = rows.groupby("name", sort=False)["ratio"].mean()
-                sentences.append(_range(what, kept))
+        for family, row in FAMILIES.items():
+            models = preserved[preserved["family"] == family]
+            if row.by and len(models):
+                kept = models.groupby("name", sort=False)["ratio"].mean()
+                sentences.append(_range(row.plural, kept))
         fair = preserved[preserved["model"].str.startswith(f"{FAIR_ZERO}-")]
         if len(fair):
             sentences.append(

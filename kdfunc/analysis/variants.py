@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc import similarity
+from kdfunc.catalog import NO_TEACHER
 from kdfunc.runs.plan import Task, leaning_alpha
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.groups import MEASURE
@@ -91,5 +92,5 @@ def _belongs(run: RunDirectory, task: Task) -> bool:
         case "student":
             return task.settings["alpha"] == leaning_alpha(run.config)
         case "control":
-            return task.settings["control"] == "same-start"
+            return task.settings["control"] == NO_TEACHER
     return False

@@ -18,6 +18,7 @@ from kdfunc import pipelines
 from kdfunc.analysis import published, summary
 from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
+from kdfunc.catalog import FORMATS
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import (
@@ -401,8 +402,8 @@ def _files(run: Results, name: str, caption: str) -> tables.Table | None:
         at = table.columns.get_loc("bytes") + 1
         table.insert(at, "times_smaller", whole / table["bytes"])
     if name == "latency":
-        # A float16 file is computed with in float32, as the base model is.
-        slow = table.loc[table["model"].isin(["float32", "float16"]), "median_ms"]
+        floats = [name for name, row in FORMATS.items() if row.floats]
+        slow = table.loc[table["model"].isin(floats), "median_ms"]
         if len(slow):
             table = table.assign(times_faster=slow.iloc[0] / table["median_ms"])
     hidden = ["model", "family", "method", "tuned", "operators", "not_possible"]

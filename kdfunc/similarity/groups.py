@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from kdfunc.catalog import CONTROLS
+from kdfunc.catalog import CONTROLS, FAIR_ZERO
 from kdfunc.errors import InputError
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
 from kdfunc.similarity.distances import Distances
@@ -183,8 +183,7 @@ class Evidence:
         """Independent models with the students' optimizer; None if there are none."""
         if self.same_optimizer:
             return "independent"
-        name = "independent-optimizer"
-        return name if name in self.groups else None
+        return FAIR_ZERO if FAIR_ZERO in self.groups else None
 
     def common(self, group: str, other: str) -> tuple[list[int], list[int], bool]:
         """Places of two groups' models to compare, and whether seed by seed.

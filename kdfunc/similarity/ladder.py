@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from kdfunc.catalog import CONTROLS
+from kdfunc.catalog import CONTROLS, FAIR_ZERO
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.scale import score
 
 #: The zeros of the scale, for people.
 ZEROS = {
     "independent": "independent models",
-    "independent-optimizer": CONTROLS["independent-optimizer"].about,
+    FAIR_ZERO: CONTROLS[FAIR_ZERO].about,
 }
 
 #: Columns of the ladder.

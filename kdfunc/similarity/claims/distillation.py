@@ -3,7 +3,7 @@
 import math
 from itertools import combinations
 
-from kdfunc.catalog import CONTROLS
+from kdfunc.catalog import CONTROLS, NO_TEACHER
 from kdfunc.similarity.claims.rules import (
     MARGIN,
     Effect,
@@ -131,9 +131,9 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
             "Beside the paper's independent models, which have another optimizer, a "
             f"student {gains['independent']}."
         )
-    if "same-start" in gains:
-        lines.append(_teachers_part(effect, gains["same-start"]))
-        lines.append(str(tests[controls.index("same-start")]))
+    if NO_TEACHER in gains:
+        lines.append(_teachers_part(effect, gains[NO_TEACHER]))
+        lines.append(str(tests[controls.index(NO_TEACHER)]))
     if evidence.shared_order:
         lines.append(
             "Here independent models have the base model's data order and students of "

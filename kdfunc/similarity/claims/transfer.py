@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kdfunc.catalog import ANOTHER_TEACHER, NO_TEACHER
 from kdfunc.similarity.claims.rules import (
     MARGIN,
     Finding,
@@ -34,8 +35,6 @@ from kdfunc.similarity.intervals import TEstimate, mean_of
 from kdfunc.similarity.rank_tests import LEVEL
 from kdfunc.similarity.scale import count
 
-#: Students of independent models: taught as students are, but of other errors.
-CLEAN_CONTROL = "other-teacher"
 #: Errors of the teacher below which nothing is said.
 FEWEST_ERRORS = 100
 #: Adoption (%) of errors or of right answers below which there is none to speak of.
@@ -137,18 +136,18 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     """
     needed = {
         "students": evidence.alphas,
-        f"control {CLEAN_CONTROL}": CLEAN_CONTROL in evidence.groups,
+        f"control {ANOTHER_TEACHER}": ANOTHER_TEACHER in evidence.groups,
     }
     if lacking := missing(needed):
         return lacking
     students = evidence.alphas[-1]
-    names = [n for n in (CLEAN_CONTROL, "same-start") if n in evidence.groups]
+    names = [n for n in (ANOTHER_TEACHER, NO_TEACHER) if n in evidence.groups]
     held = {name: transfer(evidence, students, name) for name in names}
     held = {name: found for name, found in held.items() if found}
-    alike = f"control {CLEAN_CONTROL} of the students' seeds"
-    if lacking := missing({alike: CLEAN_CONTROL in held}):
+    alike = f"control {ANOTHER_TEACHER} of the students' seeds"
+    if lacking := missing({alike: ANOTHER_TEACHER in held}):
         return lacking
-    clean = held[CLEAN_CONTROL]
+    clean = held[ANOTHER_TEACHER]
     effect = clean.asymmetry
     none_adopted = some([found.p_above(SOME_ADOPTION) for found in clean.adoption])
     caveat, open_ = "", 0.0
@@ -193,8 +192,8 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
 def _told(found: Transfer) -> str:
     """The three ways of counting, in words."""
     whose = {
-        CLEAN_CONTROL: "Beside students of independent teachers",
-        "same-start": "Beside models of the same start without a teacher",
+        ANOTHER_TEACHER: "Beside students of independent teachers",
+        NO_TEACHER: "Beside models of the same start without a teacher",
     }[found.control]
     errors, right = found.adoption
     return (
