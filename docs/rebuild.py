@@ -1,9 +1,11 @@
 """Rebuilds the tables of the documentation from `results/` and from the code.
 
-    python docs/rebuild.py
+    python docs/rebuild.py [RUN ...]
 
-A table stands between `<!-- begin NAME -->` and `<!-- end -->`, where NAME is a key of
-`TABLES`. Whatever is in `results/` is taken up; what is not there yet, the tables say.
+Run directories that are given are copied into `results/` first, with the final softmax
+outputs in place of records and models. A table stands between `<!-- begin NAME -->` and
+`<!-- end -->`, where NAME is a key of `TABLES`. Whatever is in `results/` is taken up;
+what is not there yet, the tables say.
 """
 
 import dataclasses
@@ -11,14 +13,16 @@ import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 
 import pandas as pd
 
 from kdfunc.analysis import accuracy as accuracy_tables
-from kdfunc.analysis import published
+from kdfunc.analysis import keep, published
 from kdfunc.config import ARCHITECTURE_NAMES, PRESETS, ExperimentConfig
+from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import MEASURES
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import score
@@ -466,8 +470,11 @@ def rebuilt(file: str) -> str:
     return TABLE.sub(lambda m: m[1] + TABLES[m[2]](root) + m[3], path.read_text())
 
 
-def main() -> None:
-    """Writes the files whose tables are out of date."""
+def main(runs: Sequence[str]) -> None:
+    """Takes up runs, then writes the files whose tables are out of date."""
+    for path in runs:
+        left_out = keep.keep(RunDirectory(path), ROOT / "results")
+        print(f"{path}: copied{''.join(f', without {name}' for name in left_out)}")
     for file in FILES:
         text = rebuilt(file)
         if text != (ROOT / file).read_text():
@@ -476,4 +483,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

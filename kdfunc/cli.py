@@ -88,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("directories", nargs="+", metavar="DIR", help="a run directory")
     one.add_argument("--output", metavar="FILE", help="where to write the page")
+    one.add_argument(
+        "--recompute",
+        action="store_true",
+        help="make all tables, verdicts and figures again first: from the records, or "
+        "from the final outputs that published results have in their place",
+    )
     one.set_defaults(run=_report)
     one = commands.add_parser(
         "compare",
@@ -181,7 +187,8 @@ def _report(asked: argparse.Namespace) -> int:
     runs = [RunDirectory(path) for path in found]
     for run in runs:
         tables = run.path / "tables" / "accuracy.csv"
-        if run.config and run.record("base").exists and not tables.exists():
+        wanted = asked.recompute or not tables.exists()
+        if run.config and wanted and run.record("base").exists:
             everything.write(run)
     default = runs[0].path / "report.html" if len(runs) == 1 else "report.html"
     print(page.write(runs, default if asked.output is None else asked.output))

@@ -3,11 +3,13 @@
 import json
 import pathlib
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.config import PANELS, ExperimentConfig
+from kdfunc.runs import kept
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/config.json"))
@@ -44,3 +46,22 @@ def test_lenet_on_mnist_reaches_the_papers_accuracy():
     base = metrics[metrics["model"] == "base"]
     assert list(base["epoch"]) == list(range(26))
     assert base["accuracy"].iloc[-1] == pytest.approx(0.9915, abs=0.005)
+
+
+KEPT = [run for run in RUNS if (run / kept.FILE).exists()]
+
+
+@pytest.mark.parametrize("run", KEPT, ids=lambda run: run.name)
+def test_the_tables_are_those_of_the_outputs_that_were_kept(run):
+    assert (run / kept.FILE).stat().st_size <= kept.LIMIT
+    outputs = kept.load(run / kept.FILE)
+    table = pd.read_csv(run / "tables" / "similarity.csv").set_index("model")
+    shown = [name for name in table.index if name in outputs]
+    assert {"float16", "dynamic-range", "pruned-90"} <= {*shown}
+    answers = {name: outputs[name].argmax(axis=1) for name in ("base", *shown)}
+    differ = [np.mean(answers[name] != answers["base"]) for name in shown]
+    np.testing.assert_allclose(table.loc[shown, "disagreement"], differ)
+    accuracy = pd.read_csv(run / "tables" / "metrics.csv").groupby("model").last()
+    for name in ("base", *shown):
+        right = np.mean(answers[name] == outputs["labels"])
+        assert accuracy.loc[name, "accuracy"] == pytest.approx(right)

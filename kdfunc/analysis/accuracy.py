@@ -20,13 +20,18 @@ DATASET_NAMES = {
 METHODS = {name: row.method for name, row in FAMILIES.items() if row.method}
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> str:
+def write(run: RunDirectory, done: list[Task]) -> str:
     """Writes the accuracies of a run's models in the paper's layout.
+
+    Args:
+      run: a run directory.
+      done: the tasks whose records are there; replicates are in `metrics.csv` alone.
 
     Returns:
       The same for people at a terminal.
     """
     config, folder = run.config, run.path / "tables"
+    tasks = [task for task in done if not task.replicate]
     deviations = accuracy_deviations(run, tasks)
     layout = paper_layout(deviations, config.architecture)
     caption = (
@@ -38,7 +43,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> str:
     write_atomic(folder / "accuracy.md", markdown(layout))
     write_atomic(folder / "accuracy.tex", latex(layout, caption))
     metrics = pd.concat(
-        {task.name: run.record(task.name).metrics for task in tasks}, names=["model"]
+        {task.name: run.record(task.name).metrics for task in done}, names=["model"]
     )
     write_atomic(
         folder / "metrics.csv", metrics.reset_index("model").to_csv(index=False)

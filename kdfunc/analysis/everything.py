@@ -14,7 +14,8 @@ def write(run: RunDirectory) -> bool:
     """Writes tables and figures of what a run directory holds; prints some.
 
     A part of the plan that has not been run is left out, and so are models that a
-    library cannot make.
+    library cannot make. Of a run of which the final outputs alone were kept, the tables
+    and figures of files and of landscapes stay as they are.
 
     Returns:
       Whether there is a base model, without which there is nothing to analyse.
@@ -31,12 +32,13 @@ def write(run: RunDirectory) -> bool:
         print("There is no base model yet, so there is nothing to analyse.")
         return False
     _remove_damaged(run)
-    accuracies = accuracy.write(run, tasks)
+    accuracies = accuracy.write(run, done)
     spread.write(run, done)
     similarity.write(run, tasks)
     print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
-    files.write(run, tasks)
-    landscapes.write(run, tasks)
+    if not run.kept:  # they need the models and all epochs
+        files.write(run, tasks)
+        landscapes.write(run, tasks)
     written = (
         path.relative_to(run.path).as_posix()
         for folder in ("tables", "figures")

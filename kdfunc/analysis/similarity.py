@@ -91,12 +91,17 @@ def evidence_of(
 
 
 def size(run: RunDirectory, task: Task) -> int:
-    """Bytes of a model's file after zlib, which is what saves space in pruned ones."""
+    """Bytes of a model's file after zlib, which is what saves space in pruned ones.
+
+    Where the file was not kept, it is what the table says that was made with it.
+    """
     for name in ("model.tflite", "model.keras", "final.keras"):
         path = run.record(task.name).path / name
         if path.exists():
             return len(zlib.compress(path.read_bytes(), 1))
-    raise FileNotFoundError(f"{task.name} has no model file")
+    path = run.path / "tables" / "preserved_by_size.csv"
+    sizes = pd.read_csv(path).set_index("group")["bytes"]
+    return int(sizes[group_of(task)])
 
 
 def _write_measures(run, tasks, final, title) -> None:
@@ -187,6 +192,7 @@ def _save_preserved(run, tasks, evidence, title) -> None:
             each.setdefault(group_of(task), []).append(single[task.name])
     points = pd.DataFrame(
         {
+            "group": list(first),
             "label": [task.label for task in first.values()],
             "family": [task.family for task in first.values()],
             "bytes": [size(run, task) for task in first.values()],
@@ -197,6 +203,7 @@ def _save_preserved(run, tasks, evidence, title) -> None:
             "each": [each[group] for group in first],
         }
     )
+    _write_csv(run, "preserved_by_size", points.drop(columns="each"))
     heading = f"Function preserved, by size of the file\n{title}"
     figure = figures.preserved.preserved_by_size(points, heading)
     _save(run, "preserved_by_size", figure)
@@ -235,6 +242,8 @@ def _write_trajectories(run, tasks, base, title) -> None:
                     **followed,
                 )
             )
+    if not trajectories:  # of a run of which the final outputs were kept
+        return
     table = pd.concat(trajectories, ignore_index=True)
     columns = ["model", "family", "epoch", *FOLLOWED]
     _write_csv(run, "trajectories", table[columns])
@@ -285,8 +294,10 @@ def _write_classes(run, others, final, title) -> None:
     compressed = [task for task in shown if task.family in COMPRESSED]
     after = np.array([final[t.name].argmax(axis=1) for t in compressed])
     methods = [task.label for task in compressed]
-    if figures.similarity.loses(answers, after, methods).any(axis=None):
-        images = np.load(run.record("data").path / "images.npy", mmap_mode="r")
+    path = run.record("data").path / "images.npy"
+    lost = figures.similarity.loses(answers, after, methods).any(axis=None)
+    if lost and path.exists():
+        images = np.load(path, mmap_mode="r")
         figure = figures.similarity.lost_images(
             images,
             run.class_names,

@@ -121,7 +121,8 @@ class Results:
         table = self.table("metrics", "model", "epoch", "accuracy", "log_loss")
         if table is None:
             return None
-        families = {task.name: task.family for task in plan.make(self.config)}
+        tasks = [task for task in plan.make(self.config) if not task.replicate]
+        families = {task.name: task.family for task in tasks}
         return table.assign(family=table["model"].map(families)).dropna(
             subset=["family"]
         )

@@ -3,6 +3,7 @@
     config.json                the experiment
     provenance.json            command, versions, machine, times
     analysis.json              checksums of tables/ and figures/
+    outputs.npz.xz             of a published run, in place of records; see `kept`
     records/<task>/            one folder a task
       softmax.npy              [snapshots, n_test, classes] float32, test split
       metrics.csv              a row a snapshot
@@ -14,6 +15,7 @@ No manifest, no record. Nothing here imports TensorFlow.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -30,6 +32,7 @@ import numpy as np
 from kdfunc import system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.runs import kept
 from kdfunc.writing import PARTIAL, write_atomic
 
 if TYPE_CHECKING:
@@ -203,6 +206,39 @@ class Record:
         return read_manifest(self.path).get("made", {})
 
 
+class KeptRecord(Record):
+    """The same of a run of which the final outputs alone were kept."""
+
+    def __init__(self, path: pathlib.Path, softmax: np.ndarray | None):
+        super().__init__(path)
+        self._softmax = softmax
+
+    @property
+    def exists(self) -> bool:
+        """Whether the outputs of this model were kept."""
+        return self._softmax is not None
+
+    @property
+    def softmax(self) -> np.ndarray:
+        """`[1, n_test, classes]` float32: what float16 carries of the last snapshot."""
+        return self._softmax[None].astype(np.float32)
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """The model's rows of the run's `tables/metrics.csv`."""
+        import pandas as pd
+
+        run = self.path.parents[1]
+        try:
+            texts = pd.read_csv(run / "tables" / "metrics.csv", dtype=str)
+        except OSError as error:
+            raise InputError(
+                f"{run} has neither records nor tables/metrics.csv; get the latter."
+            ) from error
+        own = texts[texts["model"] == self.path.name].drop(columns="model")
+        return own.astype(float).astype({"epoch": int})
+
+
 class RunDirectory:
     """A directory that holds one experiment."""
 
@@ -225,18 +261,36 @@ class RunDirectory:
                 "or remove a damaged config.json and give the command of the run."
             ) from error
 
+    @property
+    def kept(self) -> bool:
+        """Whether the final outputs stand in for records; see `kdfunc.runs.kept`."""
+        return not (self.path / "records").exists() and self._outputs_path.exists()
+
+    @property
+    def _outputs_path(self) -> pathlib.Path:
+        return self.path / kept.FILE
+
+    @functools.cached_property
+    def _outputs(self) -> dict[str, np.ndarray]:
+        return kept.load(self._outputs_path)
+
     def record(self, task: str) -> Record:
         """The record of a task, whether or not it is there yet."""
-        return Record(self.path / "records" / task)
+        path = self.path / "records" / task
+        return KeptRecord(path, self._outputs.get(task)) if self.kept else Record(path)
 
     @property
     def labels(self) -> np.ndarray:
         """Labels of the test split, `[n_test]`."""
+        if self.kept:
+            return self._outputs["labels"]
         return np.load(self.record("data").path / "labels.npy")
 
     @property
     def class_names(self) -> list[str]:
         """Names of the classes."""
+        if self.kept:
+            return self._outputs["class_names"].tolist()
         return json.loads(
             (self.record("data").path / "class_names.json").read_text("utf-8")
         )

@@ -218,6 +218,44 @@ def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):
     assert (latency["median_ms"] <= latency["p99_ms"]).all()
 
 
+def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
+    finished, tmp_path, capsys
+):
+    """float16 carries distance ratios to a thousandth, and every answer."""
+    from kdfunc.analysis import keep
+    from kdfunc.cli import main
+    from kdfunc.runs.records import RunDirectory
+
+    folder, _ = finished
+    assert keep.keep(RunDirectory(folder), tmp_path) == []
+    kept = tmp_path / NAME
+    made = ["similarity", "function_preserved", "verdicts", "ladder", "accuracy"]
+    made += ["distances", "tails", "changed_images", "agreement_by_class", "verdict-5"]
+    for name in made:
+        (kept / "tables" / f"{name}.csv").unlink()
+    (kept / "figures" / "preserved_by_size.png").unlink()
+    assert main(["report", "--recompute", str(kept)]) == 0
+    assert (kept / "figures" / "preserved_by_size.png").exists()
+
+    def both(name, *index):
+        paths = (where / "tables" / f"{name}.csv" for where in (folder, kept))
+        return [pd.read_csv(path).set_index([*index]) for path in paths]
+
+    exact = ("accuracy", "changed_images", "agreement_by_class", "compression")
+    for name in exact:
+        paths = [where / "tables" / f"{name}.csv" for where in (folder, kept)]
+        assert paths[0].read_bytes() == paths[1].read_bytes(), name
+    ours, theirs = both("similarity", "model")
+    answers = ["disagreement", "negative_flips", "positive_flips", "cohen_kappa"]
+    pd.testing.assert_frame_equal(ours[answers], theirs[answers])
+    ours, theirs = both("function_preserved", "model", "measure")
+    ours, theirs = (t.xs("jensen_shannon", level="measure") for t in (ours, theirs))
+    np.testing.assert_allclose(theirs["ratio"], ours["ratio"], rtol=1e-3, atol=1e-6)
+    ours, theirs = both("verdicts", "claim")
+    assert list(theirs["outcome"]) == list(ours["outcome"])
+    np.testing.assert_allclose(theirs["effect"], ours["effect"], rtol=1e-3)
+
+
 def test_a_devices_measures_of_integer_models_are_those_of_the_records(
     finished, tmp_path
 ):
