@@ -8,9 +8,12 @@ logits can be had without a second model.
 import io
 import json
 import pathlib
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable
+
+import numpy as np
 
 from kdfunc import keras_files
 from kdfunc.errors import InputError
@@ -50,6 +53,17 @@ ARCHITECTURES: dict[str, Builder] = {
 }
 
 
+def own(architecture: str) -> Builder:
+    """A builder of the user's; importing it registers the layers that it brings.
+
+    Raises:
+      InputError: it cannot be imported.
+    """
+    return import_function(
+        "--architecture", architecture, "build(input_shape, classes)"
+    )
+
+
 def build(
     architecture: str, input_shape: tuple[int, int, int], classes: int, seed: int
 ) -> keras.Model:
@@ -68,9 +82,7 @@ def build(
       InputError: no such architecture, a builder whose model is not what it should
         be, or images that are too small for it.
     """
-    builder = ARCHITECTURES.get(architecture) or import_function(
-        "--architecture", architecture, "build(input_shape, classes)"
-    )
+    builder = ARCHITECTURES.get(architecture) or own(architecture)
     keras.backend.clear_session()  # layer names start anew: same model, same bytes
     keras.utils.set_random_seed(seed)
     try:
@@ -165,7 +177,8 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
     """Saves to the `.keras` format; equal models give equal bytes.
 
     Keras stores the time of saving, in the archive and in its metadata; both are set
-    to a constant here.
+    to a constant here. What layers share is told by addresses in memory, which become
+    1, 2, 3, ...
     """
     with tempfile.TemporaryDirectory() as folder:
         dated = pathlib.Path(folder, "model.keras")
@@ -178,8 +191,20 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
                 if name == "metadata.json":
                     metadata = json.loads(content) | {"date_saved": ""}
                     content = json.dumps(metadata, sort_keys=True).encode()
+                if name == "config.json":
+                    content = _numbered(content)
                 new.writestr(zipfile.ZipInfo(name), content)
     write_atomic(pathlib.Path(path), buffer.getvalue())
+
+
+def _numbered(config: bytes) -> bytes:
+    """A model's config with shared objects numbered in their order."""
+    numbers: dict[bytes, int] = {}
+
+    def number(match: re.Match) -> bytes:
+        return b"%b%d" % (match[1], numbers.setdefault(match[2], len(numbers) + 1))
+
+    return re.sub(rb'("shared_object_id": )(\d+)', number, config)
 
 
 def load(path: str | pathlib.Path) -> keras.Model:
@@ -192,12 +217,55 @@ def load(path: str | pathlib.Path) -> keras.Model:
     return keras.models.load_model(path, compile=False)
 
 
-def check_storable(architecture: str, model: keras.Model) -> None:
-    """Saves and loads a model, so that what cannot be loaded is not trained for hours.
+def check_own(
+    architecture: str, input_shape: tuple[int, int, int], classes: int
+) -> None:
+    """Tries a builder of the user's, so that what cannot work is not trained for hours.
+
+    Args:
+      architecture: `module:function`.
+      input_shape: height, width and channels.
+      classes: width of the softmax.
 
     Raises:
-      InputError: Keras cannot load it again, such as layers that it does not know.
+      InputError: it cannot be built, Keras cannot load it again (such as layers that it
+        does not know), it is another model each time, it has nothing to train, or what
+        comes out is no softmax of each image by itself.
     """
+    contents = []
+    for _ in range(2):
+        model = build(architecture, input_shape, classes, seed=0)
+        contents.append(_stored(architecture, model))
+
+    def refuse(what: str, remedy: str) -> InputError:
+        return InputError(f"--architecture: {architecture} {what}; {remedy}.")
+
+    if contents[0] != contents[1]:
+        raise refuse(
+            "builds another model each time",
+            "let it draw from tf_keras.utils.set_random_seed's generators alone, and "
+            "name or size nothing by chance",
+        )
+    if not model.trainable_weights:
+        raise refuse("has no trainable weights", "let some layer be trainable")
+    images = np.random.default_rng(0).random((2, *input_shape), np.float32)
+    together = np.asarray(model(images, training=False), np.float64)
+    alone = [model(images[i : i + 1], training=False) for i in range(2)]
+    sums = together.sum(axis=1)
+    if not np.allclose(sums, 1, atol=0.01):  # also where some are no numbers
+        raise refuse(
+            f"gives outputs that add up to {sums[0]:g}",
+            "let it begin with finite weights and end in a softmax over the classes",
+        )
+    if not np.allclose(together, np.concatenate(alone), atol=0.01):
+        raise refuse(
+            "gives one image other outputs in each call or beside other images",
+            "leave out training=True and what mixes the images of a batch",
+        )
+
+
+def _stored(architecture: str, model: keras.Model) -> bytes:
+    """The content of a model's file, from which it could be loaded."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "model.keras")
         try:
@@ -209,6 +277,7 @@ def check_storable(architecture: str, model: keras.Model) -> None:
                 f"({told(error)}); use Keras's own layers, without Lambda, or register "
                 "yours with tf_keras.saving.register_keras_serializable."
             ) from error
+        return path.read_bytes()
 
 
 def _with_softmax(image, logits, name: str) -> keras.Model:

@@ -6,6 +6,7 @@ for.
 """
 
 import contextlib
+import io
 import math
 import os
 import pathlib
@@ -26,6 +27,7 @@ EXPECTED = (
 )
 IMAGES, LABELS = "images", "labels"
 SUFFIX = ".npy"
+MOST_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ def read_header(file: BinaryIO, size: int) -> Header:
       ValueError: it is damaged, no array of numbers, or promises more or less than
         there is.
     """
+    # A header can say that it is as long as it likes.
+    start = io.BytesIO(file.read(MOST_HEADER_BYTES))
     try:
-        version = np.lib.format.read_magic(file)
+        version = np.lib.format.read_magic(start)
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
             version, np.lib.format.read_array_header_2_0
         )
-        shape, fortran_order, dtype = read(file)
+        shape, fortran_order, dtype = read(start)
     except Exception as error:  # its parser raises many kinds for damaged headers
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"its header is damaged: {reason.rstrip('.')}") from error
@@ -67,7 +71,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
         raise ValueError(f"its header gives the shape {shape}")
     if dtype.kind not in "biufc":
         raise ValueError(f"it holds {dtype}, no numbers")
-    header = Header(shape, dtype, bool(fortran_order), file.tell())
+    header = Header(shape, dtype, bool(fortran_order), start.tell())
     promised = header.offset + math.prod(shape) * dtype.itemsize
     if promised > size:
         raise ValueError(

@@ -48,6 +48,8 @@ def read(model: bytes | str | os.PathLike) -> ModelFile:
 
 def _load(path: pathlib.Path) -> bytes:
     try:
+        if path.is_fifo() or path.is_char_device():  # whose end may never come
+            raise OSError(None, "it is no regular file")
         with open(path, "rb") as file:
             begin = file.read(8)
             return begin + file.read() if begin[4:] == b"TFL3" else begin

@@ -1,13 +1,15 @@
 """The options of `kdfunc-edge` that say how models are run."""
 
 import argparse
-import math
+import functools
 from collections.abc import Callable
 from typing import Any
 
-from kdfunc.edge.settings import KERNELS, READERS, Settings, count
+from kdfunc.edge.settings import KERNELS, READERS, Settings, count, thread_count
 
 BATCH_SIZE = 100
+MOST_SECONDS = 1_000_000
+MOST_MEMORY = 1_000_000_000  # MB
 #: For one model: name, what to give, help.
 OF_MODEL = (
     ("signature", "KEY", "the signature to run; default the first subgraph"),
@@ -37,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=_read(count),
+        type=_read(thread_count),
         default=1,
         metavar="N",
         help="of the interpreter; default 1",
@@ -48,10 +50,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def add_timing(parser: argparse.ArgumentParser) -> None:
     """Adds what says how a model is timed."""
-    for name, what in (("--batch-sizes", "examples a run"), ("--threads", "threads")):
+    for name, read, what in (
+        ("--batch-sizes", count, "examples a run"),
+        ("--threads", thread_count, "threads"),
+    ):
         parser.add_argument(
             name,
-            type=_read(_counts),
+            type=_read(functools.partial(_counts, read)),
             default=[1],
             metavar="N,N",
             help=f"{what}, each in turn; default 1",
@@ -129,7 +134,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--memory",
-        type=_read(count),
+        type=_read(functools.partial(count, most=MOST_MEMORY)),
         metavar="MB",
         help="the model may take, on Linux; default half of the machine's",
     )
@@ -147,11 +152,11 @@ def _read(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return checked
 
 
-def _counts(text: str) -> list[int]:
+def _counts(read: Callable[[str], int], text: str) -> list[int]:
     try:
-        return [count(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError("whole numbers of at least 1 with commas between") from None
+        return [read(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"{error}, or several with commas between") from None
 
 
 def _seconds(text: str) -> float:
@@ -159,6 +164,6 @@ def _seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0
-    if not 0 < value < math.inf:
-        raise ValueError("a number of seconds above 0")
+    if not 0 < value <= MOST_SECONDS:
+        raise ValueError(f"a number of seconds above 0 and up to {MOST_SECONDS}")
     return value

@@ -99,11 +99,21 @@ class Settings:
         return replace(self, **changes)
 
 
-def count(text: str) -> int:
-    """Reads a whole number of at least 1, or raises ValueError with what to give."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError("a whole number of at least 1")
+#: Above these, nobody means it.
+MOST_EXAMPLES, MOST_THREADS = 1_000_000, 1024
+
+
+def count(text: str, most: int = MOST_EXAMPLES) -> int:
+    """Reads a whole number from 1 on, or raises ValueError with what to give."""
+    # So many digits that reading them takes long are no number that anybody means.
+    if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
+        raise ValueError(f"a whole number from 1 to {most}")
     return int(text)
+
+
+def thread_count(text: str) -> int:
+    """Reads a number of threads, or raises ValueError with what to give."""
+    return count(text, MOST_THREADS)
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -140,7 +150,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "mean": numbers,
     "std": numbers,
     "signature": _text,
-    "threads": count,
+    "threads": thread_count,
     "batch_size": count,
     "kernels": _text,
     "delegate": lambda text: os.path.expanduser(_text(text)),

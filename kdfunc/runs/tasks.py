@@ -22,7 +22,7 @@ from kdfunc import (
     runtime,
     training,
 )
-from kdfunc.config import parse_variant
+from kdfunc.config import ExperimentConfig, parse_variant
 from kdfunc.errors import NotPossible
 from kdfunc.runs import records, tensorboard
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task, Workplace, teacher_task
@@ -52,19 +52,24 @@ def check(place: Workplace) -> dict[str, Any]:
     """
     runtime.set_up(place.threads)
     about = datasets.describe(place.config.dataset, place.data_dir)
-    variants = map(parse_variant, place.config.variants)
-    students = [value for setting, value in variants if setting == "student"]
-    for architecture in (place.config.architecture, *students):
-        model = models.build(
-            architecture, about.image_shape, len(about.class_names), seed=0
-        )
+    for architecture in _architectures(place.config):
+        classes = len(about.class_names)
         if ":" in architecture:
-            models.check_storable(architecture, model)
+            models.check_own(architecture, about.image_shape, classes)
+        else:
+            models.build(architecture, about.image_shape, classes, seed=0)
     for pipeline in place.config.compressions:
         for step in pipeline.split("+"):
             if ":" in step:
                 compression.own_step(step)
     return runtime.describe_machine()
+
+
+def _architectures(config: ExperimentConfig) -> tuple[str, ...]:
+    """The architectures of an experiment: all models', and some students' own."""
+    variants = map(parse_variant, config.variants)
+    students = [value for setting, value in variants if setting == "student"]
+    return (config.architecture, *students)
 
 
 def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
@@ -78,6 +83,9 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
       `not_possible`.
     """
     runtime.set_up(place.threads)
+    for architecture in _architectures(place.config):
+        if ":" in architecture:  # may bring layers, which this process may not know
+            models.own(architecture)
     report = _throttled(report)
     record = place.run.record(task.name)
     (place.directory / "records").mkdir(parents=True, exist_ok=True)

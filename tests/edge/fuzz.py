@@ -96,6 +96,7 @@ def outcome(said: str) -> str:
         "crash: ": r"made the interpreter crash \((\w+)",
         "failed: ": r"failed with (\w+)",
         "stopped after the time limit": r"was stopped",
+        "no layer to restore": r"nothing to restore|from one model",
         "no softmax comes out": r"the output of|has \d+ classes",
     }
     for kind, pattern in kinds.items():
@@ -105,9 +106,17 @@ def outcome(said: str) -> str:
 
 
 def fuzz(
-    model: pathlib.Path, mutations: range, seed: int, folder: pathlib.Path
+    model: pathlib.Path,
+    mutations: range,
+    seed: int,
+    folder: pathlib.Path,
+    every: int = 1,
 ) -> Counter:
-    """Counts of (command, kind of damage, outcome) for mutations by number."""
+    """Counts of (command, kind of damage, outcome) for mutations by number.
+
+    All of them are inspected, every n-th is run, and every 20th of those is compared
+    and timed.
+    """
     content = model.read_bytes()
     mutator = Mutator(content)
     main_graph = read(content).subgraphs[0]
@@ -124,10 +133,12 @@ def fuzz(
         damaged.write_bytes(content)
         path = str(damaged)
         commands = [["inspect", path]]
-        commands += [["predict", path, f"--output={folder / 'out.npy'}", *data]]
-        if number % 20 == 0:
+        if number % every == 0:
+            commands += [["predict", path, f"--output={folder / 'out.npy'}", *data]]
+        if number % (20 * every) == 0:
             commands += [["benchmark", path, "--runs=2", "--warm-up=1", *limits]]
             commands += [["compare", str(model), path, "--resamples=10", *data]]
+            commands += [["blame", str(model), path, *data]]
         for command in commands:
             try:
                 _, what = run(command)
@@ -158,12 +169,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=pathlib.Path)
     parser.add_argument("--mutations", type=int, default=1000, help="of each model")
+    parser.add_argument(
+        "--every", type=int, default=1, help="run every n-th, inspect all (1)"
+    )
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     for path in asked.models:
         with tempfile.TemporaryDirectory() as folder:
             numbers = range(asked.first, asked.first + asked.mutations)
-            counts = fuzz(path, numbers, asked.seed, pathlib.Path(folder))
+            counts = fuzz(path, numbers, asked.seed, pathlib.Path(folder), asked.every)
         print(f"{path}: {asked.mutations} mutations\n{report(counts)}", flush=True)
     sys.exit(0)

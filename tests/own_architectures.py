@@ -1,6 +1,6 @@
 """Runs architectures of one's own, good and bad ones.
 
-    python tests/runs/own_architectures.py --number=10
+    python tests/own_architectures.py --number=10
 
 The good ones have to be trained, quantized, pruned and taught, the bad ones refused
 before anything is trained: exit code 2, one sentence, nothing written.
@@ -267,7 +267,7 @@ def bad_nothing_to_train(shape, classes):
 
 
 def bad_width_by_chance(shape, classes):
-    units = 5 + int.from_bytes(os.urandom(2), "big")
+    units = 5 + int.from_bytes(os.urandom(1), "big")
     return _model(shape, classes, layers.Flatten(), layers.Dense(units))
 
 
