@@ -202,7 +202,10 @@ def _range(what: str, kept: pd.Series) -> str:
         return f"{what} preserve at least 99.9 % of its function."
     if kept[far] <= 1:
         low, high = (_percent(kept[name]) for name in (far, near))
-        kept_of = high if low == high else f"{low} to {high}"
+        if high.startswith("more"):  # "99.9 % to more than 99.9 %" would be odd
+            kept_of = f"{low} or more"
+        else:
+            kept_of = high if low == high else f"{low} to {high}"
         return f"{what} preserve {kept_of} of its function."
     if kept[near] > 1:
         times = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

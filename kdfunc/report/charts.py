@@ -7,12 +7,19 @@ dark.
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from matplotlib.colors import to_hex
 from plotly.io import to_html
 
 from kdfunc.analysis.figures.preserved import rung_family
-from kdfunc.analysis.figures.style import PRESERVED, PRESERVED_TICKS, style
+from kdfunc.analysis.figures.style import (
+    PRESERVED,
+    PRESERVED_TICKS,
+    shade,
+    style,
+)
 from kdfunc.similarity.scale import in_words, ratio_at
 
 NEUTRAL = "#808080"  # reads on white and on black
@@ -114,8 +121,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
     """
     models = models[models["epoch"] > 0]
     figure = go.Figure()
-    for name, label, dash in lines(models):
-        look = style(name)
+    for name, label, color, dash in lines(models):
         rows = models[(models["family"] == name) & (models["name"] == label)]
         by_epoch = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
         texts = by_epoch["mean"].map(("{:.2%}" if percent else "{:.4g}").format)
@@ -126,7 +132,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
                     y=[*by_epoch["max"], *by_epoch["min"][::-1]],
                     mode="lines",
                     fill="toself",
-                    fillcolor=look.color,
+                    fillcolor=color,
                     opacity=0.15,
                     line={"width": 0},
                     hoverinfo="skip",
@@ -138,7 +144,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
                 y=by_epoch["mean"],
                 mode="lines",
                 name=label,
-                line={"color": look.color, "width": 2, "dash": dash},
+                line={"color": color, "width": 2, "dash": dash},
                 hovertext=[
                     f"{label}<br>epoch {e}: {text}" for e, text in texts.items()
                 ],
@@ -158,21 +164,38 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
             automargin=True,
         )
     else:
-        figure.update_yaxes(type="log", dtick=1, exponentformat="none", automargin=True)
+        # The base model's way to 0 from itself would squeeze the others.
+        others = models.loc[models["family"] != "base", column]
+        shown = models[column] if others.empty else others
+        reach = np.log10([0.6 * shown[shown > 0].min(), 1.2 * models[column].max()])
+        figure.update_yaxes(
+            type="log",
+            dtick=1,
+            range=reach.tolist(),
+            exponentformat="none",
+            automargin=True,
+        )
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
 
 
-def lines(models: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Family, name and dashes (as in SVG) of each line of `over_epochs`."""
+def lines(models: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """Family, name, colour and dashes (as in SVG) of each line of `over_epochs`."""
     names = models.drop_duplicates(["family", "name"])[["family", "name"]]
     places = names.groupby("family").cumcount()
+    counts = names.groupby("family")["name"].transform("size")
     return [
-        (family, name, _DASHES[place % len(_DASHES)])
-        for family, name, place in zip(
-            names["family"], names["name"], places, strict=True
+        (family, name, _shade(family, place, count), _DASHES[place % len(_DASHES)])
+        for family, name, place, count in zip(
+            names["family"], names["name"], places, counts, strict=True
         )
     ]
+
+
+def _shade(family: str, place: int, count: int) -> str:
+    """A family's colour; of several lines, lighter to darker, as in the figures."""
+    step = 0.5 if count == 1 else 0.38 + 0.26 * place / (count - 1)
+    return to_hex(shade(family, step))
 
 
 def _hover(rows: pd.DataFrame, column: str, unit: str = "") -> list[str]:

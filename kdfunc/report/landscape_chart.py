@@ -3,10 +3,12 @@
 import dataclasses
 import math
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from kdfunc.analysis.figures.style import style
+from kdfunc.analysis.figures.style import decimal, style
 from kdfunc.report.charts import NEUTRAL, plain
 
 #: The maps of a landscape: columns of the table that hold a point's place.
@@ -14,8 +16,9 @@ MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
 # Where labels stand: a family's, or one of those in turn.
 _SIDE = {"base": "top center", "quantized": "middle left", "pruned": "bottom right"}
 _SIDES = ("middle right", "top center", "bottom center", "middle left")
-_CLOSE = 0.16  # marks that stand still and are closer share a label
+_CLOSE = 0.05  # marks that stand still and are closer share a label
 _MARGIN = 0.4  # of -1 to 1: shared labels of marks farther right stand left of them
+_NEAR = 0.45  # of the whole map: last points within less have a view from near
 _APART = 10  # between the maps of a landscape, of which the axes show one
 
 
@@ -26,7 +29,8 @@ class Landscape:
     Attributes:
       figure: shows the last epoch; has a frame an epoch.
       epochs: names of the frames, in order.
-      views: for each map, what to change in the layout to see it.
+      views: for each map, and each view from near, what to change in the layout to see
+        it: ranges, and on the map by distances a bar that tells how long one is.
       traces: for each family, the indices of its traces.
     """
 
@@ -127,12 +131,54 @@ def _side_by_side(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict]]:
             outer = placed["label"].str.contains(",") & (x > _MARGIN)
             inner = placed["side"].str.replace("right", "left")
             maps.append(placed.assign(side=placed["side"].mask(outer, inner)))
-            width, height = (1.06 * (high - low) / 2 / half + 0.03).tolist()
-            views[name] = {
-                "xaxis.range": [middle - width, middle + width],
-                "yaxis.range": [-height, height],
-            }
+            reach = 1.06 * (high - low) / 2 / half + 0.03
+            whole = np.array([[middle, 0] - reach, [middle, 0] + reach])
+            unit = half if name == "MDS" else None
+            views[name] = _view(whole, unit)
+            ends = placed.groupby("model")[["x", "y"]].last().to_numpy()
+            near = np.array([ends.min(axis=0), ends.max(axis=0)])
+            if 0 < np.ptp(near, axis=0).max() < _NEAR * np.ptp(whole, axis=0).max():
+                edge = 0.15 * np.ptp(near, axis=0).max()
+                views[f"{name}, near"] = _view(near + [[-edge], [edge]], unit)
     return pd.concat(maps, ignore_index=True), views
+
+
+def _view(corners: NDArray, unit: float | None) -> dict[str, object]:
+    """What to change to see the map between two corners.
+
+    Args:
+      corners: lower left and upper right, `[2, 2]`.
+      unit: what a length of 1 is as a distance of softmax outputs; None where
+        distances mean nothing.
+    """
+    (left, low), (right, top) = corners.round(4).tolist()
+    view: dict[str, object] = {
+        "xaxis.range": [left, right],
+        "yaxis.range": [low, top],
+        "shapes": [],
+        "annotations": [],
+    }
+    if unit:
+        longest = (right - left) / 4 * unit
+        power = 10 ** math.floor(math.log10(longest))
+        length = max(step * power for step in (1, 2, 5) if step * power <= longest)
+        x, y = left + 0.03 * (right - left), low + 0.04 * (top - low)
+        ends = {"x0": x, "x1": x + length / unit, "y0": y, "y1": y}
+        view["shapes"] = [
+            {"type": "line", **ends, "line": {"color": NEUTRAL, "width": 4}}
+        ]
+        view["annotations"] = [
+            {
+                "x": x,
+                "y": y,
+                "text": f"{decimal(length)}: root mean square distance of outputs",
+                "showarrow": False,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "font": {"size": 11},
+            }
+        ]
+    return view
 
 
 def _shared_labels(points: pd.DataFrame) -> list[str]:

@@ -39,6 +39,7 @@ const clear = (chart) => {
 const scale = (chart) => {
   const { width, height } = chart._fullLayout;
   chart.style.setProperty("--shape", `${width} / ${height}`);
+  chart.style.setProperty("--drawn", `${width}px`);
   for (const svg of chart.querySelectorAll(".main-svg")) svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
 };
 // Charts side by side were drawn before their neighbours took their share of the width.

@@ -340,20 +340,33 @@ def _curves(run: Results) -> dict[str, Any] | None:
         title = "Distance from the trained base model (bits)"
         drawn.append((MEASURE, title, followed, False))
     last = run.metrics.groupby("model", sort=False).tail(1)
-    return {
-        "charts": [
-            (
-                title,
-                charts.to_page(
-                    charts.over_epochs(table, column, percent),
-                    f"{run.id}-{column}-chart",
-                ),
-            )
-            for column, title, table, percent in drawn
+    # Ten lines in one chart are too many: controls have charts of their own.
+    controls = ("control", "variant")
+    ways = {
+        "": lambda table: table[~table["family"].isin(controls)],
+        "controls": lambda table: table[
+            table["family"].isin((*controls, "base", "independent"))
         ],
-        "lines": [
-            (name, style(family).color, dash)
-            for family, name, dash in charts.lines(trained)
+    }
+    if not trained["family"].isin(controls).any():
+        del ways["controls"]
+    return {
+        "parts": [
+            {
+                "of": part,
+                "charts": [
+                    (
+                        title,
+                        charts.to_page(
+                            charts.over_epochs(some(table), column, percent),
+                            "-".join(filter(None, (run.id, column, part, "chart"))),
+                        ),
+                    )
+                    for column, title, table, percent in drawn
+                ],
+                "lines": [line[1:] for line in charts.lines(some(trained))],
+            }
+            for part, some in ways.items()
         ],
         "table": tables.of_run(
             run,
@@ -407,6 +420,7 @@ def _files(run: Results, name: str, caption: str) -> tables.Table | None:
         if len(slow):
             table = table.assign(times_faster=slow.iloc[0] / table["median_ms"])
     hidden = ["model", "family", "method", "tuned", "operators", "not_possible"]
+    hidden.append("rests_on")  # the table of the function preserved has it
     shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
     return tables.of_run(run, name, caption, shown)
 

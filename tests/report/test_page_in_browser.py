@@ -8,6 +8,7 @@ import shutil
 import pytest
 from made_run import CONFIG, write_run
 
+from kdfunc.analysis.figures import style
 from kdfunc.report import page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing")
@@ -132,6 +133,8 @@ def test_the_landscape_hides_families_and_changes_maps(opened):
     view = "chart.layout.xaxis.range.slice()"
     tsne = state(browser, view)
     click(browser, control("relayout", "[value=MDS]"))
+    told = f"document.querySelector('#{CHART} .annotation')?.textContent || ''"
+    wait(browser, f"return /^[0-9.]+: root mean square/.test({told})")
     wait(
         browser,
         f"return document.getElementById('{CHART}').layout.xaxis.range[0] > {tsne[1]}",
@@ -180,6 +183,20 @@ def test_a_phone_scrolls_tables_not_the_page(opened):
     width = "return document.documentElement.scrollWidth"
     assert browser.execute_script(width) <= 390
     assert browser.get_log("browser") == []
+
+
+def test_a_phone_shows_pictures_large_enough_to_be_read(opened, full_run):
+    folder = full_run.path / "figures"
+    folder.mkdir()
+    axes = style.blank_figure(style.PAGE, 3).add_subplot()
+    axes.set_title("A picture")
+    style.save(axes.figure, folder / "agreement_by_class")
+    page.write([full_run], full_run.path / "report.html")
+    browser = opened(width=390)
+    picture = browser.find_element("css selector", ".picture img")
+    # Of so many pixels, of 160 to the inch, the figure's type of 8 points is 10 here.
+    assert picture.size["width"] * 8 / 72 / style.PAGE >= 10
+    test_a_phone_scrolls_tables_not_the_page(opened)
 
 
 def test_charts_are_as_wide_as_their_places(opened):
@@ -288,6 +305,10 @@ def test_on_paper_it_is_white_short_and_legible(opened):
             parseFloat(getComputedStyle(e).fontSize) < 8 * 96 / 72 - 0.1
         ).map(e => e.tagName + e.className + e.textContent.slice(0, 40))"""
         assert browser.execute_script(small) == []
+        # A chart is never drawn larger than it was, as when a phone prints.
+        larger = """return [...document.querySelectorAll(".js-plotly-plot")].filter(c =>
+            getComputedStyle(c).maxWidth !== c._fullLayout.width + "px").length"""
+        assert browser.execute_script(larger) == 0
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
