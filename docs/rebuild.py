@@ -20,7 +20,7 @@ from functools import cache, partial
 import pandas as pd
 
 from kdfunc.analysis import accuracy as accuracy_tables
-from kdfunc.analysis import keep, published
+from kdfunc.analysis import keep, published, setups
 from kdfunc.config import ARCHITECTURE_NAMES, PRESETS, ExperimentConfig
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import MEASURES
@@ -91,19 +91,8 @@ class Result:
     @property
     def deviations(self) -> str:
         """The flags that tell it from its preset, but for parts left out or added."""
-        config = self.config
-        preset = ExperimentConfig(
-            dataset=config.dataset,
-            architecture=config.architecture,
-            preset=config.preset,
-        )
-        added = preset.conflicts(config)  # has no part that was left out or added
-        texts = {
-            flag: ",".join(map(str, mine)) if isinstance(mine, list) else mine
-            for flag, (mine, _) in config.conflicts(preset).items()
-            if flag in added
-        }
-        return "".join(f" `--{flag}={text}`" for flag, text in texts.items())
+        different = setups.differences(self.config)
+        return "".join(f" `--{flag}={text}`" for flag, text in different.items())
 
     def link(self, root: str, file: str = "", text: str = "") -> str:
         """A Markdown link to the run's folder or one of its files."""
@@ -393,16 +382,31 @@ def preserved(root: str) -> str:
 
 
 def verdicts(root: str) -> str:
-    """The outcome of each of the paper's claims in each run."""
+    """Each claim in each run with its effect, and one answer over all of them."""
     judged = {r: t for r in results() if (t := r.table("verdicts")) is not None}
     if not judged:
         return "No run in `results/` has been judged yet.\n"
-    outcomes = [
-        table.set_index("claim")["outcome"].rename(result.link(root))
-        for result, table in judged.items()
-    ]
-    table = pd.concat(outcomes, axis=1)
-    return markdown(["claim", *table.columns], table.fillna("").itertuples())
+    asked = [setups.Setup(r.link(root), r.config, t) for r, t in judged.items()]
+    together = setups.answers(asked)
+    texts = {
+        setup.name + (f" ({setup.marks})" if setup.marks else ""): {
+            row.claim: _judged(row) for row in setup.verdicts.itertuples()
+        }
+        for setup in asked
+    }
+    rows = (
+        [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
+        for claim, answer in together.items()
+    )
+    told = "".join(f"- {each.claim} {each.sentence}\n" for each in together.values())
+    return markdown(["claim", *texts, "all set-ups"], rows) + f"\n{told}"
+
+
+def _judged(row) -> str:
+    """A verdict with its effect, if it has one."""
+    if pd.isna(row.effect):
+        return row.outcome
+    return f"{row.outcome}, {row.effect:.1f} [{row.low:.1f}, {row.high:.1f}]"
 
 
 def compression(root: str) -> str:

@@ -46,7 +46,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     _write_csv(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
-    columns += ["rests_on", "p", "adjusted_p"]
+    columns += ["rests_on", "p", "adjusted_p", "estimate", "error"]
     rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
     table = pd.DataFrame(rows, columns=columns)
     table["against"] = [", ".join(verdict.against) for verdict in judged]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from kdfunc.analysis import setups
 from kdfunc.report import charts, tables
 from kdfunc.report.results import Results
 
@@ -15,6 +16,8 @@ ICONS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 def compare(runs: Sequence[Results]) -> dict[str, Any]:
     """What several runs say side by side."""
     judged = [run for run in runs if run.verdicts is not None]
+    asked = [setups.Setup(run.name, run.config, run.verdicts) for run in judged]
+    together = setups.answers(asked)
     claims = list(dict.fromkeys(c for run in judged for c in run.verdicts["claim"]))
     by_run = {run.name: run.verdicts.set_index("claim") for run in judged}
     grid = [
@@ -38,6 +41,12 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
     low = min((run.ladder["preserved_low"].min() for run in climbed), default=0.0)
     return {
         "grid": grid,
+        "together": together,
+        "marks": {setup.name: setup.marks for setup in asked},
+        "claims_downloads": [
+            tables.download("claims", setups.table(asked)),
+            tables.download("claims_over_all", setups.answers_table(together)),
+        ],
         "answers": [_answer(claim, cells, runs) for claim, cells in grid],
         "accuracy": tables.accuracy(runs, "all"),
         "preserved": tables.side_by_side(

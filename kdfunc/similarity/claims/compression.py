@@ -7,6 +7,7 @@ from typing import Literal
 
 from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims.rules import (
+    LOG_MARGIN,
     MARGIN,
     Finding,
     missing,
@@ -34,6 +35,7 @@ WORTHWHILE_LEVEL = 0.5
     3,
     "Post hoc quantization is the best method for functional preservation.",
     "function preserved by quantization, less its closest rival's (points)",
+    holds=(-math.inf, -LOG_MARGIN),
 )
 def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     """Post hoc quantization is the best method for functional preservation.
@@ -114,6 +116,7 @@ def _saves(mode: str) -> float:
     "L1 pruning is an effective method for functional preservation, partially "
     "constrained by the architecture and dataset.",
     "function preserved at the first level worth pruning to (%)",
+    holds=(-math.inf, math.log(1 - HALFWAY / 100)),
 )
 def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     """L1 pruning is effective for functional preservation, within limits.
@@ -167,6 +170,7 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     "Compression of a base model needs to be viewed from functional proximity "
     "rather than just accuracy, as it can be misleading.",
     "function preserved less by a model that is no worse in accuracy (points)",
+    holds=(-math.inf, -LOG_MARGIN),
 )
 def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
     """Compression is to be viewed by functional proximity: accuracy can mislead.

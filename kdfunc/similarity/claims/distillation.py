@@ -5,6 +5,7 @@ from itertools import combinations
 
 from kdfunc.catalog import CONTROLS, NO_TEACHER
 from kdfunc.similarity.claims.rules import (
+    LOG_MARGIN,
     MARGIN,
     Effect,
     Finding,
@@ -27,6 +28,7 @@ from kdfunc.similarity.rank_tests import LEVEL, jonckheere_terpstra, mann_whitne
     "Different alpha values do not impact the degree of functional similarity "
     "between a student and a teacher.",
     "largest difference in function preserved between alphas (points)",
+    holds=(-LOG_MARGIN, LOG_MARGIN),
 )
 def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
     """Different alpha values do not impact the similarity of student and teacher.
@@ -86,6 +88,7 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
     "Knowledge distillation results in a student model that is as functionally "
     "dissimilar to the teacher as independently trained models.",
     "function preserved by students, less independent models' (points)",
+    holds=(-LOG_MARGIN, LOG_MARGIN),
 )
 def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     """Students are as dissimilar to their teacher as independently trained models.

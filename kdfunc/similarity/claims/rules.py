@@ -21,6 +21,9 @@ from kdfunc.similarity.rank_tests import LEVEL, holm
 #: with the usual spread of 2 to 5 % can show nothing.
 MARGIN = 10.0
 
+#: The margin as the logarithm of a ratio of distances: a tenth closer or farther.
+LOG_MARGIN = -math.log(1 - MARGIN / 100)
+
 Outcome = Literal["supported", "contradicted", "undecided"]
 
 
@@ -80,6 +83,9 @@ class Verdict:
       outcome: By the rule of the claim's function, if `adjusted_p` is below 0.05.
       sentence: The verdict for a person to read; the first sentence is the plain one.
       details: The numbers it rests on.
+      estimate: The effect on the scale on which several runs can be averaged: the
+        logarithm of a ratio of distances where it compares distances, else `effect`.
+      error: Standard error of the estimate.
     """
 
     claim: str
@@ -94,6 +100,8 @@ class Verdict:
     outcome: Outcome
     sentence: str
     details: pd.DataFrame
+    estimate: float = math.nan
+    error: float = math.nan
 
 
 Rule = Callable[[Evidence], Finding | list[str]]
@@ -107,18 +115,26 @@ class Claim:
       text: The claim, in its authors' words.
       statistic: What its effect is, with its unit.
       rule: What judges it.
+      holds: Between which two values of `Verdict.estimate` it holds, for an answer over
+        several runs; None for a claim that has no such answer.
     """
 
     text: str
     statistic: str
     rule: Rule
+    holds: tuple[float, float] | None = None
 
 
 #: The claims by their numbers.
 CLAIMS: dict[int, Claim] = {}
 
 
-def register(number: int, claim: str, statistic: str) -> Callable[[Rule], Rule]:
+def register(
+    number: int,
+    claim: str,
+    statistic: str,
+    holds: tuple[float, float] | None = None,
+) -> Callable[[Rule], Rule]:
     """Adds the function it decorates to `CLAIMS`.
 
     The function takes the evidence and returns a `Finding`, or a list of what the run
@@ -128,10 +144,11 @@ def register(number: int, claim: str, statistic: str) -> Callable[[Rule], Rule]:
       number: Its place among the claims.
       claim: The claim, in its authors' words.
       statistic: What its effect is, with its unit.
+      holds: Between which two values of `Verdict.estimate` it holds.
     """
 
     def add(rule: Rule) -> Rule:
-        CLAIMS[number] = Claim(claim, statistic, rule)
+        CLAIMS[number] = Claim(claim, statistic, rule, holds)
         return rule
 
     return add
@@ -168,6 +185,7 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
 
 def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verdict:
     p = min(found.p_supported, found.p_contradicted)
+    estimate = getattr(found.effect, "times", found.effect)
     side = "supported"
     if found.p_contradicted < found.p_supported:
         side = "contradicted"
@@ -190,6 +208,8 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
         outcome,
         f"{found.plain[outcome]} {found.numbers} ({found.rests_on}; {tests}).{alone}",
         found.details,
+        estimate.value,
+        getattr(estimate, "error", math.nan),
     )
 
 

@@ -14,6 +14,7 @@ probability, right or wrong, has equal adoption of both, whatever the control re
 and however often the teacher errs; shares and images then differ.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,6 +120,7 @@ def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None
     "Knowledge distillation transfers a teacher's errors more than its knowledge "
     "(severe asymmetric transfer of negative knowledge).",
     "adoption of the teacher's errors, less that of its right answers (points)",
+    holds=(MARGIN, math.inf),
 )
 def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     """Distillation passes on the teacher's errors more than its right answers.

@@ -1,0 +1,158 @@
+"""What all set-ups together say of the claims: one table, one answer for each claim."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.config import ExperimentConfig
+from kdfunc.similarity.claims import CLAIMS
+from kdfunc.similarity.claims.rules import Claim
+from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
+
+#: Epochs of the paper; a run of fewer is shown and not pooled.
+EPOCHS = 25
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A judged run.
+
+    Attributes:
+      name: of the run.
+      config: the experiment.
+      verdicts: its `tables/verdicts.csv`.
+    """
+
+    name: str
+    config: ExperimentConfig
+    verdicts: pd.DataFrame
+
+    @property
+    def short(self) -> bool:
+        """Whether it was trained for less than the paper's epochs."""
+        return self.config.epochs < EPOCHS
+
+    @property
+    def marks(self) -> str:
+        """What tells it from the paper's protocol or its preset; empty for nothing."""
+        marks = [f"--{k}={v}" for k, v in differences(self.config).items()]
+        return ", ".join([*(["short"] if self.short else []), *marks])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What all set-ups together say of a claim.
+
+    Attributes:
+      claim: in its authors' words.
+      outcome: `supported`, `contradicted` or `undecided`.
+      sentence: for people to read.
+      pooled: the meta-analysis; None for fewer set-ups than it takes.
+    """
+
+    claim: str
+    outcome: str
+    sentence: str
+    pooled: Pooled | None
+
+
+def differences(config: ExperimentConfig) -> dict[str, str]:
+    """The flags that tell a run from its preset, but for parts left out or added."""
+    preset = ExperimentConfig(
+        dataset=config.dataset,
+        architecture=config.architecture,
+        preset=config.preset,
+    )
+    added = preset.conflicts(config)  # has no part that was left out or added
+    return {
+        flag: ",".join(map(str, mine)) if isinstance(mine, list) else str(mine)
+        for flag, (mine, _) in config.conflicts(preset).items()
+        if flag in added
+    }
+
+
+def table(setups: Sequence[Setup]) -> pd.DataFrame:
+    """Every claim in every set-up.
+
+    Returns:
+      A row a claim and set-up: `run`, `dataset`, `architecture`, `preset`, `epochs`;
+      what `marks` it; whether it is `short`; and of its verdict `claim`, `outcome`,
+      `effect`, `low`, `high`, `estimate` and `error`.
+    """
+    columns = ["claim", "outcome", "effect", "low", "high", "estimate", "error"]
+    rows = []
+    for setup in setups:
+        known = {
+            "run": setup.name,
+            "dataset": setup.config.dataset,
+            "architecture": setup.config.architecture,
+            "preset": setup.config.preset,
+            "epochs": setup.config.epochs,
+            "marks": setup.marks,
+            "short": setup.short,
+        }
+        shown = setup.verdicts.reindex(columns=columns)
+        rows += [known | row for row in shown.to_dict("records")]
+    return pd.DataFrame(rows)
+
+
+def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
+    """One answer for each claim that some set-up was asked about."""
+    all_of = table(setups)
+    if all_of.empty:
+        return {}
+    rules = {claim.text: claim for claim in CLAIMS.values()}
+    return {
+        text: _answer(text, rules.get(text), rows)
+        for text, rows in all_of.groupby("claim", sort=False)
+    }
+
+
+def answers_table(found: Mapping[str, Answer]) -> pd.DataFrame:
+    """The same as a table: `claim`, `outcome`, and the numbers of `Pooled`."""
+    return pd.DataFrame(
+        {"claim": each.claim, "outcome": each.outcome}
+        | (asdict(each.pooled) if each.pooled else {})
+        for each in found.values()
+    )
+
+
+def _answer(text: str, claim: Claim | None, rows: pd.DataFrame) -> Answer:
+    usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
+    chosen = rows[usable & (rows["error"] > 0) & ~rows["short"]]
+    if claim is None or claim.holds is None or len(chosen) < FEWEST:
+        told = (
+            f"{len(chosen)} of {len(rows)} set-ups can be averaged; it takes {FEWEST} "
+            f"that were trained for {EPOCHS} epochs and have the estimate."
+        )
+        return Answer(text, "undecided", told, None)
+    pooled = pool(chosen["estimate"], chosen["error"])
+    low, high = claim.holds
+    outcome = "undecided"
+    if low < pooled.low and pooled.high < high:
+        outcome = "supported"
+    elif pooled.high < low or high < pooled.low:
+        outcome = "contradicted"
+    return Answer(text, outcome, _sentence(claim, pooled), pooled)
+
+
+def _sentence(claim: Claim, pooled: Pooled) -> str:
+    points = "adoption" in claim.statistic
+    shown = "{:.1f} points".format if points else "{:.2g}\u00d7".format
+    value, low, high, least, most = (
+        shown(number if points else math.exp(number))
+        for number in (
+            *(pooled.value, pooled.low, pooled.high),
+            *(pooled.predicted_low, pooled.predicted_high),
+        )
+    )
+    what = "a difference of" if points else "a ratio of distances of"
+    return (
+        f"Over {pooled.setups} set-ups {what} {value} [{low}, {high}]; another set-up "
+        f"is expected between {least} and {most}. Of the variance "
+        f"{pooled.i2:.0f} % lies between set-ups (I\u00b2); \u03c4\u00b2 = "
+        f"{pooled.tau2:.2g}."
+    )

@@ -1,0 +1,84 @@
+"""One answer over several set-ups, decided by the claims' own limits."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from kdfunc.analysis import setups
+from kdfunc.config import ExperimentConfig
+from kdfunc.similarity.claims import CLAIMS
+
+
+def setup(number, estimate, error=0.1, dataset="mnist", **config):
+    verdicts = pd.DataFrame(
+        {
+            "claim": [CLAIMS[number].text],
+            "outcome": "supported",
+            "effect": 1.0,
+            "low": 0.5,
+            "high": 1.5,
+            "estimate": estimate,
+            "error": error,
+        }
+    )
+    config = ExperimentConfig(dataset=dataset, **config)
+    return setups.Setup(f"{dataset}-{config.architecture}", config, verdicts)
+
+
+def answer(number, estimates, **config):
+    found = setups.answers([setup(number, each, **config) for each in estimates])
+    return found[CLAIMS[number].text]
+
+
+@pytest.mark.parametrize(
+    ("number", "estimates", "outcome"),
+    [
+        (4, [-2.5, -2.7, -2.6], "supported"),  # ratios of distances near 0.07
+        (4, [1.0, 0.9, 1.1], "contradicted"),
+        (4, [-3.0, 1.0, 0.2], "undecided"),  # set-ups that differ
+        (2, [-0.6, -0.7, -0.65], "contradicted"),  # students are half as far
+        (6, [40.0, 41.0, 39.0], "supported"),  # points
+    ],
+)
+def test_the_whole_interval_decides(number, estimates, outcome):
+    found = answer(number, estimates)
+    assert found.outcome == outcome
+    assert found.pooled.setups == 3
+    assert "Over 3 set-ups" in found.sentence
+
+
+def test_the_sentence_tells_ratio_and_heterogeneity():
+    estimates = [math.log(r) for r in (0.05, 0.1, 0.2)]
+    found = answer(4, estimates)
+    assert "a ratio of distances of 0.1\u00d7" in found.sentence
+    assert f"{found.pooled.i2:.0f} % lies between set-ups" in found.sentence
+
+
+def test_fewer_than_three_are_undecided_and_short_runs_do_not_count():
+    assert answer(4, [-2.5, -2.6]).outcome == "undecided"
+    assert answer(4, [-2.5, -2.6, -2.7], epochs=8).pooled is None
+    mixed = [setup(4, each) for each in (-2.5, -2.6, -2.7, math.nan)]
+    mixed.append(setup(4, 3.0, epochs=8))
+    found = setups.answers(mixed)[CLAIMS[4].text]
+    assert (found.outcome, found.pooled.setups) == ("supported", 3)
+    table = setups.table(mixed)
+    assert list(table["marks"]) == ["", "", "", "", "short, --epochs=8"]
+    assert list(table["short"]) == [False] * 4 + [True]
+
+
+def test_older_verdicts_without_estimates_are_shown_and_not_averaged():
+    old = setup(4, -2.5)
+    old = setups.Setup(old.name, old.config, old.verdicts.drop(columns="estimate"))
+    found = setups.answers([old] * 3)[CLAIMS[4].text]
+    assert (found.outcome, found.pooled) == ("undecided", None)
+    assert "0 of 3 set-ups can be averaged" in found.sentence
+
+
+def test_what_was_left_out_or_added_is_no_difference():
+    config = ExperimentConfig(
+        dataset="mnist", base_models=5, compressions=("cluster16",), controls=()
+    )
+    assert setups.differences(config) == {}
+    other = ExperimentConfig(dataset="mnist", data_order="reshuffled", alphas=())
+    assert setups.differences(other) == {"data_order": "reshuffled", "alphas": ""}

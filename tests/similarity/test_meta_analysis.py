@@ -1,0 +1,51 @@
+"""A random-effects meta-analysis against published numbers."""
+
+import numpy as np
+import pytest
+
+from kdfunc.similarity.meta_analysis import pool
+
+# Thirteen trials of BCG vaccine (Colditz et al. 1994): with and without tuberculosis
+# among the vaccinated, then among the others.
+BCG = np.array(
+    [
+        *[[4, 119, 11, 128], [6, 300, 29, 274], [3, 228, 11, 209]],
+        *[[62, 13536, 248, 12619], [33, 5036, 47, 5761], [180, 1361, 372, 1079]],
+        *[[8, 2537, 10, 619], [505, 87886, 499, 87892], [29, 7470, 45, 7232]],
+        *[[17, 1699, 65, 1600], [186, 50448, 141, 27197], [5, 2493, 3, 2338]],
+        *[[27, 16886, 29, 17825]],
+    ],
+    float,
+)
+
+
+def test_it_gives_the_published_numbers_of_the_vaccine_trials():
+    a, b, c, d = BCG.T
+    ratios = np.log(a / (a + b)) - np.log(c / (c + d))
+    errors = np.sqrt(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d))
+    found = pool(ratios, errors)
+    # R, metafor: rma(yi, vi, data=dat.bcg, method="DL").
+    assert found.value == pytest.approx(-0.7141, abs=5e-5)
+    assert found.tau2 == pytest.approx(0.3088, abs=5e-5)
+    assert found.i2 == pytest.approx(92.12, abs=5e-3)
+    assert found.q == pytest.approx(152.2330, abs=5e-5)
+    # statsmodels 0.14: combine_effects(ratios, errors**2, "dl", use_t=True), HKSJ.
+    assert (found.error, found.low, found.high) == (
+        pytest.approx(0.1806966, abs=1e-7),
+        pytest.approx(-1.107821, abs=1e-6),
+        pytest.approx(-0.320413, abs=1e-6),
+    )
+    assert found.predicted_low < found.low < found.high < found.predicted_high
+    assert found.p_alike < 1e-20
+
+
+def test_set_ups_that_agree_do_not_make_the_interval_narrower_than_their_errors():
+    found = pool([1.0, 1.0, 1.0, 1.0], [0.2] * 4)
+    assert (found.tau2, found.i2) == (0, 0)
+    assert found.error == pytest.approx(0.1)
+    assert found.high - found.value == pytest.approx(3.182446 * 0.1, rel=1e-6)
+
+
+def test_two_set_ups_have_no_prediction_interval():
+    found = pool([0.0, 1.0], [0.1, 0.1])
+    assert np.isnan(found.predicted_low) and np.isnan(found.predicted_high)
