@@ -19,9 +19,10 @@ from functools import cache, partial
 
 import pandas as pd
 
+from kdfunc import presets
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.analysis import keep, published, setups
-from kdfunc.config import ARCHITECTURE_NAMES, PRESETS, ExperimentConfig
+from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import MEASURES
 from kdfunc.similarity.groups import MEASURE
@@ -106,13 +107,13 @@ def results() -> list[Result]:
     for path in sorted((ROOT / "results").glob("*/config.json")):
         config = ExperimentConfig(**json.loads(path.read_text()))
         found.append(Result(path.parent, config))
-    presets = list(PRESETS)
+    rules = list(presets.RULES)
     order = list(accuracy_tables.DATASET_NAMES)
     return sorted(
         found,
         key=lambda r: (
             order.index(r.config.dataset) if r.config.dataset in order else len(order),
-            presets.index(r.config.preset),
+            rules.index(r.config.preset),
         ),
     )
 

@@ -1,14 +1,13 @@
 """The command `kdfunc`, also `python -m kdfunc`."""
 
 import argparse
+import contextlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
-from kdfunc.commands import VERSION, Parser
+from kdfunc.commands import VERSION, Heard, Parser, code_of, exit_code
 from kdfunc.comparison import options
-from kdfunc.errors import exit_code
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
@@ -54,13 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-      Exit code: 0, 1 where a task failed, 2 for bad input, 130 after Ctrl-C.
+      Exit code: 0, 1 where a task failed, 2 for bad input, 130 after Ctrl-C, 143 after
+      SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["run"]:  # whose flags are absl's
         return run(arguments[1:])
-    asked = _parser().parse_args(arguments)
-    return exit_code("kdfunc", lambda: asked.run(asked))
+
+    def run_asked() -> int:
+        asked = _parser().parse_args(arguments)
+        return asked.run(asked)
+
+    return exit_code("kdfunc", run_asked)
 
 
 def run(arguments: Sequence[str], command: str = "kdfunc run") -> int:
@@ -73,7 +77,12 @@ def run(arguments: Sequence[str], command: str = "kdfunc run") -> int:
     Returns:
       Exit code, as of `main`.
     """
-    return exit_code(command, lambda: _run(arguments, command))
+
+    def run_asked() -> int:
+        with contextlib.redirect_stdout(Heard(sys.stdout)):
+            return _run(arguments, command)
+
+    return exit_code(command, run_asked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,10 +153,10 @@ def _run(arguments: Sequence[str], command: str) -> int:
     except RuntimeError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("\nStopped. What is done is kept; the same command goes on.")
         sys.stdout.flush()
-        os._exit(128 + signal.SIGINT)
+        os._exit(code_of(interrupt))
     return 0
 
 

@@ -1,10 +1,15 @@
-"""What the commands have in common: how flags are spelled, and `--version`."""
+"""What the commands have in common: spelling of flags, `--version`, how they end."""
 
 import argparse
+import contextlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 from kdfunc import __version__
+from kdfunc.errors import InputError
 
 VERSION = f"kdfunc {__version__}"
 
@@ -44,3 +49,117 @@ class Parser(argparse.ArgumentParser):
         """As in `ArgumentParser`; flags may have `_` between their words."""
         args = sys.argv[1:] if args is None else args
         return super().parse_known_args(spelled(args, "-"), namespace)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as `timeout`, Slurm and systemd send it; handled as Ctrl-C is."""
+
+
+def code_of(interrupt: KeyboardInterrupt) -> int:
+    """The exit code of a command that was stopped: 130 by Ctrl-C, 143 by SIGTERM."""
+    terminated = isinstance(interrupt, Terminated)
+    return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+
+
+def exit_code(command: str, run: Callable[[], int]) -> int:
+    """Runs a command to its exit code; bad input and Ctrl-C are told in one line.
+
+    SIGTERM is treated as Ctrl-C is, and standard streams that are closed swallow what
+    is written to them.
+
+    Returns:
+      What `run` returns; 2 for bad input, 130 after Ctrl-C and 143 after SIGTERM.
+    """
+    try:
+        with _terminable():
+            _open_streams()
+            try:
+                return run()
+            finally:
+                sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has left, as `| head` does
+        _write_to_nowhere(sys.stdout)
+        return 2
+    except (InputError, OSError) as error:
+        print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
+        print(
+            f"{command}: there is not enough memory ({reason}); give fewer examples.",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(f"{command}: stopped.", file=sys.stderr)
+        return code_of(interrupt)
+
+
+class Heard:
+    """A stream that goes on when its reader has left, as `| head` does.
+
+    Nobody hears the rest; the work that it tells of is not lost.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes text, which may be lost."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _write_to_nowhere(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        """Sends what was written, which may be lost."""
+        try:
+            self._stream.flush()
+        except OSError:
+            _write_to_nowhere(self._stream)
+
+
+def _write_to_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM raise `Terminated`, where it would only end the process."""
+    try:
+        before = signal.getsignal(signal.SIGTERM)
+        if before == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # not the main thread, which alone hears signals
+        before = None
+    try:
+        yield
+    finally:
+        if before == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_) -> None:
+    raise Terminated
+
+
+def _open_streams() -> None:
+    """Opens standard streams that are closed, as `>&-` and some daemons leave them.
+
+    Files that are opened later would get their numbers, and what native libraries
+    print.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))

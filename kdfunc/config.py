@@ -2,48 +2,17 @@
 
 import dataclasses
 import math
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kdfunc import catalog, pipelines
+from kdfunc import catalog, pipelines, presets
 from kdfunc.errors import InputError, refuse_string
-
-#: The settings on which the paper's text and its notebooks disagree, and the
-#: students' optimizer. `published` is what the notebooks did, `standard` is what
-#: the field does.
-PRESETS: Mapping[str, Mapping[str, str]] = {
-    "published": {
-        "alpha_convention": "labels",
-        "soft_targets": "probabilities",
-        "pruning_scope": "all",
-        "student_optimizer": "adamax",
-        "data_order": "fixed",
-    },
-    "standard": {
-        "alpha_convention": "teacher",
-        "soft_targets": "logits",
-        "pruning_scope": "kernels",
-        "student_optimizer": "adam",
-        "data_order": "reshuffled",
-    },
-}
-
-#: Seeds of the students' data order. The first three are the paper's; the others are
-#: the smallest numbers left, so that nobody need ask what they were picked for.
-SEEDS = (2, 24, 42, 0, 1)
-
-#: How often each kind of model is trained, where a config does not say. The paper's
-#: numbers are too few for narrow intervals; `standard` has more, and so have the
-#: embedded digits, which train in seconds, under both presets.
-PAPERS_TRAININGS: Mapping[str, Any] = {
-    "independents": 2,
-    "distillation_seeds": SEEDS[:3],
-}
-MORE_TRAININGS: Mapping[str, Any] = {"independents": 5, "distillation_seeds": SEEDS}
 
 #: Allowed values of the fields that name one of a few choices.
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "preset": tuple(PRESETS),
+    "preset": tuple(presets.RULES),
     "alpha_convention": ("labels", "teacher"),
     "soft_targets": ("probabilities", "logits"),
     "pruning_scope": ("all", "kernels"),
@@ -66,7 +35,14 @@ ARCHITECTURES = tuple(ARCHITECTURE_NAMES)
 PANELS = ("distillation", "quantization", "pruning", "all")
 
 
-#: Fields that a run can be given more of later: what it has done stays as it is.
+#: What counts above which nobody means it: `--epochs=99999999999999999999` is a slip.
+MOST_EPOCHS = MOST_IMAGES = 1_000_000
+MOST_MODELS = 1000
+
+#: A function in a module that can be imported.
+_OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+#: Fields of which a run can be asked for more or less: what it has done stays as it is.
 EXTENDABLE = (
     "base_models",
     "distillation_seeds",
@@ -76,6 +52,10 @@ EXTENDABLE = (
     "controls",
     "variants",
 )
+
+#: Fields of which a run can be asked for less, but not for more: controls and variants
+#: that are there follow from all of them.
+REDUCIBLE = ("alphas", "independents")
 
 
 def parse_variant(text: str) -> tuple[str, float | int | str]:
@@ -89,9 +69,9 @@ def parse_variant(text: str) -> tuple[str, float | int | str]:
         match setting:
             case "temperature" if 0 < float(value) < math.inf:
                 return setting, float(value)
-            case "epochs" if int(value) >= 1:
+            case "epochs" if 1 <= int(value) <= MOST_EPOCHS:
                 return setting, int(value)
-            case "student" if value in ARCHITECTURES or ":" in value:
+            case "student" if value in ARCHITECTURES or _OWN.fullmatch(value):
                 return setting, value
             case "teacher" if value == "ensemble":
                 return setting, value
@@ -107,6 +87,9 @@ def parse_variant(text: str) -> tuple[str, float | int | str]:
 @dataclasses.dataclass(frozen=True)
 class ExperimentConfig:
     """An experiment: every number of the protocol, with the paper's as default.
+
+    A field that has the value which preset and data set imply follows them, in
+    `dataclasses.replace` too; one that has another value keeps it.
 
     Two runs with equal configs (and the same library versions, machine and
     threads a task) leave the same bytes. Where to write, where the data lies and
@@ -188,34 +171,35 @@ class ExperimentConfig:
 
     def __post_init__(self):
         _choice("preset", self.preset)
-        for axis, value in PRESETS[self.preset].items():
-            if getattr(self, axis) is None:
-                object.__setattr__(self, axis, value)
-            _choice(axis, getattr(self, axis))
-        papers = self.preset == "published" and self.dataset != "digits"
-        trainings = PAPERS_TRAININGS if papers else MORE_TRAININGS
-        for field, value in trainings.items():
-            if getattr(self, field) is None:
-                object.__setattr__(self, field, value)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
+        implied = presets.implied(self.preset, self.dataset)
+        for field, value in implied.items():
+            given = getattr(self, field)
+            if given is None or isinstance(given, presets.Implied):
+                object.__setattr__(self, field, value)
+        for axis in presets.RULES[self.preset]:
+            _choice(axis, getattr(self, axis))
+        self._check_preset()
         if not isinstance(self.dataset, str) or not self.dataset.strip():
             raise InputError(
                 f"--dataset: got {self.dataset!r}; name one, such as digits."
             )
-        if self.architecture not in ARCHITECTURES and ":" not in self.architecture:
+        if self.architecture not in ARCHITECTURES and not (
+            isinstance(self.architecture, str) and _OWN.fullmatch(self.architecture)
+        ):
             raise InputError(
                 f"--architecture: got {self.architecture!r}; allowed: "
                 f"{', '.join(ARCHITECTURES)}, or my_module:build for a builder of your "
                 "own."
             )
-        self._number("epochs", int, lambda v: v >= 1, "1, 2, 3, ...")
-        self._number("batch_size", int, lambda v: v >= 1, "1, 2, 3, ...")
-        self._number("finetune_epochs", int, lambda v: v >= 1, "1, 2, 3, ...")
-        self._number("independents", int, lambda v: v >= 0, "0, 1, 2, ...")
-        self._number("base_models", int, lambda v: v >= 1, "1, 2, 3, ...")
+        self._count("epochs", 1, MOST_EPOCHS)
+        self._count("batch_size", 1, MOST_IMAGES)
+        self._count("finetune_epochs", 1, MOST_EPOCHS)
+        self._count("independents", 0, MOST_MODELS)
+        self._count("base_models", 1, MOST_MODELS)
         self._number("temperature", float, lambda v: v > 0, "numbers above 0")
         self._number("seed", int, _is_seed, "0, 1, ... 2**32 - 1")
         self._numbers("alphas", float, lambda v: 0 <= v <= 1, "numbers from 0 to 1")
@@ -241,9 +225,27 @@ class ExperimentConfig:
         object.__setattr__(self, "compressions", pipelines.expand(self.compressions))
         for field in ("alphas", *EXTENDABLE):
             values = getattr(self, field)
-            if isinstance(values, tuple) and len(set(values)) != len(values):
+            if not isinstance(values, tuple):
+                continue
+            # Names of models tell numbers apart by six digits.
+            names = [f"{v:g}" if isinstance(v, float) else v for v in values]
+            if len(set(names)) != len(names):
                 given = ", ".join(map(str, values))
                 raise InputError(f"--{field}: got {given}; give each value once.")
+        for field, value in implied.items():
+            if getattr(self, field) == value:
+                object.__setattr__(self, field, presets.marked(value))
+
+    def _check_preset(self) -> None:
+        """Refuses the rules of one preset under the name of another."""
+        for preset, rules in presets.RULES.items():
+            if preset != self.preset and all(
+                getattr(self, axis) == value for axis, value in rules.items()
+            ):
+                raise InputError(
+                    f"--preset: got {self.preset} with all rules of {preset} "
+                    f"({', '.join(rules)}); give --preset={preset} and none of these."
+                )
 
     def _check_variants(self) -> None:
         parsed = [parse_variant(variant) for variant in self.variants]
@@ -266,6 +268,10 @@ class ExperimentConfig:
     def _number(self, field, kind, good, allowed) -> None:
         checked = _checked(field, getattr(self, field), kind, good, allowed)
         object.__setattr__(self, field, checked)
+
+    def _count(self, field: str, least: int, most: int) -> None:
+        allowed = f"{least}, {least + 1}, {least + 2}, ... {most}"
+        self._number(field, int, lambda v: least <= v <= most, allowed)
 
     def _numbers(self, field, kind, good, allowed) -> None:
         values = getattr(self, field)
@@ -290,7 +296,8 @@ class ExperimentConfig:
     def conflicts(self, wanted: "ExperimentConfig") -> dict[str, tuple[Any, Any]]:
         """The fields that keep a run of this config from going on as the wanted one.
 
-        More of what is `EXTENDABLE` is no conflict.
+        More or less of what is `EXTENDABLE` is no conflict, nor is less of what is
+        `REDUCIBLE`.
 
         Returns:
           For each such field this config's value and the wanted one's.
@@ -300,15 +307,75 @@ class ExperimentConfig:
             field: (mine[field], theirs[field])
             for field in mine
             if mine[field] != theirs[field]
-            and not (field in EXTENDABLE and _adds(mine[field], theirs[field]))
+            and field not in EXTENDABLE
+            and not (field in REDUCIBLE and _holds(mine[field], theirs[field]))
         }
 
+    def joined(self, wanted: "ExperimentConfig") -> "ExperimentConfig":
+        """This config with what the wanted one, which has no conflict, asks for beside.
 
-def _adds(there: Any, wanted: Any) -> bool:
-    """Whether all that is there is wanted."""
-    if isinstance(there, list):
-        return set(there) <= set(wanted)
-    return there <= wanted
+        Where the wanted one asks for all that is here, the order is its own, as if the
+        run had been asked for no less from the start.
+        """
+        together = {}
+        for field in EXTENDABLE:
+            mine, theirs = getattr(self, field), getattr(wanted, field)
+            if _holds(theirs, mine):
+                together[field] = theirs
+            elif isinstance(mine, tuple):
+                new = tuple(value for value in theirs if value not in mine)
+                together[field] = (*mine, *new)
+        return dataclasses.replace(self, **together)
+
+    def asks_for(self, field: str, value: Any) -> bool:
+        """Whether a list has the value, or a count comes to it."""
+        return _holds(getattr(self, field), value)
+
+    @property
+    def rules(self) -> str:
+        """The preset, and what is not as it has it: `published, pruning_scope=all`."""
+        changed = (
+            f"{axis}={getattr(self, axis)}"
+            for axis, value in presets.RULES[self.preset].items()
+            if getattr(self, axis) != value
+        )
+        return ", ".join([self.preset, *changed])
+
+    @property
+    def command(self) -> str:
+        """The command that runs the experiment, with the flags that are no defaults."""
+        first = ExperimentConfig()
+        alike = ExperimentConfig(dataset=self.dataset, preset=self.preset)
+        defaults = alike.settings | {"dataset": first.dataset, "preset": first.preset}
+        flags = [
+            f"--{name}={text}"
+            for name, text in self.settings.items()
+            if text != defaults[name]
+        ]
+        return shlex.join(["kdfunc", "run", *flags])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """All fields as their flags have them."""
+        values = self.to_dict()
+        if values["compressions"] == list(pipelines.ALL):
+            values["compressions"] = ["all"]
+        return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)
+
+
+def _holds(more: Any, less: Any) -> bool:
+    """Whether a list has a value or all of a list, or a count comes to a count."""
+    if not isinstance(more, list | tuple):
+        return less <= more
+    return {*less} <= {*more} if isinstance(less, list | tuple) else less in more
 
 
 def _is_seed(value: int) -> bool:
@@ -326,7 +393,11 @@ def _checked(
 ) -> Any:
     """The value as the kind of number it should be."""
     kinds = (int,) if kind is int else (int, float)
-    number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not good(value):
+    fits = isinstance(value, kinds) and not isinstance(value, bool)
+    try:
+        fits = fits and math.isfinite(value) and good(value)
+    except OverflowError:  # an integer that no float can hold
+        fits = False
+    if not fits:
         raise InputError(f"--{field}: got {value!r}; allowed: {allowed}.")
     return kind(value)

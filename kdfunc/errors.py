@@ -1,8 +1,4 @@
-"""The errors that a user is meant to read, and how a command tells them."""
-
-import os
-import sys
-from collections.abc import Callable
+"""The errors that a user is meant to read."""
 
 
 class InputError(ValueError):
@@ -41,31 +37,3 @@ def first_line(error: BaseException) -> str:
     """What an error of another library says, short enough to be told in a sentence."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(lines[0].split()).rstrip(".:")
-
-
-def exit_code(command: str, run: Callable[[], int]) -> int:
-    """Runs a command to its exit code; bad input and Ctrl-C are told in one line.
-
-    Returns:
-      What `run` returns; 2 for bad input, 130 after Ctrl-C.
-    """
-    try:
-        code = run()
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # whoever read the output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
-    except (InputError, OSError) as error:
-        print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except MemoryError as error:
-        reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
-        print(
-            f"{command}: there is not enough memory ({reason}); give fewer examples.",
-            file=sys.stderr,
-        )
-        return 2
-    except KeyboardInterrupt:
-        print(f"{command}: stopped.", file=sys.stderr)
-        return 130

@@ -4,10 +4,14 @@ Linux has all of it and is where kdfunc was tried. The variants for the others a
 tested by taking away what those systems lack.
 """
 
+import contextlib
 import os
 import pathlib
 import platform
 import signal
+import threading
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 try:
     import resource
@@ -41,7 +45,9 @@ def takes_path(path: pathlib.Path) -> bool:
     path = path.absolute()
     if os.name == "nt":
         return len(str(path)) <= WINDOWS_PATH
-    return all(len(os.fsencode(part)) <= 255 for part in path.parts)
+    return len(os.fsencode(path)) < os.pathconf("/", "PC_PATH_MAX") and all(
+        len(os.fsencode(part)) <= 255 for part in path.parts
+    )
 
 
 def processor() -> str:
@@ -112,3 +118,33 @@ def how_it_ended(code: int) -> str:
     if code < 0:
         return signal.Signals(-code).name
     return f"exit code {code:#x}" if code > 255 else f"exit code {code}"
+
+
+@contextlib.contextmanager
+def interrupts_put_off() -> Iterator[None]:
+    """Puts off Ctrl-C and SIGTERM; what is started meanwhile is deaf to them for good.
+
+    A terminal, `timeout` or Slurm sends them to every process of a group. The one that
+    started the others stops them in an orderly way. On Windows they do hear Ctrl-C.
+    """
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    heard: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # which alone hears them
+        # A signal can come by a thread that does not block it, such as numpy's.
+        for number in numbers:
+            handlers[number] = signal.signal(number, lambda n, _: heard.append(n))
+    blocks = hasattr(signal, "pthread_sigmask")
+    if blocks:  # whichever thread starts this ends with both unblocked
+        resource_tracker.ensure_running()
+    # Threads and processes inherit what is blocked.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if blocks else None
+    try:
+        yield
+    finally:
+        if blocks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for number in heard[:1]:
+            signal.raise_signal(number)

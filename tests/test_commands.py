@@ -1,6 +1,8 @@
 """What holds for every command: its help, its version, how flags are spelled."""
 
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import pytest
 
 import kdfunc
 from kdfunc import cli
-from kdfunc.commands import spelled
+from kdfunc.commands import exit_code, spelled
 from kdfunc.edge import main as edge
 from kdfunc.errors import InputError
 from kdfunc.runs import flags
@@ -76,3 +78,96 @@ def test_the_installed_command_runs_what_the_script_runs(capsys):
     assert "dynamic-range" in by_command
     assert cli.main(["run", "--epochs=0"]) == 2
     assert capsys.readouterr().err.startswith("kdfunc run: --epochs: got 0;")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("--stages=", "--stages: got ''; allowed: train,"),
+        ("--stages=analyse", "holds no base model, so there is nothing to analyse"),
+        ("--stages=compress", "--stages: compress has nothing to do in this exp"),
+        ("--threads=1000000", "--threads: got 1000000; allowed: 1, 2, ... 1024."),
+        ("--workers=1000000", "--workers: got 1000000; allowed: 0, 1, ... 1024."),
+        (
+            "--epochs=99999999999999999999",
+            "--epochs: got 99999999999999999999; allowed",
+        ),
+        (
+            "--independents=100000000 --dry_run",
+            "--independents: got 100000000; allowed",
+        ),
+        (
+            "--architecture=../../x:build --dry_run",
+            "--architecture: got '../../x:build'",
+        ),
+        ("--alphas=0.1,0.1000000001", "give each value once"),
+        (f"--output_dir={'a' * 300}", "cannot be written (File name too long)"),
+        (f"--output_dir={'a/' * 2500}a", "cannot be written (File name too long)"),
+        (
+            "--output_dir=loop/a",
+            "cannot be written (Too many levels of symbolic links)",
+        ),
+    ],
+)
+def test_flags_that_cannot_work_are_refused_before_anything_is_done(
+    given, told, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    assert cli.main(["run", *given.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("kdfunc run: ") and told in err
+    assert err.count("\n") == 1 and len(err) < 600
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
+def shell(command, cwd):
+    """Runs a line of bash; `kdfunc` in it is the command."""
+    line = command.replace("kdfunc", f"{sys.executable} -m kdfunc", 1)
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("kdfunc run --help | true", 0),
+        ("kdfunc run --epochs=0 >&-", 2),
+        ("kdfunc run --epochs=0 2>&-", 2),
+        ("kdfunc run --help >&- 2>&- <&-", 0),
+        ("kdfunc report --help >&-", 0),
+        ("kdfunc.edge inspect none.tflite >&-", 2),
+    ],
+)
+def test_nobody_need_listen(command, code, tmp_path):
+    done = shell(command, tmp_path)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+
+
+def test_a_run_goes_on_when_its_reader_has_left(tmp_path):
+    flags = "--epochs=1 --independents=0 --stages=train --workers=0"
+    done = shell(f"kdfunc run {flags} | head -1", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    base = tmp_path / "runs/digits-lenet-published/records/base"
+    assert (base / "manifest.json").exists()
+
+
+def test_sigterm_is_an_exit_code_of_its_own_and_cleans_up(capsys):
+    cleaned = []
+
+    def run():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    assert exit_code("kdfunc", run) == 143
+    assert cleaned and capsys.readouterr().err == "kdfunc: stopped.\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

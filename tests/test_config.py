@@ -1,5 +1,10 @@
+import dataclasses
+import json
+import pickle
+
 import pytest
 
+from kdfunc import presets
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 
@@ -72,11 +77,81 @@ def test_conflicts_name_the_fields():
     assert one.conflicts(other) == {"epochs": (1, 2)}
 
 
-def test_more_of_what_stands_side_by_side_is_no_conflict_and_less_is():
+def test_more_or_less_of_what_stands_side_by_side_is_no_conflict():
     few = ExperimentConfig(controls=("same-start",), pruning_levels=(0.9,))
     many = ExperimentConfig(controls=("no-knowledge", "same-start"))
-    assert few.conflicts(many) == {}
-    assert set(many.conflicts(few)) == {"controls", "pruning_levels"}
+    assert few.conflicts(many) == many.conflicts(few) == {}
+    assert few.joined(many) == many.joined(few) == many
+
+
+def test_less_of_what_controls_follow_from_is_no_conflict_and_more_is():
+    few = ExperimentConfig(alphas=(0.5,), independents=1, base_models=5)
+    many = ExperimentConfig(alphas=(0.1, 0.5), independents=5, base_models=2)
+    assert many.conflicts(few) == {}
+    assert many.joined(few) == dataclasses.replace(many, base_models=5)
+    assert few.conflicts(many) == {
+        "alphas": ([0.5], [0.1, 0.5]),
+        "independents": (1, 5),
+    }
+
+
+def test_configs_are_joined_in_the_order_in_which_they_were_asked_for():
+    first = ExperimentConfig(distillation_seeds=(24, 2), pruning_levels=(0.5,))
+    second = ExperimentConfig(distillation_seeds=(1, 2), pruning_levels=(0.9, 0.5))
+    joined = first.joined(second)
+    assert joined.distillation_seeds == (24, 2, 1)
+    assert joined.pruning_levels == (0.9, 0.5)  # as if all had been asked for at once
+
+
+@pytest.mark.parametrize("start", ["made", "read"])
+def test_a_config_with_another_preset_or_data_set_follows_it(start):
+    config = ExperimentConfig(epochs=3)
+    if start == "read":
+        config = ExperimentConfig(**json.loads(json.dumps(config.to_dict())))
+    for changes in (
+        {"preset": "standard"},
+        {"dataset": "mnist"},
+        {"dataset": "cifar10", "preset": "standard"},
+    ):
+        replaced = dataclasses.replace(config, **changes)
+        assert replaced == ExperimentConfig(epochs=3, **changes)
+    assert dataclasses.replace(config, dataset="mnist").independents == 2
+
+
+def test_what_was_asked_for_stays_when_the_preset_is_replaced():
+    config = ExperimentConfig(data_order="reshuffled", independents=3)
+    for changed in (config, pickle.loads(pickle.dumps(config))):
+        changed = dataclasses.replace(changed, preset="standard", soft_targets=None)
+        assert changed == ExperimentConfig(preset="standard", independents=3)
+
+
+def test_rules_of_one_preset_do_not_go_by_the_name_of_another():
+    with pytest.raises(InputError, match="--preset: got standard with all rules of pu"):
+        ExperimentConfig(preset="standard", **presets.RULES["published"])
+
+
+def test_rules_that_are_not_the_presets_are_told_with_it():
+    assert ExperimentConfig(preset="standard").rules == "standard"
+    config = ExperimentConfig(data_order="reshuffled", pruning_scope="kernels")
+    assert config.rules == "published, pruning_scope=kernels, data_order=reshuffled"
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ({}, ""),
+        ({"dataset": "mnist", "independents": 2}, " --dataset=mnist"),
+        ({"preset": "standard", "controls": ()}, " --preset=standard --controls="),
+        ({"alphas": (0.1, 1 / 3)}, " --alphas=0.1,0.3333333333333333"),
+        ({"compressions": ["all"]}, " --compressions=all"),
+    ],
+)
+def test_the_command_makes_the_config_again(settings, flags):
+    from kdfunc.runs.flags import config, parse
+
+    command = ExperimentConfig(**settings).command
+    assert command == f"kdfunc run{flags}"
+    assert config(parse(command.split()[2:])) == ExperimentConfig(**settings)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +162,19 @@ def test_more_of_what_stands_side_by_side_is_no_conflict_and_less_is():
         ("architecture", "vgg", "lenet, mobilenet, resnet50, or my_module:build"),
         ("epochs", 0, "got 0"),
         ("epochs", 2.5, "got 2.5"),
+        ("epochs", 10**20, "allowed: 1, 2, 3, ... 1000000"),
+        ("epochs", 10**400, "allowed: 1, 2, 3, ... 1000000"),
+        ("finetune_epochs", 10**20, "allowed: 1, 2, 3, ... 1000000"),
+        ("batch_size", 2**31, "allowed: 1, 2, 3, ... 1000000"),
+        ("independents", 10**8, "allowed: 0, 1, 2, ... 1000"),
+        ("architecture", "../../x:build", "or my_module:build"),
+        ("architecture", "x:", "or my_module:build"),
+        ("architecture", 7, "or my_module:build"),
+        ("alphas", (0.1, 0.1000000001), "each value once"),
+        ("pruning_levels", (0.1, 0.1000000001), "each value once"),
+        ("temperature", 10**400, "allowed: numbers above 0"),
+        ("variants", ("epochs=99999999999",), "got 'epochs=99999999999'"),
+        ("variants", ("student=../x:build",), "got 'student=../x:build'"),
         ("batch_size", 0, "got 0"),
         ("independents", -1, "got -1"),
         ("alphas", (0.1, 1.5), "got 1.5; allowed: numbers from 0 to 1"),

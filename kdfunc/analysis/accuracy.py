@@ -37,7 +37,7 @@ def write(run: RunDirectory, done: list[Task]) -> str:
     caption = (
         "Relative deviation of accuracy from the base model, in %, on "
         f"{DATASET_NAMES.get(config.dataset, config.dataset)} "
-        f"(preset {config.preset})"
+        f"(preset {config.rules})"
     )
     write_atomic(folder / "accuracy.csv", deviations.to_csv(index=False))
     write_atomic(folder / "accuracy.md", markdown(layout))

@@ -28,7 +28,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     _write_latency(run, stored)
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
-        title = f"{accuracy.title(run.config)}, {run.config.preset}"
+        title = f"{accuracy.title(run.config)}, {run.config.rules}"
         figure = figures.compression.compression(
             shown, f"Function preserved, by size of the .tflite file\n{title}"
         )

@@ -99,7 +99,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
         columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
         csv = placed[columns].to_csv(index=False)
         write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
-        title = f"{accuracy.title(config)}, {config.preset}: {panel}"
+        title = f"{accuracy.title(config)}, {config.rules}: {panel}"
         figure = figures.landscape.landscape(
             placed, panel, title, made.perplexity, made.stress, made.disparity
         )

@@ -30,7 +30,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     others = [task for task in tasks if task.name != "base"]
     if not others:
         return
-    title = f"{accuracy.title(run.config)}, {run.config.preset}"
+    title = f"{accuracy.title(run.config)}, {run.config.rules}"
     _write_measures(run, tasks, final, title)
     _write_trajectories(run, tasks, final["base"], title)
     _write_classes(run, others, final, title)

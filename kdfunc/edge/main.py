@@ -6,10 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kdfunc.commands import Parser
+from kdfunc.commands import Parser, exit_code
 from kdfunc.comparison import options
 from kdfunc.edge import running_options
-from kdfunc.errors import exit_code
 from kdfunc.writing import write_atomic
 
 DESCRIPTION = """\
@@ -100,10 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
       Exit code: 0, 1 where a limit is missed, 2 for bad input, 3 where one is
-      undecided, 130 after Ctrl-C.
+      undecided, 130 after Ctrl-C, 143 after SIGTERM.
     """
-    asked = _parser().parse_args(arguments)
-    return exit_code("kdfunc-edge", lambda: asked.run(asked))
+
+    def run_asked() -> int:
+        asked = _parser().parse_args(arguments)
+        return asked.run(asked)
+
+    return exit_code("kdfunc-edge", run_asked)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import jinja2
 
-from kdfunc import pipelines
 from kdfunc.analysis import published, summary
 from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
@@ -190,7 +189,7 @@ def _sections(run: Results) -> dict[str, Any]:
                 *("variants", "preserved_by_size", "compression"),
             )
         },
-        "command": _command(run.config),
+        "command": run.config.command,
         "settings": _settings(run.config),
         "downloads": [
             (path.name, tables.uri("text/csv", path.read_bytes()))
@@ -434,37 +433,8 @@ def _not_possible(run: Results) -> list[tuple[str, str]]:
     return list(zip(rows["name"], rows["not_possible"], strict=True))
 
 
-def _command(config: ExperimentConfig) -> str:
-    """The command that runs the experiment again."""
-    defaults = ExperimentConfig(dataset=config.dataset, preset=config.preset).to_dict()
-    defaults |= {"dataset": "digits", "preset": "published"}
-    flags = [
-        f"--{name}={','.join(map(_plain, value)) if isinstance(value, list) else value}"
-        for name, value in _values(config).items()
-        if value != defaults[name]
-    ]
-    return " ".join(["python run_experiments.py", *flags])
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _settings(config: ExperimentConfig) -> list[tuple[str, str]]:
     return [
-        (
-            name.replace("_", " ").capitalize(),
-            ", ".join(map(_plain, value)) or "none"
-            if isinstance(value, list)
-            else _plain(value),
-        )
-        for name, value in _values(config).items()
+        (name.replace("_", " ").capitalize(), text.replace(",", ", ") or "none")
+        for name, text in config.settings.items()
     ]
-
-
-def _values(config: ExperimentConfig) -> dict[str, Any]:
-    """Of all settings, with `all` for the long list that it stands for."""
-    values = config.to_dict()
-    if values["compressions"] == list(pipelines.ALL):
-        values["compressions"] = ["all"]
-    return values

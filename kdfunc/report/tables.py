@@ -104,7 +104,7 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
             )
         marked = cells["marked"] if "marked" in cells else cells["deviation"] * 0 != 0
         own = cells[["deviation", "std"]].assign(marked=marked).reindex(settings)
-        name = f"Here, {run.config.preset}" if len(runs) == 1 else run.name
+        name = f"Here, {run.config.rules}" if len(runs) == 1 else run.name
         rows.append(
             (
                 name,

@@ -6,13 +6,12 @@ needs, a label and a cost; `work(task, report)` does it.
 
 import contextlib
 import logging
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from kdfunc import system
 from kdfunc.errors import InputError
 from kdfunc.runs.plan import Task
 
@@ -29,6 +28,8 @@ WORKER_MEMORY = 3 * 2**30
 CONNECT_TIMEOUT = "10s"
 
 _TOPIC = "kdfunc"
+#: Why a worker is killed, as far as one can tell.
+_WHY = "most often because memory ran out; give fewer --workers"
 
 
 class InProcess:
@@ -79,7 +80,12 @@ class OnDask:
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
         """Calls a function on every worker; what it returns there, or raises."""
-        return list(self._client.run(function, *arguments).values())
+        from distributed.comm import CommClosedError
+
+        try:
+            return list(self._client.run(function, *arguments).values())
+        except CommClosedError as error:
+            raise RuntimeError(f"a worker was killed, {_WHY}") from error
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
@@ -98,7 +104,7 @@ class OnDask:
         Returns:
           The tasks that failed or were skipped, each with the reason.
         """
-        from distributed import as_completed
+        from distributed import KilledWorker, as_completed
 
         self._client.subscribe_topic(_TOPIC, lambda event: listener(*event[1]))
         futures: dict[str, Any] = {}
@@ -118,7 +124,11 @@ class OnDask:
             elif lost:
                 _skip(name, lost[0], failures, listener)
             else:
-                _fail(name, future.exception(), failures, listener)
+                error = future.exception()
+                if isinstance(error, KilledWorker):
+                    times = error.allowed_failures + 1
+                    error = RuntimeError(f"its worker was killed {times} times, {_WHY}")
+                _fail(name, error, failures, listener)
         self._client.unsubscribe_topic(_TOPIC)
         return failures
 
@@ -159,7 +169,7 @@ def open(
             quiet = environment | {"DASK_LOGGING__DISTRIBUTED": "critical"}
             with (
                 dask.config.set({"distributed.nanny.pre-spawn-environ": quiet}),
-                _interrupts_ignored(),
+                system.interrupts_put_off(),
             ):
                 cluster = LocalCluster(
                     n_workers=workers,
@@ -170,7 +180,7 @@ def open(
                     dashboard_address="127.0.0.1:0",
                     scheduler_kwargs={"dashboard": False},
                 )
-            stack.callback(_close, cluster)
+                stack.callback(_close, cluster)
             scheduler = cluster
         try:
             client = stack.enter_context(Client(scheduler, timeout=CONNECT_TIMEOUT))
@@ -219,22 +229,6 @@ def _work_on_worker(work: Work, task: Task, needs: list) -> dict[str, Any]:
         worker.log_event(_TOPIC, ("progress", task.name, facts))
 
     return {**work(task, report), "seconds": time.monotonic() - begin}
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Makes processes started meanwhile deaf to Ctrl-C, which is this process's alone.
-
-    A terminal sends it to all of them; this one stops the others in an orderly way.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _skip(name, need, failures, listener) -> None:

@@ -4,12 +4,13 @@ import contextlib
 import os
 import pathlib
 import sys
+import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kdfunc import datasets, system
 from kdfunc.analysis import everything
-from kdfunc.config import ExperimentConfig
+from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
 from kdfunc.runs import engine, plan, provenance, tensorboard, verification
@@ -20,6 +21,9 @@ from kdfunc.runs.records import (
     remove,
 )
 from kdfunc.writing import write_atomic
+
+#: Workers or threads above which nobody means it.
+MOST_AT_ONCE = 1024
 
 
 def run(
@@ -56,39 +60,33 @@ def run(
     plan.check_stages(stages)
     if log_tensorboard:
         tensorboard.check()
-    directory = RunDirectory(os.path.join(output_dir, config.name))
     if workers is None:
         workers = engine.default_workers()
-    if workers < 0 or threads < 1:
-        raise InputError(
-            f"--workers, --threads: got {workers}, {threads}; allowed: 0, 1, 2, ... "
-            "workers with 1, 2, ... threads."
-        )
+    _check_numbers(workers, threads)
+    directory = RunDirectory(os.path.join(output_dir, config.name))
+    whole = directory.check(config)
+    _check_paths(directory, whole)
+    tasks = plan.select(plan.make(whole), stages, config)
+    _check_work(directory, tasks, stages)
     datasets.describe(config.dataset, data_dir)
-    directory.check(config)
-    _check_paths(directory, config)
-    tasks = plan.select(plan.make(config), stages)
     if not all(directory.record(task.name).exists for task in tasks):
         datasets.prepare(config.dataset, data_dir)
     begin = time.monotonic()
     place = plan.Workplace(
-        directory.path.absolute(), config, data_dir, threads, log_tensorboard
+        directory.path.absolute(), whole, data_dir, threads, log_tensorboard
     )
     with engine.open(workers, scheduler) as crew:
         machines = crew.call(place.check)
-        with _remedy_told(directory), directory.claimed(config):
-            failures = _do(directory, place, stages, crew)
+        with _remedy_told(directory), directory.claimed(whole):
+            _tell_of_more(config, whole)
+            failures = _do(directory, place, tasks, crew)
             seconds = time.monotonic() - begin
             provenance.note(directory.path, threads, machines, seconds)
             if "analyse" in stages and not failures:
                 if everything.write(directory):
                     page.write([directory], directory.path / "report.html")
     if failures:
-        raise RuntimeError(
-            f"{len(failures)} tasks were not done, first {next(iter(failures))}: "
-            f"{next(iter(failures.values()))}; what is done is kept, the same command "
-            f"does the rest. Logs: {directory.path / 'logs'}"
-        )
+        raise RuntimeError(_failed(failures, directory))
     print(f"Done in {duration(time.monotonic() - begin)}. All is in {directory.path}/")
     return directory
 
@@ -103,9 +101,9 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
       InputError: there is no run directory, or it holds another experiment.
     """
     directory = RunDirectory(os.path.join(output_dir, config.name))
-    if directory.config != config:
-        directory.check(config)
-    names = [task.name for task in plan.make(config)]
+    _ = directory.config  # refuses what is none
+    tasks = plan.select(plan.make(directory.check(config)), wanted=config)
+    names = [task.name for task in tasks]
     missing = [name for name in names if not directory.record(name).exists]
     damaged = directory.damaged(names)
     for name, problems in damaged.items():
@@ -122,6 +120,51 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     return int(whole < len(names) or bool(others))
 
 
+def _check_numbers(workers: int, threads: int) -> None:
+    for flag, given, least in (("workers", workers, 0), ("threads", threads, 1)):
+        if not least <= given <= MOST_AT_ONCE:
+            raise InputError(
+                f"--{flag}: got {given}; allowed: {least}, {least + 1}, ... "
+                f"{MOST_AT_ONCE}."
+            )
+
+
+def _check_work(
+    directory: RunDirectory, tasks: Sequence[plan.Task], stages: Sequence[str]
+) -> None:
+    """Refuses stages that leave nothing to do."""
+    if tasks:
+        return
+    if "analyse" not in stages:
+        raise InputError(
+            f"--stages: {', '.join(stages)} has nothing to do in this experiment; "
+            "leave --stages out, or ask for some work of these stages."
+        )
+    if not directory.record("base").exists:
+        raise InputError(
+            f"--stages: {directory.path} holds no base model, so there is nothing to "
+            f"analyse; give --stages={','.join(['train', *stages])} or leave it out."
+        )
+
+
+def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
+    """Says what the directory was asked for before and is not asked for now."""
+    told = []
+    for field in (*REDUCIBLE, *EXTENDABLE):
+        there = getattr(whole, field)
+        values = there if isinstance(there, tuple) else (there,)
+        more = [str(value) for value in values if not wanted.asks_for(field, value)]
+        if more:
+            few = ", ".join(more) if len(more) < 6 else f"{len(more)} more"
+            told.append(f"{field} {few}")
+    if told:
+        text = (
+            f"Asked for before and not now: {'; '.join(told)}. What is there of it "
+            "stays and is analysed, too."
+        )
+        print(textwrap.fill(text, 79, break_on_hyphens=False))
+
+
 def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
     """Long pipelines make long names; they are told before hours of work."""
     longest = max((task.name for task in plan.make(config)), key=len)
@@ -133,9 +176,8 @@ def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
         )
 
 
-def _do(directory, place, stages, crew) -> dict[str, str]:
+def _do(directory, place, tasks, crew) -> dict[str, str]:
     config = place.config
-    tasks = plan.select(plan.make(config), stages)
     if not tasks:
         return {}
     for name, problems in directory.damaged(task.name for task in tasks).items():
@@ -189,6 +231,18 @@ def _remedy_told(directory: RunDirectory) -> Iterator[None]:
             "is done is kept. Make room or give the permission, then give the same "
             "command."
         ) from error
+
+
+def _failed(failures: Mapping[str, str], directory: RunDirectory) -> str:
+    """What was not done; why, the progress has told."""
+    lost = [name for name, reason in failures.items() if reason.startswith("needs ")]
+    failed = [name for name in failures if name not in lost]
+    named = ", ".join(failed[:3]) + (" and others" if len(failed) > 3 else "")
+    rest = f", so {len(lost)} that need it were not done" if lost else ""
+    return (
+        f"{named} failed{rest}. What is done is kept, the same command does the rest. "
+        f"Logs: {directory.path / 'logs'}"
+    )
 
 
 def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None:

@@ -6,14 +6,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from kdfunc.commands import spelled
-from kdfunc.config import (
-    CHOICES,
-    MORE_TRAININGS,
-    PANELS,
-    PAPERS_TRAININGS,
-    ExperimentConfig,
-)
+from kdfunc.config import CHOICES, PANELS, ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.presets import MORE_TRAININGS, PAPERS_TRAININGS
 from kdfunc.runs.plan import STAGES
 
 

@@ -47,6 +47,8 @@ class Task:
         `pruned` or `compressed` for models.
       label: short name in tables and figures.
       cost: expected work, in trainings' epochs.
+      asked_by: values of the config's fields that ask for it, of those of which a run
+        can be asked for more or less; none for what every run has or others need.
     """
 
     name: str
@@ -57,6 +59,11 @@ class Task:
     family: str | None = None
     label: str = ""
     cost: float = 0.2
+    asked_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def is_asked_for(self, config: ExperimentConfig) -> bool:
+        """Whether a config asks for this task of a larger one's plan."""
+        return all(config.asks_for(*asked) for asked in self.asked_by.items())
 
     @property
     def replicate(self) -> bool:
@@ -122,14 +129,14 @@ def make(config: ExperimentConfig) -> list[Task]:
         *_trained(config),
         *_teachers(config, later),
         *later,
-        *_post_hoc(config, "base"),
+        *_post_hoc(config, 1, "base"),
         *_compressed(config),
         *_replicates(config),
     ]
 
 
-def _post_hoc(config: ExperimentConfig, base: str) -> Iterable[Task]:
-    """What the paper does to a trained base model."""
+def _post_hoc(config: ExperimentConfig, number: int, base: str) -> Iterable[Task]:
+    """What the paper does to a trained base model, the first, second, ... of them."""
     of = "" if base == "base" else f"-of-{base}"
     for mode in config.quantization:
         yield Task(
@@ -138,6 +145,7 @@ def _post_hoc(config: ExperimentConfig, base: str) -> Iterable[Task]:
             stage="quantize",
             needs=("data", base),
             settings={"mode": mode, "base": base},
+            asked_by={"quantization": mode, "base_models": number},
             family="quantized",
             label=FORMATS[mode].label,
         )
@@ -148,6 +156,7 @@ def _post_hoc(config: ExperimentConfig, base: str) -> Iterable[Task]:
             stage="prune",
             needs=("data", base),
             settings={"level": level, "base": base},
+            asked_by={"pruning_levels": level, "base_models": number},
             family="pruned",
             label=f"P{100 * level:g}",
         )
@@ -166,12 +175,13 @@ def base_models(config: ExperimentConfig) -> list[str]:
 
 def _replicates(config: ExperimentConfig) -> Iterable[Task]:
     """Further base models, and what is made of each."""
-    for name in base_models(config)[1:]:
+    for number, name in enumerate(base_models(config)[1:], 2):
         if name.startswith("base-"):
             own = {"start": name, "order": _order(config, name), "base": name}
             settings = {"optimizer": BASE_OPTIMIZER, **own}
-            yield _training(config, name, "train", "base", "B", settings)
-        yield from _post_hoc(config, name)
+            asked_by = {"base_models": number}
+            yield _training(config, name, "train", "base", "B", settings, asked_by)
+        yield from _post_hoc(config, number, name)
 
 
 def _trained(config: ExperimentConfig) -> Iterable[Task]:
@@ -188,6 +198,7 @@ def _trained(config: ExperimentConfig) -> Iterable[Task]:
                 "start": name,
                 "order": _order(config, name),
             },
+            asked_by={"independents": number},
         )
 
 
@@ -223,6 +234,7 @@ def _students(config: ExperimentConfig) -> Iterable[Task]:
                 "student",
                 f"D {alpha:g}",
                 _student_settings(config, alpha) | {"order": f"seed{seed}"},
+                asked_by={"alphas": alpha, "distillation_seeds": seed},
             )
 
 
@@ -271,14 +283,19 @@ def _controls(config: ExperimentConfig) -> Iterable[Task]:
             for number in range(1, config.independents + 1):
                 own = f"{name}-{number}"
                 order = {"start": own, "order": _order(config, own)}
-                yield _control(config, own, settings | order)
+                asked_by = {"independents": number}
+                yield _control(config, own, settings | order, asked_by)
         else:
             for seed in config.distillation_seeds:
                 order = f"seed{seed}"
                 again = {"optimizer": BASE_OPTIMIZER, "order": _order(config, "base")}
                 if settings | {"order": order} == {"control": name} | again:
                     continue  # it is the base model
-                yield _control(config, f"{name}-{order}", settings | {"order": order})
+                own = settings | {"order": order}
+                asked_by = {"distillation_seeds": seed}
+                if control.teacher:
+                    asked_by["alphas"] = own["alpha"]
+                yield _control(config, f"{name}-{order}", own, asked_by)
 
 
 def _of_other_teachers(
@@ -295,7 +312,9 @@ def _of_other_teachers(
         order = f"seed{seed}"
         own = {"teacher": f"independent-{number}", "order": order}
         name = f"{settings['control']}-{number}-{order}"
-        yield _control(config, name, settings | own)
+        asked_by = {"distillation_seeds": seed, "alphas": settings["alpha"]}
+        asked_by["independents"] = 1
+        yield _control(config, name, settings | own, asked_by)
 
 
 def _order(config: ExperimentConfig, name: str) -> str:
@@ -303,9 +322,16 @@ def _order(config: ExperimentConfig, name: str) -> str:
     return name if config.data_order == "reshuffled" else f"seed{config.seed}"
 
 
-def _control(config: ExperimentConfig, name: str, settings: Mapping[str, Any]) -> Task:
-    label = CONTROLS[settings["control"]].label
-    return _training(config, name, "control", "control", label, settings)
+def _control(
+    config: ExperimentConfig,
+    name: str,
+    settings: Mapping[str, Any],
+    asked_by: Mapping[str, Any],
+) -> Task:
+    control = settings["control"]
+    label = CONTROLS[control].label
+    asked_by = {"controls": control, **asked_by}
+    return _training(config, name, "control", "control", label, settings, asked_by)
 
 
 def _variants(config: ExperimentConfig) -> Iterable[Task]:
@@ -346,6 +372,7 @@ def _variants(config: ExperimentConfig) -> Iterable[Task]:
                     "variant",
                     label + suffix.replace("-", " "),
                     kind | {"order": f"seed{seed}"},
+                    asked_by={"variants": variant, "distillation_seeds": seed},
                 )
 
 
@@ -376,6 +403,7 @@ def _compressed(config: ExperimentConfig) -> Iterable[Task]:
             family="compressed",
             label=pipeline,
             cost=0.2 + config.finetune_epochs * trainings,
+            asked_by={"compressions": pipeline},
         )
 
 
@@ -386,6 +414,7 @@ def _training(
     family: str,
     label: str,
     settings: Mapping[str, Any],
+    asked_by: Mapping[str, Any] | None = None,
 ) -> Task:
     """A training and what it needs by its settings, see `tasks.KINDS`."""
     needs = ["data"]
@@ -396,24 +425,42 @@ def _training(
         needs.append(teacher_task(teacher))
     epochs = settings.get("changes", {}).get("epochs", config.epochs)
     return Task(
-        name, "train", stage, tuple(needs), settings, family, label, cost=epochs
+        name,
+        "train",
+        stage,
+        tuple(needs),
+        settings,
+        family,
+        label,
+        cost=epochs,
+        asked_by=asked_by or {},
     )
 
 
 def check_stages(stages: Sequence[str]) -> None:
-    """Refuses what is no stage.
+    """Refuses what is no stage, and no stage at all.
 
     Raises:
       InputError: it names the stage.
     """
     refuse_string("--stages", stages)
-    for stage in stages:
+    for stage in stages or ("",):
         if stage not in STAGES:
             raise InputError(f"--stages: got {stage!r}; allowed: {', '.join(STAGES)}.")
 
 
-def select(tasks: Sequence[Task], stages: Sequence[str]) -> list[Task]:
-    """The tasks of the given stages and all that they need, in the plan's order."""
+def select(
+    tasks: Sequence[Task],
+    stages: Sequence[str] = STAGES,
+    wanted: ExperimentConfig | None = None,
+) -> list[Task]:
+    """The tasks of the given stages and all that they need, in the plan's order.
+
+    Args:
+      tasks: a plan.
+      stages: of `STAGES`.
+      wanted: asks for a part of the plan, None for all of it.
+    """
     by_name = {task.name: task for task in tasks}
     chosen: set[str] = set()
 
@@ -424,6 +471,6 @@ def select(tasks: Sequence[Task], stages: Sequence[str]) -> list[Task]:
                 choose(need)
 
     for task in tasks:
-        if task.stage in stages:
+        if task.stage in stages and (wanted is None or task.is_asked_for(wanted)):
             choose(task.name)
     return [task for task in tasks if task.name in chosen]

@@ -21,6 +21,7 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -295,34 +296,48 @@ class RunDirectory:
             (self.record("data").path / "class_names.json").read_text("utf-8")
         )
 
-    def check(self, config: ExperimentConfig) -> None:
+    def check(self, config: ExperimentConfig) -> ExperimentConfig:
         """Makes sure that the directory can be written and holds no other experiment.
+
+        Returns:
+          What the directory is to hold: the config, with what it holds beside that.
 
         Raises:
           InputError: it cannot be written, or it was made with another config.
         """
-        if (self.path / "config.json").exists():
-            differences = [
-                f"{field} is {there} there and {here} here"
-                for field, (there, here) in self.config.conflicts(config).items()
-            ]
-            if differences:
-                raise InputError(
-                    f"--output_dir: {self.path} holds another experiment "
-                    f"({'; '.join(differences)}); give another directory or the same "
-                    "settings."
-                )
-        nearest = self.path
-        while not nearest.exists():
-            nearest = nearest.parent
         try:
+            if (self.path / "config.json").exists():
+                config = self._joined(config)
+            nearest = self.path
+            while not os.path.lexists(nearest):
+                nearest = nearest.parent
             tempfile.TemporaryFile(dir=nearest).close()
         except OSError as error:
-            raise self._cannot_write(f"{nearest}: {error.strerror}") from error
+            raise self._cannot_write(error) from error
+        return config
 
-    def _cannot_write(self, reason: str) -> InputError:
+    def _joined(self, config: ExperimentConfig) -> ExperimentConfig:
+        there = self.config
+        differences = [
+            f"{field} is {mine} there and {theirs} here"
+            for field, (mine, theirs) in there.conflicts(config).items()
+        ]
+        if differences:
+            folder = str(self.path.parent)
+            flag = [] if folder == "runs" else [f"--output_dir={folder}"]
+            command = " ".join([there.command, *map(shlex.quote, flag)])
+            raise InputError(
+                f"--output_dir: {self.path} holds another experiment "
+                f"({'; '.join(differences)}); give another directory, or go on with "
+                f"the one that is there: {command}"
+            )
+        return there.joined(config)
+
+    def _cannot_write(self, error: OSError) -> InputError:
+        path = str(self.path)
+        shown = path if len(path) < 300 else f"{path[:300]}..."
         return InputError(
-            f"--output_dir: {self.path} cannot be written ({reason}); give another "
+            f"--output_dir: {shown} cannot be written ({error.strerror}); give another "
             "directory."
         )
 
@@ -333,20 +348,23 @@ class RunDirectory:
         Raises:
           InputError: another run is at work on it, or `check` refuses it.
         """
-        self.check(config)
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path / ".lock")
         try:
+            self.check(config)
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise InputError(
                 f"--output_dir: another run is at work on {self.path}; wait for it or "
                 "give another directory."
             ) from None
+        except OSError as error:
+            raise self._cannot_write(error) from error
         with lock:
             for leftover in self.path.rglob(f".*{PARTIAL}"):
                 remove(leftover)
-            write_json(self.path / "config.json", config.to_dict())
+            # Another run may have asked for more between the check and the lock.
+            write_json(self.path / "config.json", self.check(config).to_dict())
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:

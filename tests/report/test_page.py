@@ -124,11 +124,11 @@ def test_the_spread_over_base_models_is_told_or_what_it_needs(mnist, full_run):
 def test_the_papers_numbers_stand_beside_the_runs(mnist):
     text = read(mnist).text
     assert "The paper, LeNet on MNIST -0.18 (±0.06) -0.12 (±0.04)" in text
-    assert "Here, published -0.14 (±0.05) -0.10 (±0.03)" in text
+    assert "Here, published, data_order=reshuffled -0.14 (±0.05) -0.10 (±0.03)" in text
     assert "-0.53 -29.55 ≠" in text and text.count("≠") == 2  # the cell and the rule
     assert published.RULE in text
     assert "answers 99.18 % of the test images correctly (the paper's: 99.15 %)" in text
-    assert "python run_experiments.py --dataset=mnist --controls=" in text
+    assert "kdfunc run --dataset=mnist --controls= --data_order=reshuffled" in text
     assert "AMD EPYC, 2 cores" in text and "tensorflow 2.21.0" in text
 
 
@@ -272,7 +272,8 @@ def test_a_session_names_machine_and_versions_where_they_are_new(full_run):
     text = read(full_run).text
     assert text.count("Abacus") == 1
     assert text.count("numpy 2.4.6") == text.count("numpy 2.4.7") == 1
-    assert text.count("run_experiments.py --epochs=3") == 4  # and how to reproduce it
+    assert text.count("run_experiments.py --epochs=3") == 3
+    assert "kdfunc run --epochs=3" in text  # how to reproduce it
 
 
 def test_several_runs_answer_the_third_question(full_run, tmp_path):

@@ -1,8 +1,10 @@
 import _thread
 import os
 import pathlib
+import signal
 import time
 
+import dask
 import pytest
 
 from kdfunc.errors import InputError
@@ -179,3 +181,69 @@ def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(LocalCluster, "close", slow)
     with engine.open(workers=1) as crew:
         assert crew.run(TASKS[:1], Work(tmp_path), listener([])) == {}
+
+
+def die(*_):
+    os._exit(9)
+
+
+def test_a_worker_that_is_killed_is_told_in_plain_words_and_once(events):
+    import distributed  # noqa: F401  (brings its configuration)
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        with engine.open(workers=1) as crew:
+            with pytest.raises(
+                RuntimeError, match="a worker was killed, most often be"
+            ):
+                crew.call(die)
+            failures = crew.run(TASKS[:2], die, listener(events))
+    reason = (
+        "its worker was killed 2 times, most often because memory ran out; give fewer "
+        "--workers"
+    )
+    assert failures == {"a": reason, "b": "needs a"}
+    facts = [facts for event, _, facts in events if event == "failed"]
+    assert facts == [{"reason": reason, "trace": f"RuntimeError: {reason}\n"}]
+
+
+@pytest.mark.usefixtures("heard_interrupts")
+def test_an_interrupt_while_workers_start_is_put_off_not_lost(monkeypatch):
+    from distributed import LocalCluster
+
+    started, closed = [], []
+
+    def start(self, *args, _start=LocalCluster.__init__, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        _start(self, *args, **kwargs)
+        started.append(self)
+
+    def close(self, *args, _close=LocalCluster.close):
+        closed.append(self)
+        return _close(self, *args)
+
+    monkeypatch.setattr(LocalCluster, "__init__", start)
+    monkeypatch.setattr(LocalCluster, "close", close)
+    with pytest.raises(KeyboardInterrupt):
+        with engine.open(workers=1):
+            pytest.fail("the interrupt was lost")
+    assert len(started) == 1 and started[0] in closed
+
+
+def interrupt_myself():
+    """In a worker; a terminal or `timeout` sends these to the whole process group."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+
+
+def test_workers_are_deaf_to_interrupts_and_so_are_those_that_replace_them():
+    with engine.open(workers=1) as crew:
+        (first,) = pids = crew._client.run(os.getpid).values()
+        crew.call(interrupt_myself)
+        with pytest.raises(RuntimeError):
+            crew.call(die)
+        while first in pids or not pids:
+            time.sleep(0.2)
+            pids = crew._client.run(os.getpid, on_error="ignore").values()
+        crew.call(interrupt_myself)
+        (second,) = crew._client.run(os.getpid).values()
+        assert [second] == list(pids)

@@ -27,7 +27,7 @@ SMALL = (
 NAME = "digits-lenet-published"
 
 
-def run(*flags, cwd, timeout=300):
+def run(*flags, cwd, timeout=600):
     return subprocess.run(
         [sys.executable, ROOT / "run_experiments.py", *flags],
         cwd=cwd,
@@ -359,6 +359,25 @@ def test_another_config_for_the_same_directory_is_refused(finished):
     done = run(*SMALL[1:], "--epochs=3", cwd=folder.parents[1])
     assert done.returncode == 2
     assert "epochs is 2 there and 3 here" in done.stderr
+    _, command = done.stderr.split("the one that is there: kdfunc run ")
+    assert sorted(command.split()) == sorted(SMALL[:-1])
+
+
+def test_less_of_what_is_there_is_no_other_experiment(finished):
+    folder, _ = finished
+    before = kill.checksums(folder)
+    fewer = ("--quantization=dynamic-range", "--compressions=", "--pruning_levels=0.9")
+    stages = ("--stages=quantize,prune", "--workers=0")
+    done = run(*SMALL, *fewer, *stages, cwd=folder.parents[1])
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert (
+        "Asked for before and not now: quantization float16; pruning_levels 0.5; "
+        "compressions full-int8, prune90+finetune+sparse, prune90+int16x8+sparse."
+        in told
+    )
+    assert "4 of 4 tasks are done already" in told
+    assert kill.checksums(folder) == before
 
 
 @pytest.mark.parametrize(

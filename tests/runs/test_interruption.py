@@ -19,8 +19,13 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path):
     assert kill.crash_test(kills=3, workers=2, seed=1, folder=tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 @pytest.mark.usefixtures("heard_interrupts")
-def test_ctrl_c_stops_in_seconds_and_keeps_what_is_done(tmp_path):
+def test_ctrl_c_and_sigterm_stop_in_seconds_and_keep_what_is_done(
+    tmp_path, number, code
+):
     process = subprocess.Popen(
         [*kill.COMMAND, "--epochs=2000", "--workers=2", f"--output_dir={tmp_path}"],
         stdout=subprocess.PIPE,
@@ -34,11 +39,11 @@ def test_ctrl_c_stops_in_seconds_and_keeps_what_is_done(tmp_path):
         if checkpoint.exists():
             break
     begin = time.monotonic()
-    # As a terminal does: to every process of the group.
-    os.killpg(process.pid, signal.SIGINT)
+    # As a terminal, `timeout` or Slurm does: to every process of the group.
+    os.killpg(process.pid, number)
     output, _ = process.communicate(timeout=60)
     assert time.monotonic() - begin < 30
-    assert process.returncode == 130, output
+    assert process.returncode == code, output
     assert output.splitlines()[-1].startswith("Stopped. What is done is kept")
     assert "Traceback" not in output
     assert checkpoint.exists()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from kdfunc.config import ExperimentConfig
@@ -286,3 +288,70 @@ def test_a_stage_that_is_no_list_is_not_read_letter_by_letter():
         InputError, match=r"got 'train'; give a list, such as \['train'"
     ):
         plan.check_stages("train")
+
+
+@pytest.mark.parametrize("stages", [[], [""]])
+def test_no_stage_is_refused(stages):
+    with pytest.raises(InputError, match="--stages: got ''; allowed: train, "):
+        plan.check_stages(stages)
+
+
+def test_of_a_larger_plan_only_what_is_asked_for_is_chosen():
+    """With the names that the larger plan has: a seed's other teacher is its own."""
+    whole = ExperimentConfig(
+        distillation_seeds=(2, 24, 42),
+        compressions=("finetune", "prune90+finetune+sparse", "int4"),
+        variants=("epochs=50", "temperature=10"),
+    )
+    wanted = ExperimentConfig(
+        distillation_seeds=(24,),
+        quantization=(),
+        pruning_levels=(0.5,),
+        compressions=("prune90+finetune+sparse",),
+        controls=("same-start", "other-teacher"),
+        variants=("epochs=50",),
+    )
+    chosen = plan.select(plan.make(whole), wanted=wanted)
+    assert [task.name for task in chosen if task.kind != "teacher"] == [
+        "data",
+        "base",
+        *(f"independent-{k}" for k in range(1, 6)),
+        *(f"student-alpha{alpha}-seed24" for alpha in (0.1, 0.5, 0.9)),
+        "same-start-seed24",
+        "other-teacher-2-seed24",
+        "epochs=50-seed24",
+        "epochs=50-alone-seed24",
+        "pruned-50",
+        "tuned-prune90+finetune",
+        "prune90+finetune+sparse",
+    ]
+    assert plan.select(plan.make(whole), wanted=whole) == plan.make(whole)
+
+
+def test_of_a_larger_plan_fewer_alphas_and_models_are_chosen():
+    whole = ExperimentConfig(
+        distillation_seeds=(2, 24), base_models=3, pruning_levels=(0.9,)
+    )
+    wanted = ExperimentConfig(
+        alphas=(0.5,),
+        independents=1,
+        distillation_seeds=(2, 24),
+        base_models=2,
+        quantization=(),
+        pruning_levels=(0.9,),
+        controls=("independent-optimizer", "other-teacher"),
+    )
+    chosen = plan.select(plan.make(whole), wanted=wanted)
+    assert [task.name for task in chosen if task.kind != "teacher"] == [
+        "data",
+        "base",
+        "independent-1",
+        "student-alpha0.5-seed2",
+        "student-alpha0.5-seed24",
+        "independent-optimizer-1",
+        "pruned-90",
+        "pruned-90-of-independent-1",
+    ]
+    one = dataclasses.replace(wanted, alphas=(0.1,))  # other students lean on it
+    names = [task.name for task in plan.select(plan.make(whole), wanted=one)]
+    assert "other-teacher-1-seed2" in names and "other-teacher-2-seed24" in names

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -139,15 +140,36 @@ def test_a_second_run_is_refused_until_the_first_has_died(tmp_path):
         pass
 
 
-def test_a_run_can_be_given_more_but_never_less_or_other_things(tmp_path):
+def test_a_run_can_be_asked_for_more_and_for_less_but_not_for_other_things(tmp_path):
     run = RunDirectory(tmp_path / "run")
     few = ExperimentConfig(quantization=("dynamic-range",))
     many = ExperimentConfig(quantization=("float16", "dynamic-range"))
-    with run.claimed(few):
-        pass
-    with run.claimed(many):
-        pass
+    for config, held in [(few, few), (many, many), (few, many)]:
+        assert run.check(config) == held
+        with run.claimed(config):
+            assert run.config == held
+    with pytest.raises(InputError, match="seed is 42 there and 1 here"):
+        run.check(ExperimentConfig(seed=1))
     assert run.config == many
-    with pytest.raises(InputError, match="quantization is .* there and .* here"):
-        run.check(few)
-    assert run.config == many
+
+
+def test_a_conflict_tells_the_command_that_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = ExperimentConfig(epochs=2, controls=())
+    for folder, flag in [("runs", ""), ("my runs", " '--output_dir=my runs'")]:
+        run = RunDirectory(pathlib.Path(folder) / config.name)
+        with run.claimed(config):
+            pass
+        with pytest.raises(InputError) as error:
+            run.check(ExperimentConfig(epochs=3))
+        command = f"kdfunc run --epochs=2 --controls={flag}"
+        assert str(error.value).endswith(f"the one that is there: {command}")
+
+
+@pytest.mark.parametrize("place", ["a" * 300, "a/" * 2500 + "a", "loop/a", "nowhere/a"])
+def test_a_path_that_cannot_be_is_refused(tmp_path, place):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nowhere").symlink_to("gone")
+    with pytest.raises(InputError, match="--output_dir: .* cannot be written"):
+        with RunDirectory(tmp_path / place).claimed(ExperimentConfig()):
+            pass
