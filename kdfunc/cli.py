@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kdfunc.commands import VERSION, Heard, Parser, code_of, exit_code
 from kdfunc.comparison import options
+from kdfunc.errors import InputError
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
@@ -129,27 +130,28 @@ def _run(arguments: Sequence[str], command: str) -> int:
         print(VERSION)
         return 0
     config = flags.config(values)
-    if values.dry_run:
-        _print_plan(config, values.stages)
-        return 0
+    chosen = {
+        "data_dir": values.data_dir,
+        "stages": values.stages,
+        "workers": values.workers,
+        "threads": values.threads,
+        "log_tensorboard": values.tensorboard,
+    }
     from absl import logging
 
-    from kdfunc.runs import experiment
-
     logging.set_verbosity(logging.ERROR)
-    if values.verify:
-        return experiment.verify(config, values.output_dir)
     try:
-        experiment.run(
-            config,
-            values.output_dir,
-            data_dir=values.data_dir,
-            stages=values.stages,
-            workers=values.workers,
-            scheduler=values.scheduler,
-            threads=values.threads,
-            log_tensorboard=values.tensorboard,
-        )
+        if values.dry_run:
+            from kdfunc.runs import dry_run, preparation
+
+            job = preparation.prepare(config, values.output_dir, **chosen)
+            dry_run.show(job, values.scheduler)
+            return 0
+        from kdfunc.runs import experiment
+
+        if values.verify:
+            return experiment.verify(config, values.output_dir)
+        experiment.run(config, values.output_dir, scheduler=values.scheduler, **chosen)
     except RuntimeError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
@@ -158,20 +160,6 @@ def _run(arguments: Sequence[str], command: str) -> int:
         sys.stdout.flush()
         os._exit(code_of(interrupt))
     return 0
-
-
-def _print_plan(config, stages: Sequence[str]) -> None:
-    from kdfunc.runs import plan
-
-    plan.check_stages(stages)
-    tasks = plan.select(plan.make(config), stages)
-    print(f"{config.name}: {len(tasks)} tasks")
-    for task in tasks:
-        needs = f"needs {', '.join(task.needs)}" if task.needs else ""
-        epochs = f"{task.cost:.0f} epochs" if task.cost >= 1 else ""
-        print(f"  {task.name:<41} {epochs:<10} {needs}".rstrip())
-    if "analyse" in stages:
-        print("  then tables and landscapes")
 
 
 def _compare(asked: argparse.Namespace) -> int:
@@ -193,12 +181,24 @@ def _report(asked: argparse.Namespace) -> int:
     from kdfunc.runs.records import RunDirectory
 
     found = [path for given in asked.directories for path in overview.found(given)]
-    runs = [RunDirectory(path) for path in found]
-    for run in runs:
-        tables = run.path / "tables" / "accuracy.csv"
-        wanted = asked.recompute or not tables.exists()
-        if run.config and wanted and run.record("base").exists:
-            everything.write(run)
+    runs = []
+    for path in found:
+        run = RunDirectory(path)
+        try:
+            reasons = everything.outdated(run)
+            if reasons:
+                print(f"{path}: {'; '.join(reasons)}; analysed again.")
+            if reasons or asked.recompute and run.record("base").exists:
+                everything.write(run)
+            page.check(run)
+        except InputError as error:
+            if len(found) == 1:
+                raise
+            print(f"kdfunc: left out: {error}", file=sys.stderr)
+        else:
+            runs.append(run)
+    if not runs:
+        raise InputError("none of these is a run directory, so there is no report.")
     default = runs[0].path / "report.html" if len(runs) == 1 else "report.html"
     print(page.write(runs, default if asked.output is None else asked.output))
     return 0

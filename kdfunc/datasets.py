@@ -33,6 +33,9 @@ class Description:
 
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
+    #: How many images there are; None for what was not downloaded yet.
+    train_images: int | None
+    test_images: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +60,15 @@ def describe(name: str, data_dir: str | None = None) -> Description:
       InputError: there is no such data set, or it is none of image classification.
     """
     if name == "digits":
-        return Description((28, 28, 1), tuple("0123456789"))
+        return Description((28, 28, 1), tuple("0123456789"), 898, 899)
     builder = _builder(name, data_dir)
     return Description(
         builder.info.features["image"].shape,
         tuple(builder.info.features["label"].names),
+        *(
+            builder.info.splits[split].num_examples if builder.is_prepared() else None
+            for split in ("train", "test")
+        ),
     )
 
 

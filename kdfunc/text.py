@@ -1,4 +1,4 @@
-"""Tables that fit a terminal of 80 columns."""
+"""Tables, numbers and times for people, at a terminal of 80 columns."""
 
 from collections.abc import Sequence
 
@@ -75,3 +75,26 @@ def percent(share: float) -> str:
 def no_formula(name: str) -> str:
     """A name that a spreadsheet which opens a CSV file does not compute."""
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person would say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def size(count: float) -> str:
+    """Bytes as a person would say them: 1.2 kB, 34 MB."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count /= 1000
+        units.pop(0)
+    digits = 1 if count < 10 and units[0] != "bytes" else 0
+    return f"{count:.{digits}f} {units[0]}"

@@ -2,8 +2,6 @@
 
 import json
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -14,12 +12,6 @@ from kdfunc.errors import TrainingError
 from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
 from kdfunc.writing import replacing
-
-#: What reading an archive raises that is not what was written.
-UNREADABLE = (
-    *(OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 #: Steps of one call into TensorFlow: few enough to be interrupted within seconds.
 CALL_STEPS = 16
@@ -257,7 +249,7 @@ class _Checkpoint:
                 self.network.set_weights(state[:count])
                 self.optimizer.set_weights(state[count:])
                 return facts["history"]
-        except UNREADABLE:
+        except records.UNREADABLE:
             pass
         softmax.start()
         return []

@@ -1,36 +1,45 @@
 """Every table and figure of a run."""
 
 import contextlib
+from collections.abc import Collection
 
 from kdfunc.analysis import accuracy, files, landscapes, similarity, spread, summary
+from kdfunc.errors import InputError
 from kdfunc.runs import plan, records
+from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
 
-#: Sizes and checksums of tables and figures.
+#: Sizes and checksums of tables and figures, and the models that they are of.
 MANIFEST = "analysis.json"
 
 
-def write(run: RunDirectory) -> bool:
+def write(run: RunDirectory, checked: Collection[str] = ()) -> None:
     """Writes tables and figures of what a run directory holds; prints some.
 
     A part of the plan that has not been run is left out, and so are models that a
-    library cannot make. Of a run of which the final outputs alone were kept, the tables
-    and figures of files and of landscapes stay as they are.
+    library cannot make, and damaged records. Of a run of which the final outputs alone
+    were kept, the tables and figures of files and of landscapes stay as they are.
 
-    Returns:
-      Whether there is a base model, without which there is nothing to analyse.
+    Args:
+      run: a run directory.
+      checked: names of tasks whose records are known to be whole.
+
+    Raises:
+      InputError: there is no base model, or no test split, to analyse.
     """
-    done = [
-        task
-        for task in plan.make(run.config)
-        if task.family
-        and run.record(task.name).exists
-        and not run.record(task.name).not_possible
-    ]
+    done = _models(run)
+    models = [task.name for task in done]
+    has_data = run.kept or run.record("data").exists
+    if not has_data or "base" not in models:
+        raise InputError(f"{run.path} holds no base model, so there is no analysis.")
+    damaged = {} if run.kept else run.damaged({"data", *models} - {*checked})
+    for name, problems in damaged.items():
+        told = f"{run.record(name).path}: {'; '.join(problems)}"
+        if name in ("base", "data"):
+            raise InputError(f"{told}; give the command of the run to make it again.")
+        print(f"{told}; left out.")
+    done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]
-    if not any(task.name == "base" for task in tasks):
-        print("There is no base model yet, so there is nothing to analyse.")
-        return False
     _remove_damaged(run)
     accuracies = accuracy.write(run, done)
     spread.write(run, done)
@@ -45,8 +54,36 @@ def write(run: RunDirectory) -> bool:
         for path in (run.path / folder).glob("[!.]*")
         if path.is_file()
     )
-    records.seal(run.path, written, MANIFEST)
-    return True
+    records.seal(run.path, written, MANIFEST, models=models)
+
+
+def outdated(run: RunDirectory) -> list[str]:
+    """Why tables and figures have to be made again from the records of a run.
+
+    Returns:
+      A clause for each reason; none if they are whole, or no records to make them from
+      are there.
+    """
+    models = [task.name for task in _models(run)]
+    if "base" not in models:
+        return []
+    if run.kept:  # whose tables are published as they are
+        table = "tables/accuracy.csv"
+        return [] if (run.path / table).exists() else [f"{table} is missing"]
+    manifest = records.read_manifest(run.path, MANIFEST)
+    if manifest.get("models", models) != models:
+        return ["the records are others than those that they were made of"]
+    return records.damages(run.path, MANIFEST)
+
+
+def _models(run: RunDirectory) -> list[Task]:
+    return [
+        task
+        for task in plan.make(run.config)
+        if task.family
+        and run.record(task.name).exists
+        and not run.record(task.name).not_possible
+    ]
 
 
 def _remove_damaged(run: RunDirectory) -> None:

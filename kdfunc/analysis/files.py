@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import textwrap
 
 import numpy as np
 import pandas as pd
 
-from kdfunc import edge, pipelines
+from kdfunc import edge, pipelines, text
 from kdfunc.analysis import accuracy, figures
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
@@ -23,9 +24,11 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]
     if not stored:
         return
-    table = compression(run, stored)
+    table = compression(run, stored, any(t.family == "independent" for t in tasks))
     _write_csv(run, "compression", table)
     _write_latency(run, stored)
+    if "compressed" in set(table["family"]):
+        print(terminal(table), end="\n\n")
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
         title = f"{accuracy.title(run.config)}, {run.config.rules}"
@@ -35,12 +38,14 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
         figures.style.save(figure, run.path / "figures" / "compression")
 
 
-def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
+def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.DataFrame:
     """The models that are stored as `.tflite`, and those that cannot be.
 
     Args:
       run: a run directory with the tables `similarity` and `function_preserved`.
       stored: tasks whose records have a `model.tflite`.
+      has_scale: whether there are independent models, without which the function
+        preserved has no scale.
 
     Returns:
       A row a model, the base model's `.keras` file first, with columns `model`;
@@ -82,7 +87,7 @@ def compression(run: RunDirectory, stored: list[Task]) -> pd.DataFrame:
     columns += ["sparsity", "accuracy", "ratio", "preserved", "low", "high", "rests_on"]
     columns += ["disagreement", "operators"]
     table = pd.DataFrame(rows).astype({"bytes": "Int64", "gzip_bytes": "Int64"})
-    table = table.merge(_measures(run), on="model", how="left")
+    table = table.merge(_measures(run, has_scale), on="model", how="left")
     itself = table["family"] == "base"
     if "preserved" in table:
         table.loc[itself, ["ratio", "preserved"]] = 0.0, 100.0
@@ -108,11 +113,42 @@ def _pipeline(task: Task) -> str:
     return task.settings.get("pipeline") or task.settings["mode"]
 
 
-def _measures(run: RunDirectory) -> pd.DataFrame:
+def terminal(table: pd.DataFrame) -> str:
+    """The table of `compression` for people at a terminal, within 80 columns."""
+    made = table[table["not_possible"].isna()]
+    rows = [
+        (
+            row.model,
+            text.size(row.bytes),
+            text.percent(row.accuracy),
+            "-" if np.isnan(row.preserved) else f"{row.preserved:.1f} %",
+            text.percent(row.disagreement),
+        )
+        for row in made.itertuples()
+    ]
+    header = ("Files", "size", "accuracy", "preserved", "other answers")
+    lines = [
+        "Model files (.tflite), the function preserved, and answers that are not the "
+        "base's:",
+        "",
+        text.table(header, rows),
+    ]
+    for row in table[table["not_possible"].notna()].itertuples():
+        lines += textwrap.wrap(
+            f"{row.model}: not possible ({row.not_possible})",
+            text.WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
+
+
+def _measures(run: RunDirectory, has_scale: bool) -> pd.DataFrame:
     """Function preserved and disagreement of each model, from the tables."""
     folder = run.path / "tables"
     measures = pd.read_csv(folder / "similarity.csv")[["model", "disagreement"]]
-    if run.config.independents:
+    if has_scale:
         preserved = pd.read_csv(folder / "function_preserved.csv")
         preserved = preserved[preserved["measure"] == MEASURE]
         columns = ["model", "ratio", "preserved", "low", "high", "rests_on"]

@@ -30,9 +30,9 @@ from kdfunc.report import (
 )
 from kdfunc.report.results import Results
 from kdfunc.runs import plan
-from kdfunc.runs.progress import duration
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.groups import MEASURE
+from kdfunc.text import duration
 from kdfunc.writing import output_path, write_atomic
 
 #: Tables of the model files: table, heading, caption.
@@ -120,12 +120,8 @@ def render(
             zip(directories, paths, names, strict=True), 1
         )
     ]
-    for run in runs:
-        if run.accuracy is None and run.metrics is None:
-            raise InputError(
-                f"{run.directory.path} has no tables and no records to make them from; "
-                "give a run directory, such as runs/digits-lenet-published."
-            )
+    for directory in directories:
+        check(directory)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kdfunc.report", "."),
         autoescape=True,
@@ -150,6 +146,23 @@ def render(
         glossary=summary.GLOSSARY,
     )
     return _sealed(html)
+
+
+def check(directory: RunDirectory) -> None:
+    """Refuses what is no run, or one without any table.
+
+    Raises:
+      InputError: it says what is missing.
+    """
+    _ = directory.config
+    if not any(
+        (directory.path / "tables" / f"{name}.csv").exists()
+        for name in ("accuracy", "metrics")
+    ):
+        raise InputError(
+            f"{directory.path} has no tables and no records to make them from; "
+            "give a run directory, such as runs/digits-lenet-published."
+        )
 
 
 def _sections(run: Results) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
     ratios = pd.DataFrame(
         {run.name: run.preserved.groupby("name")["ratio"].mean() for run in measured}
     ).reindex(methods)
+    told = [run for run in runs if run.accuracy is not None]
     climbed = [run for run in runs if run.ladder is not None]
     low = min((run.ladder["preserved_low"].min() for run in climbed), default=0.0)
     return {
@@ -48,7 +49,7 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
             tables.download("claims_over_all", setups.answers_table(together)),
         ],
         "answers": [_answer(claim, cells, runs) for claim, cells in grid],
-        "accuracy": tables.accuracy(runs, "all"),
+        "accuracy": tables.accuracy(told, "all") if told else None,
         "preserved": tables.side_by_side(
             "all-preserved",
             "Function preserved (%), and the distance ratio in brackets",

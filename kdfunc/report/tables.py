@@ -75,9 +75,9 @@ class Table:
 def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
     """Deviations of accuracy in the paper's layout, a row a run and one of the paper.
 
-    Each run's row follows the paper's for its data set and architecture.
+    Each run's row follows the paper's for its data set and architecture. All of them
+    have the table `accuracy`.
     """
-    runs = [run for run in runs if run.accuracy is not None]
     settings = list(
         dict.fromkeys(
             pair

@@ -8,22 +8,28 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from kdfunc import datasets, system
+from kdfunc import datasets
 from kdfunc.analysis import everything
 from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
-from kdfunc.runs import engine, plan, provenance, tensorboard, verification
-from kdfunc.runs.progress import Progress, duration
+from kdfunc.runs import (
+    engine,
+    forecast,
+    plan,
+    preparation,
+    provenance,
+    tensorboard,
+    verification,
+)
+from kdfunc.runs.progress import Progress
 from kdfunc.runs.records import (
     CHECKPOINT,
     RunDirectory,
     remove,
 )
+from kdfunc.text import duration
 from kdfunc.writing import write_atomic
-
-#: Workers or threads above which nobody means it.
-MOST_AT_ONCE = 1024
 
 
 def run(
@@ -57,37 +63,33 @@ def run(
       InputError: something cannot work as asked; nothing was written.
       RuntimeError: some task failed; what the others made is kept.
     """
-    plan.check_stages(stages)
-    if log_tensorboard:
-        tensorboard.check()
-    if workers is None:
-        workers = engine.default_workers()
-    _check_numbers(workers, threads)
-    directory = RunDirectory(os.path.join(output_dir, config.name))
-    whole = directory.check(config)
-    _check_paths(directory, whole)
-    tasks = plan.select(plan.make(whole), stages, config)
-    _check_work(directory, tasks, stages)
-    datasets.describe(config.dataset, data_dir)
-    if not all(directory.record(task.name).exists for task in tasks):
-        datasets.prepare(config.dataset, data_dir)
-    begin = time.monotonic()
-    place = plan.Workplace(
-        directory.path.absolute(), whole, data_dir, threads, log_tensorboard
+    job = preparation.prepare(
+        config,
+        output_dir,
+        data_dir=data_dir,
+        stages=stages,
+        workers=workers,
+        threads=threads,
+        log_tensorboard=log_tensorboard,
     )
-    with engine.open(workers, scheduler) as crew:
+    directory, place = job.directory, job.place
+    if not all(directory.record(task.name).exists for task in job.tasks):
+        datasets.prepare(config.dataset, place.data_dir)
+    begin = time.monotonic()
+    result = f"{directory.path}/"
+    with engine.open(job.workers, scheduler) as crew:
         machines = crew.call(place.check)
-        with _remedy_told(directory), directory.claimed(whole):
-            _tell_of_more(config, whole)
-            failures = _do(directory, place, tasks, crew)
+        with _remedy_told(directory), directory.claimed(place.config):
+            _tell_of_more(config, place.config)
+            failures = _do(directory, place, job.tasks, crew)
             seconds = time.monotonic() - begin
-            provenance.note(directory.path, threads, machines, seconds)
-            if "analyse" in stages and not failures:
-                if everything.write(directory):
-                    page.write([directory], directory.path / "report.html")
+            provenance.note(directory.path, place.threads, machines, seconds)
+            if job.analyses and not failures:
+                everything.write(directory, [task.name for task in job.tasks])
+                result = page.write([directory], directory.path / "report.html")
     if failures:
         raise RuntimeError(_failed(failures, directory))
-    print(f"Done in {duration(time.monotonic() - begin)}. All is in {directory.path}/")
+    print(f"Done in {duration(time.monotonic() - begin)}. Results: {result}")
     return directory
 
 
@@ -120,33 +122,6 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     return int(whole < len(names) or bool(others))
 
 
-def _check_numbers(workers: int, threads: int) -> None:
-    for flag, given, least in (("workers", workers, 0), ("threads", threads, 1)):
-        if not least <= given <= MOST_AT_ONCE:
-            raise InputError(
-                f"--{flag}: got {given}; allowed: {least}, {least + 1}, ... "
-                f"{MOST_AT_ONCE}."
-            )
-
-
-def _check_work(
-    directory: RunDirectory, tasks: Sequence[plan.Task], stages: Sequence[str]
-) -> None:
-    """Refuses stages that leave nothing to do."""
-    if tasks:
-        return
-    if "analyse" not in stages:
-        raise InputError(
-            f"--stages: {', '.join(stages)} has nothing to do in this experiment; "
-            "leave --stages out, or ask for some work of these stages."
-        )
-    if not directory.record("base").exists:
-        raise InputError(
-            f"--stages: {directory.path} holds no base model, so there is nothing to "
-            f"analyse; give --stages={','.join(['train', *stages])} or leave it out."
-        )
-
-
 def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
     """Says what the directory was asked for before and is not asked for now."""
     told = []
@@ -163,17 +138,6 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
             "stays and is analysed, too."
         )
         print(textwrap.fill(text, 79, break_on_hyphens=False))
-
-
-def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
-    """Long pipelines make long names; they are told before hours of work."""
-    longest = max((task.name for task in plan.make(config)), key=len)
-    path = directory.record(longest).path / ".checkpoint.npz.01234567.partial"
-    if not system.takes_path(path):
-        raise InputError(
-            f"--output_dir: this system takes no path as long as {path}; give a folder "
-            "nearer to the root, or modules and functions of shorter names."
-        )
 
 
 def _do(directory, place, tasks, crew) -> dict[str, str]:
@@ -200,7 +164,11 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
     )
     if place.tensorboard:
         _log_curves(directory, [t for t in tasks if t.kind == "train"])
-    progress = Progress(missing)
+    progress = Progress(
+        [forecast.remaining(directory, task) for task in missing],
+        crew.workers,
+        done=len(tasks) - len(missing),
+    )
 
     def listen(event, name, facts):
         progress(event, name, facts)

@@ -114,6 +114,12 @@ class Workplace:
 
         return tasks.check(self)
 
+    def measure(self) -> dict[str, Any]:
+        """Times a few steps of each network; see `tasks.measure`."""
+        from kdfunc.runs import tasks
+
+        return tasks.measure(self)
+
     def perform(self, task: Task, report: Callable[..., None]) -> dict[str, float]:
         """Does a task in this process, which loads TensorFlow for it."""
         from kdfunc.runs import tasks

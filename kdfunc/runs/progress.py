@@ -1,28 +1,47 @@
 """What a run tells a person who watches the terminal or reads the log."""
 
+import collections
+import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kdfunc.runs import forecast
 from kdfunc.runs.plan import Task
+from kdfunc.text import WIDTH, duration
+
+#: Seconds between two status lines: on a terminal, at least in a log, and there also
+#: as a share of the time so far, so that a day makes some dozens of lines.
+LIVE, LOGGED, SHARE = 0.5, 30, 0.1
+#: Seconds of work after which the time left is a good guess, and how much is worth a
+#: line of its own.
+MEASURED, LONG = 10, 3600
 
 
 class Progress:
     """Prints a line for each task that ends and, between them, how things stand.
 
-    On a terminal the last line is rewritten in place; in a file it is added every half
-    minute. Lines fit 80 columns.
+    On a terminal the last line is rewritten in place and fits it; in a log there is a
+    new one now and then, which fits 80 columns.
+
+    Args:
+      tasks: what is to be done, with the cost that is left.
+      workers: how many do it.
+      done: tasks of the run that were done before.
     """
 
-    def __init__(self, tasks: Sequence[Task]):
+    def __init__(self, tasks: Sequence[Task], workers: int = 1, done: int = 0):
         self._tasks = {task.name: task for task in tasks}
+        self._workers = workers
+        self._done = done
+        self._total = done + len(tasks)
         self._stream = sys.stdout
         self._running: dict[str, dict[str, Any]] = {}
-        self._ended = 0
-        self._cost_ended = 0.0
-        self._begin = time.monotonic()
-        self._shown = self._begin
+        self._rates = _Rates()
+        self._announced = False
+        self._begin = self._shown = time.monotonic()
         self._status_width = 0
 
     def __call__(self, event: str, name: str, facts: dict[str, Any]) -> None:
@@ -30,49 +49,68 @@ class Progress:
         if event in ("start", "progress"):
             if name in self._tasks:
                 self._running.setdefault(name, {}).update(facts)
+                self._rates.hear(self._tasks[name], facts)
+            self._announce()
             self._show_status()
             return
         self._running.pop(name, None)
         task = self._tasks.pop(name)
-        self._ended += 1
-        self._cost_ended += task.cost
+        self._done += 1
+        if event == "done":
+            self._rates.end(task, facts["seconds"])
         outcome = {
             "done": lambda: _took(facts),
             "failed": lambda: f"FAILED: {facts['reason']}",
             "skipped": lambda: f"skipped: {facts['reason']}",
         }[event]()
-        total = self._ended + len(self._tasks)
-        self._line(f"[{self._ended:>{len(str(total))}}/{total}] {name:<33} {outcome}")
+        place = f"[{self._done:>{len(str(self._total))}}/{self._total}]"
+        self._line(f"{place} {name:<33} {outcome}")
+
+    def _announce(self) -> None:
+        """Says once, by the first steps, that a run will be long."""
+        if self._announced or self._rates.seconds < MEASURED:
+            return
+        self._announced = True
+        left = self._seconds_left()
+        if left is not None and left > LONG:
+            self._line(
+                f"By its first steps, this run will take about {duration(left)}, and "
+                "then the\nanalysis. Ctrl-C stops it; the same command goes on."
+            )
 
     def _show_status(self) -> None:
         live = self._stream.isatty()
-        if time.monotonic() - self._shown < (0.5 if live else 30):
+        now = time.monotonic()
+        pause = LIVE if live else max(LOGGED, SHARE * (now - self._begin))
+        if now - self._shown < pause:
             return
-        self._shown = time.monotonic()
+        self._shown = now
+        left = self._seconds_left()
+        time_left = "time left unknown" if left is None else f"{duration(left)} left"
         running = [
             " ".join([name, *_stands(facts)]) for name, facts in self._running.items()
         ]
-        waiting = len(self._tasks) - len(self._running)
-        head = f"  {self._ended} done, {len(running)} running, {waiting} waiting"
-        status = f"{head}, {self._time_left()}: {'; '.join(running)}"
-        if len(status) > 79:
-            status = status[:76] + "..."
+        status = f"  {self._done} of {self._total} done, {time_left}"
+        status += f"; now {'; '.join(running)}" if running else ""
+        width = shutil.get_terminal_size().columns - 1 if live else WIDTH
+        if len(status) > width:
+            status = status[: max(width - 3, 0)] + "..."
         if live:
-            self._stream.write("\r" + status.ljust(self._status_width))
+            self._stream.write("\r" + status.ljust(min(self._status_width, width)))
             self._status_width = len(status)
             self._stream.flush()
         else:
             self._line(status)
 
-    def _time_left(self) -> str:
-        done = self._cost_ended + sum(
-            facts.get("epochs_done", 0) for facts in self._running.values()
+    def _seconds_left(self) -> float | None:
+        """By how fast the tasks so far were; None before the first steps."""
+        seconds = {name: self._rates.left(task) for name, task in self._tasks.items()}
+        if None in seconds.values():
+            return None
+        running_first = sorted(
+            self._tasks.values(), key=lambda task: task.name not in self._running
         )
-        total = self._cost_ended + sum(task.cost for task in self._tasks.values())
-        elapsed = time.monotonic() - self._begin
-        if done < 0.05 * total and elapsed < 20:
-            return "time left not known yet"
-        return f"{duration(elapsed * (total - done) / max(done, 1e-9))} left"
+        return forecast.makespan(running_first, seconds, self._workers)
 
     def _line(self, text: str) -> None:
         if self._status_width:
@@ -81,23 +119,13 @@ class Progress:
         print(text, file=self._stream, flush=True)
 
 
-def duration(seconds: float) -> str:
-    """A time span as a person would say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def _stands(facts: dict[str, Any]) -> Iterator[str]:
-    """How far a training is, and how good at its last snapshot."""
+    """How far a training is, and how good after its last whole epoch."""
     if "epochs" in facts:
-        yield f"{facts['epochs_done']:.0f}/{facts['epochs']}"
-    if "accuracy" in facts:
-        yield f"{100 * facts['accuracy']:.1f} %"
+        done, epochs = facts["epochs_done"], facts["epochs"]
+        yield f"epoch {min(int(done) + 1, epochs)} of {epochs}"
+        if "accuracy" in facts and done > 1:  # before, it has not learnt anything
+            yield f"({100 * facts['accuracy']:.1f} %)"
 
 
 def _took(facts: dict[str, Any]) -> str:
@@ -107,3 +135,58 @@ def _took(facts: dict[str, Any]) -> str:
     if "not_possible" in facts:
         return f"{'not possible':17}{seconds}"
     return f"{'':17}{seconds}"
+
+
+@dataclasses.dataclass
+class _Work:
+    """Work that was heard of: seconds, and what it was of the tasks' cost."""
+
+    seconds: float = 0.0
+    cost: float = 0.0
+
+    def add(self, seconds: float, cost: float) -> None:
+        self.seconds += seconds
+        self.cost += cost
+
+
+class _Rates:
+    """Seconds that tasks take for each unit of their cost, by network and kind."""
+
+    def __init__(self):
+        self._last: dict[str, tuple[float, float]] = {}  # when, and epochs done
+        self._by_task: dict[str, _Work] = collections.defaultdict(_Work)
+        self._by_kind: dict[tuple[str, str], _Work] = collections.defaultdict(_Work)
+
+    @property
+    def seconds(self) -> float:
+        """Of all work that was heard of."""
+        return sum(work.seconds for work in self._by_kind.values())
+
+    def hear(self, task: Task, facts: dict[str, Any]) -> None:
+        """Takes how far a task is; the first time only begins to count."""
+        if "epochs_done" not in facts:
+            return
+        now, done = time.monotonic(), facts["epochs_done"]
+        begin, before = self._last.get(task.name, (now, done))
+        self._last[task.name] = now, done
+        if done > before:
+            self._add(task, now - begin, done - before)
+
+    def end(self, task: Task, seconds: float) -> None:
+        """Takes how long a task took, from its beginning."""
+        heard = self._by_task[task.name]
+        self._add(task, seconds - heard.seconds, task.cost - heard.cost)
+
+    def left(self, task: Task) -> float | None:
+        """Seconds that a task will yet take; None where nothing was heard of any."""
+        network = forecast.network(task)
+        for key in ((network, task.kind), (network, "train"), ("", "train")):
+            work = self._by_kind[key]
+            if work.cost > 0:
+                heard = self._by_task[task.name].cost
+                return max(task.cost - heard, 0) * work.seconds / work.cost
+        return None
+
+    def _add(self, task: Task, seconds: float, cost: float) -> None:
+        self._by_task[task.name].add(seconds, cost)
+        self._by_kind[forecast.network(task), task.kind].add(seconds, cost)

@@ -24,6 +24,8 @@ import pathlib
 import shlex
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,12 @@ if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
 
 MANIFEST = "manifest.json"
+#: What reading an archive raises that is not what was written.
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
 #: Where a training that is under way keeps what it needs to go on.
 CHECKPOINT = "checkpoint.npz"
 
@@ -202,6 +210,15 @@ class Record:
         return texts.astype(float).astype({"epoch": int})
 
     @property
+    def epochs_done(self) -> int:
+        """Of a training that is under way, as its checkpoint tells."""
+        try:
+            with np.load(self.path / CHECKPOINT) as content:
+                return len(json.loads(str(content["facts"]))["history"]) - 1
+        except UNREADABLE:
+            return 0
+
+    @property
     def made(self) -> Mapping[str, Any]:
         """How it was made: seconds, threads, machine, its instruction set, oneDNN."""
         return read_manifest(self.path).get("made", {})
@@ -296,6 +313,14 @@ class RunDirectory:
             (self.record("data").path / "class_names.json").read_text("utf-8")
         )
 
+    @property
+    def nearest(self) -> pathlib.Path:
+        """The folder itself, or the one that it will be made in."""
+        nearest = self.path.absolute()
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        return nearest
+
     def check(self, config: ExperimentConfig) -> ExperimentConfig:
         """Makes sure that the directory can be written and holds no other experiment.
 
@@ -308,10 +333,7 @@ class RunDirectory:
         try:
             if (self.path / "config.json").exists():
                 config = self._joined(config)
-            nearest = self.path
-            while not os.path.lexists(nearest):
-                nearest = nearest.parent
-            tempfile.TemporaryFile(dir=nearest).close()
+            tempfile.TemporaryFile(dir=self.nearest).close()
         except OSError as error:
             raise self._cannot_write(error) from error
         return config

@@ -3,7 +3,10 @@
 import dataclasses
 import functools
 import platform
+import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import filelock
@@ -24,7 +27,7 @@ from kdfunc import (
 )
 from kdfunc.config import ExperimentConfig, parse_variant
 from kdfunc.errors import NotPossible
-from kdfunc.runs import records, tensorboard
+from kdfunc.runs import forecast, records, tensorboard
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task, Workplace, teacher_task
 from kdfunc.runtime import derive_seed, keras
 from kdfunc.training import Report
@@ -35,6 +38,9 @@ OPTIMIZERS = {
     "adamax": keras.optimizers.legacy.Adamax,
 }
 
+
+#: Training steps that are timed at once, and how often.
+MEASURED_STEPS, MEASUREMENTS = 4, 20
 
 #: Training images from which integer models learn the ranges of their activations.
 REPRESENTATIVES = 200
@@ -52,7 +58,7 @@ def check(place: Workplace) -> dict[str, Any]:
     """
     runtime.set_up(place.threads)
     about = datasets.describe(place.config.dataset, place.data_dir)
-    for architecture in _architectures(place.config):
+    for architecture in _architectures(place.config).values():
         classes = len(about.class_names)
         if ":" in architecture:
             models.check_own(architecture, about.image_shape, classes)
@@ -65,11 +71,64 @@ def check(place: Workplace) -> dict[str, Any]:
     return runtime.describe_machine()
 
 
-def _architectures(config: ExperimentConfig) -> tuple[str, ...]:
-    """The architectures of an experiment: all models', and some students' own."""
+def measure(place: Workplace) -> dict[str, forecast.Speed]:
+    """How fast the networks of an experiment are in this process, by a few steps.
+
+    Images and labels are drawn at random; speed does not depend on them.
+
+    Returns:
+      The speeds by what `forecast.network` calls the networks.
+    """
+    runtime.set_up(place.threads)
+    about = datasets.describe(place.config.dataset, place.data_dir)
+    classes, size = len(about.class_names), place.config.batch_size
+    count = min(about.train_images, MEASURED_STEPS * size)
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(count, *about.image_shape), dtype=np.uint8)
+    labels = {"labels": rng.integers(classes, size=count)}
+    speeds = {}
+    for name, architecture in _architectures(place.config).items():
+        begin = time.monotonic()
+        network = models.build(architecture, about.image_shape, classes, seed=0)
+        model = keras.Model(network.inputs, network.outputs)
+        model.compile(OPTIMIZERS[BASE_OPTIMIZER](), "categorical_crossentropy")
+        epochs = training.run_epochs(
+            model,
+            network,
+            images,
+            labels,
+            last=1 + MEASUREMENTS,
+            batch_size=size,
+            order_seed=0,
+            report=lambda **_: None,
+        )
+        predict = training.predictor(network)
+        next(epochs)
+        predict(images)
+        start = time.monotonic() - begin
+        trained = _typical_seconds(partial(next, epochs))
+        predicted = _typical_seconds(partial(predict, images))
+        epoch = trained * about.train_images + predicted * about.test_images
+        weights = 4 * network.count_params()
+        speeds[name] = forecast.Speed(start, epoch / count, weights)
+    return speeds
+
+
+def _architectures(config: ExperimentConfig) -> dict[str, str]:
+    """The architectures of an experiment by what `forecast.network` calls them."""
     variants = map(parse_variant, config.variants)
     students = [value for setting, value in variants if setting == "student"]
-    return (config.architecture, *students)
+    return {"": config.architecture} | {name: name for name in students}
+
+
+def _typical_seconds(call: Callable[[], Any]) -> float:
+    """The median of a few calls, for a second altogether."""
+    times: list[float] = []
+    while sum(times) < 1 and len(times) < MEASUREMENTS:
+        begin = time.monotonic()
+        call()
+        times.append(time.monotonic() - begin)
+    return statistics.median(times)
 
 
 def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
@@ -83,7 +142,7 @@ def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
       `not_possible`.
     """
     runtime.set_up(place.threads)
-    for architecture in _architectures(place.config):
+    for architecture in _architectures(place.config).values():
         if ":" in architecture:  # may bring layers, which this process may not know
             models.own(architecture)
     report = _throttled(report)

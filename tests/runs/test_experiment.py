@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -256,6 +257,20 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     np.testing.assert_allclose(theirs["effect"], ours["effect"], rtol=1e-3)
 
 
+def test_the_terminal_tells_of_the_compressions_that_were_asked_for(finished):
+    folder, done = finished
+    table = pd.read_csv(folder / "tables" / "compression.csv").set_index("model")
+    told = done.stdout[done.stdout.index("Model files (.tflite)") :]
+    for model in ("float16", "full-int8", "prune90+finetune+sparse"):
+        row = table.loc[model]
+        (line,) = [line for line in told.splitlines() if line.split()[:1] == [model]]
+        assert f" {row.bytes / 1000:.0f} kB " in line
+        assert f" {100 * row.accuracy:.1f} %" in line
+        assert f" {row.preserved:.1f} %" in line
+        assert line.endswith(f" {100 * row.disagreement:.1f} %")
+    assert "prune90+int16x8+sparse: not possible (tensorflow 2." in told
+
+
 def test_a_devices_measures_of_integer_models_are_those_of_the_records(
     finished, tmp_path
 ):
@@ -282,7 +297,8 @@ def test_the_terminal_is_fit_to_be_kept(finished):
     lines = done.stdout.replace(str(folder), f"runs/{NAME}").splitlines()
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in done.stdout and "\r" not in done.stdout
-    assert lines[-1].startswith("Done in ") and lines[-1].endswith(f"runs/{NAME}/")
+    assert lines[-1].startswith("Done in ")
+    assert lines[-1].endswith(f". Results: runs/{NAME}/report.html")
     assert done.stderr == ""
 
 
@@ -319,7 +335,10 @@ def test_what_is_there_is_not_made_again_but_what_is_damaged_is(finished):
     done = run(*SMALL, "--workers=0", cwd=cwd)
     assert done.returncode == 0, done.stderr
     assert "model.tflite is not what was written" in done.stdout
-    assert "[2/2]" in done.stdout  # these two and nothing else
+    ended = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    assert len(ended) == 2  # these two and nothing else
+    total = len(list((folder / "records").glob("*/manifest.json")))
+    assert ended[1].startswith(f"[{total}/{total}] ")
     assert kill.checksums(folder) == before
     assert run(*SMALL, "--verify", cwd=cwd).returncode == 0
 
@@ -413,16 +432,57 @@ def test_bad_input_is_told_in_one_sentence_and_nothing_is_written(
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    done = run("--dry_run", "--stages=quantize", cwd=tmp_path)
-    assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+    done = run("--dry_run", "--stages=quantize", "--workers=0", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    plan, forecast = done.stdout.split("\n\n")
+    assert [line.split()[0] for line in plan.splitlines()] == [
         f"{NAME}:",
         "data",
         "base",
         "float16",
         "dynamic-range",
     ]
+    assert re.fullmatch(
+        r"To do: 4 tasks, about \d+ (s|min|min \d+ s) on 1 worker\.\n"
+        r"Disk: about \d+(\.\d)? MB; \d+(\.\d)? [GT]B are free\.\n",
+        forecast,
+    )
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--architecture=mobilenet"], "mobilenet cannot be built for images of 28x28"),
+        (["--compressions=gone:step"], "No module named 'gone'"),
+        (["--scheduler=tcp://127.0.0.1:9"], "nothing answers at tcp://127.0.0.1:9"),
+    ],
+)
+def test_dry_run_refuses_what_the_run_refuses(tmp_path, flags, told):
+    done = run("--dry_run", "--workers=0", *flags, cwd=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr and done.stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_dry_run_tells_what_is_done_and_needs_no_tensorflow_for_it(finished):
+    folder, _ = finished
+    spy = "import sys; from kdfunc import cli; cli.run(sys.argv[1:]); "
+    spy += "print('tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", spy, *SMALL, "--dry_run", "--distillation_seeds=2,3,24"],
+        cwd=folder.parents[1],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "False", done.stderr
+    assert lines[0].endswith(" tasks, 20 of them done")
+    state = {line.split()[0]: line for line in lines[1:-4]}
+    assert state["base"].endswith("2 epochs   done")
+    assert state["student-alpha0.1-seed3"].endswith("needs data, base, teacher")
+    assert lines[-3].startswith("To do: 3 tasks, about ")
 
 
 def test_a_training_that_fails_is_named_and_the_rest_is_done(tmp_path):

@@ -1,0 +1,88 @@
+"""What a run would do, how long it would take and how much disk it would need."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+
+from kdfunc.runs import engine, forecast, plan
+from kdfunc.runs.forecast import Speed
+from kdfunc.runs.preparation import Job
+from kdfunc.text import duration, size
+
+
+def show(job: Job, scheduler: str | None = None) -> None:
+    """Prints the plan and, after the checks that a run makes, the forecast.
+
+    Where the records of the run directory tell how fast its networks are, nothing is
+    measured, which takes TensorFlow and some seconds.
+
+    Args:
+      job: what the run would do.
+      scheduler: address of a Dask scheduler whose workers would do it.
+
+    Raises:
+      InputError: the run would be refused.
+    """
+    run, config = job.directory, job.place.config
+    left = [task for task in job.tasks if not run.record(task.name).exists]
+    done = len(job.tasks) - len(left)
+    told = f", {done} of them done" if done else ""
+    print(f"{config.name}: {len(job.tasks)} tasks{told}")
+    for task in job.tasks:
+        print(_line(job, task))
+    if job.analyses:
+        print("  then tables, figures and report", flush=True)
+    speeds = forecast.recorded(run, job.tasks)
+    workers = job.workers or 1
+    known = scheduler is None and all(forecast.network(t) in speeds for t in left)
+    if not known or _has_own(job):
+        with engine.open(job.workers, scheduler) as crew:
+            workers = crew.workers
+            crew.call(job.place.check)
+            if not known and job.about.train_images:
+                measured = crew.call(job.place.measure)
+                speeds = {
+                    name: Speed.mean([each[name] for each in measured])
+                    for name in measured[0]
+                }
+    print()
+    if job.about.train_images is None:
+        print(
+            f"The run downloads {config.dataset} first; with it there, --dry_run tells "
+            "time and disk."
+        )
+    elif left:
+        _tell_of_time_and_disk(job, left, speeds, workers)
+    else:
+        print("All tasks are done.")
+
+
+def _has_own(job: Job) -> bool:
+    """Whether some code of the user's has to be tried."""
+    config = job.place.config
+    names = (config.architecture, *config.variants, *config.compressions)
+    return any(":" in name for name in names)
+
+
+def _line(job: Job, task: plan.Task) -> str:
+    record = job.directory.record(task.name)
+    if record.exists:
+        state = "done"
+    elif epochs := record.epochs_done:
+        state = f"{epochs} epochs done"
+    else:
+        state = f"needs {', '.join(task.needs)}" if task.needs else ""
+    epochs = f"{task.cost:.0f} epochs" if task.cost >= 1 else ""
+    return f"  {task.name:<41} {epochs:<10} {state}".rstrip()
+
+
+def _tell_of_time_and_disk(
+    job: Job, left: Sequence[plan.Task], speeds: Mapping[str, Speed], workers: int
+) -> None:
+    rest = [forecast.remaining(job.directory, task) for task in left]
+    seconds = forecast.makespan(rest, forecast.seconds(rest, speeds), workers)
+    needed = forecast.disk(left, speeds, job.place.config, job.about)
+    free = shutil.disk_usage(job.directory.nearest).free
+    crew = f"{workers} worker" + ("s" if workers > 1 else "")
+    analysis = ", and some minutes of analysis" if job.analyses else ""
+    print(f"To do: {len(left)} tasks, about {duration(seconds)} on {crew}{analysis}.")
+    print(f"Disk: about {size(needed)}; {size(free)} are free.")

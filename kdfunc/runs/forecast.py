@@ -1,0 +1,123 @@
+"""How long tasks will take and how much disk they need, before they are done."""
+
+import dataclasses
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from kdfunc.config import ExperimentConfig
+from kdfunc.datasets import Description
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """How fast a network is on one worker, while the others are at work.
+
+    Attributes:
+      start: seconds from the beginning of a task to its first step.
+      epoch: seconds an epoch, with the snapshot after it.
+      weights: bytes of the network's weights.
+    """
+
+    start: float
+    epoch: float
+    weights: int
+
+    @classmethod
+    def mean(cls, speeds: Sequence["Speed"]) -> "Speed":
+        """What several workers are like."""
+        columns = zip(*map(dataclasses.astuple, speeds), strict=True)
+        return cls(*(sum(column) / len(speeds) for column in columns))
+
+
+def network(task: Task) -> str:
+    """The architecture of a task where it is not the experiment's; else empty."""
+    return task.settings.get("changes", {}).get("architecture", "")
+
+
+def recorded(run: RunDirectory, tasks: Iterable[Task]) -> dict[str, Speed]:
+    """The speeds of networks, by name, that a run directory has trainings of.
+
+    Of several the slowest counts: one that was resumed tells of its last part alone.
+    """
+    speeds: dict[str, Speed] = {}
+    for task in tasks:
+        record = run.record(task.name)
+        seconds = record.made.get("seconds") if task.kind == "train" else None
+        if seconds:
+            name = network(task)
+            weights = (record.path / "final.keras").stat().st_size
+            epoch = max(
+                seconds / task.cost, speeds[name].epoch if name in speeds else 0
+            )
+            speeds[name] = Speed(0, epoch, weights)
+    return speeds
+
+
+def remaining(run: RunDirectory, task: Task) -> Task:
+    """A task with the cost that is left of it."""
+    return dataclasses.replace(
+        task, cost=max(task.cost - run.record(task.name).epochs_done, 0)
+    )
+
+
+def seconds(tasks: Iterable[Task], speeds: Mapping[str, Speed]) -> dict[str, float]:
+    """Of each task, from the cost that is left of it."""
+    return {
+        task.name: speeds[network(task)].start + task.cost * speeds[network(task)].epoch
+        for task in tasks
+    }
+
+
+def disk(
+    tasks: Iterable[Task],
+    speeds: Mapping[str, Speed],
+    config: ExperimentConfig,
+    about: Description,
+) -> int:
+    """Bytes that the records of tasks will take; of compressed models at most."""
+    total = 0
+    classes = len(about.class_names)
+    snapshot = 4 * classes * about.test_images
+    for task in tasks:
+        weights = speeds[network(task)].weights
+        match task.kind:
+            case "data":
+                total += about.test_images * (math.prod(about.image_shape) + 8)
+            case "teacher":
+                total += 4 * classes * about.train_images
+            case "train":
+                epochs = task.settings.get("changes", {}).get("epochs", config.epochs)
+                total += (epochs + 1) * snapshot + 2 * weights
+            case _:
+                total += snapshot + weights
+    return round(total)
+
+
+def makespan(
+    tasks: Sequence[Task], seconds: Mapping[str, float], workers: int
+) -> float:
+    """How long it takes if each worker begins the first task that can be begun.
+
+    Args:
+      tasks: each after the ones that it needs; needs that are not among the tasks
+        count as done.
+      seconds: of each task by its name.
+      workers: how many.
+    """
+    ends = {task.name: math.inf for task in tasks}
+    free = [0.0] * max(workers, 1)
+    waiting = list(tasks)
+    while waiting:
+        now = heapq.heappop(free)
+        ready = (t for t in waiting if all(ends.get(n, 0) <= now for n in t.needs))
+        task = next(ready, None)
+        if task is None:  # this worker waits for another
+            heapq.heappush(free, min(end for end in ends.values() if end > now))
+            continue
+        waiting.remove(task)
+        ends[task.name] = now + seconds[task.name]
+        heapq.heappush(free, ends[task.name])
+    return max(ends.values(), default=0.0)

@@ -1,0 +1,165 @@
+"""The analysis of whatever a run directory holds, from made-up records."""
+
+import itertools
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from kdfunc.analysis import everything, figures, files
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.report import page
+from kdfunc.runs import plan, records
+from kdfunc.runs.records import RunDirectory
+
+CONFIG = ExperimentConfig(
+    epochs=1,
+    independents=1,
+    alphas=(0.1, 0.9),
+    distillation_seeds=(2,),
+    quantization=("int8",),
+    pruning_levels=(0.5,),
+    controls=("same-start",),
+    compressions=("finetune",),
+    variants=("temperature=10",),
+)
+N, CLASSES = 60, 3
+FAMILIES = sorted({task.family for task in plan.make(CONFIG) if task.family} - {"base"})
+
+
+@pytest.fixture(autouse=True)
+def no_files_of_models(monkeypatch):
+    """Models are made up, and pictures are not drawn."""
+    found = {
+        "bytes": 2000,
+        "gzip_bytes": 1000,
+        "layers": [],
+        "quantization": {"name": "int8"},
+        "operators": [],
+    }
+    timed = {"median_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0}
+    monkeypatch.setattr(files.edge, "inspect", lambda path: found)
+    monkeypatch.setattr(files.edge, "benchmark", lambda path: [timed])
+
+    def save(figure, path):
+        path.parent.mkdir(exist_ok=True)
+        path.with_suffix(".png").write_bytes(b"a picture")
+        plt.close(figure)
+
+    monkeypatch.setattr(figures.style, "save", save)
+
+
+def made(path, families):
+    """A run directory with records of the base model and of some families."""
+    run = RunDirectory(path)
+    with run.claimed(CONFIG):
+        pass
+    rng = np.random.default_rng(0)
+    labels = rng.integers(CLASSES, size=N)
+    for task in plan.make(CONFIG):
+        if task.name != "data" and task.family not in ("base", *families):
+            continue
+        folder = run.record(task.name).path
+        folder.mkdir(parents=True)
+        if task.name == "data":
+            np.save(folder / "labels.npy", labels)
+            np.save(folder / "images.npy", np.zeros((N, 4, 4, 1), np.uint8))
+            (folder / "class_names.json").write_text(json.dumps(list("abc")))
+        else:
+            snapshots = 2 if task.kind == "train" else 1
+            logits = rng.normal(size=(snapshots, N, CLASSES)) + 2 * np.eye(3)[labels]
+            softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+            np.save(folder / "softmax.npy", softmax.astype(np.float32))
+            metrics = {
+                "epoch": range(2 - snapshots, 2),
+                "accuracy": np.mean(softmax.argmax(axis=2) == labels, axis=1),
+                "log_loss": 1.0,
+                "train_distillation_loss": 1.0,
+            }
+            pd.DataFrame(metrics).to_csv(folder / "metrics.csv", index=False)
+            stored = task.family in ("quantized", "compressed")
+            (folder / ("model.tflite" if stored else "model.keras")).write_bytes(b"m")
+        records.seal(folder, [file.name for file in folder.iterdir()])
+    return run
+
+
+@pytest.mark.parametrize(
+    "families",
+    [(), *itertools.combinations(FAMILIES, 1), *itertools.combinations(FAMILIES, 2)]
+    + [tuple(FAMILIES)],
+    ids=lambda families: "+".join(families) or "base alone",
+)
+def test_any_part_of_an_experiment_can_be_analysed(families, tmp_path, capsys):
+    run = made(tmp_path / "run", families)
+    everything.write(run)
+    assert everything.outdated(run) == []
+    assert "<h1>" in page.render([run])
+    table = run.path / "tables" / "compression.csv"
+    assert table.exists() == bool({"quantized", "compressed"} & {*families})
+    told = "Model files (.tflite)" in capsys.readouterr().out
+    assert told == ("compressed" in families)
+
+
+def test_without_a_base_model_there_is_no_analysis(tmp_path):
+    run = made(tmp_path / "run", ["student"])
+    run.discard("base")
+    with pytest.raises(InputError, match="holds no base model"):
+        everything.write(run)
+    assert everything.outdated(run) == []
+
+
+@pytest.fixture
+def analysed(tmp_path):
+    run = made(tmp_path / "run", ["independent", "quantized"])
+    everything.write(run)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda p: (p / "tables/similarity.csv").unlink(), "similarity.csv cannot be"),
+        (lambda p: (p / "tables/latency.csv").write_text("no,t\n"), "latency.csv has"),
+        (lambda p: (p / "figures/distances.png").write_bytes(b""), "has 0 bytes"),
+        (lambda p: (p / "analysis.json").unlink(), "analysis.json is missing"),
+    ],
+)
+def test_tables_and_figures_that_are_missing_or_damaged_are_found_and_made_again(
+    analysed, damage, told
+):
+    before = {
+        path: path.read_bytes() for path in analysed.path.rglob("*") if path.is_file()
+    }
+    damage(analysed.path)
+    (reason,) = everything.outdated(analysed)
+    assert told in reason
+    everything.write(analysed)
+    assert everything.outdated(analysed) == []
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_new_records_make_the_analysis_outdated(analysed):
+    made(analysed.path.parent / "more", ["pruned"]).record("pruned-50").path.rename(
+        analysed.record("pruned-50").path
+    )
+    (reason,) = everything.outdated(analysed)
+    assert "records are others" in reason
+
+
+def test_a_damaged_record_is_left_out_of_the_analysis(analysed, capsys):
+    path = analysed.record("int8").path / "metrics.csv"
+    path.write_bytes(path.read_bytes()[:-3])
+    everything.write(analysed)
+    assert "int8: metrics.csv has " in capsys.readouterr().out
+    table = pd.read_csv(analysed.path / "tables" / "similarity.csv")
+    assert list(table["model"]) == ["independent-1"]
+
+
+def test_without_its_base_model_the_analysis_says_what_to_do(analysed):
+    path = analysed.record("base").path / "softmax.npy"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(InputError, match="give the command of the run to make"):
+        everything.write(analysed)
