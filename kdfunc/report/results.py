@@ -146,8 +146,7 @@ class Results:
     def verdicts(self) -> pd.DataFrame | None:
         """The claims and what became of them."""
         columns = ("claim", "outcome", "sentence", "statistic", "effect", "low", "high")
-        table = self.table("verdicts", *columns)
-        return None if table is None or table.empty else table
+        return self.table("verdicts", *columns)
 
     @cached_property
     def preserved(self) -> pd.DataFrame | None:
