@@ -39,19 +39,21 @@ def test_a_task_takes_its_start_and_what_is_left_of_its_epochs():
     found = forecast.seconds(plan.make(config), speeds)
     assert found["base"] == 2 + 3 * 10
     assert found["student=mobilenet-seed2"] == 5 + 3 * 100
-    assert found["int8"] == pytest.approx(2 + 0.2 * 10)
+    assert found["dynamic-range"] == pytest.approx(2 + 0.2 * 10)
 
 
 def test_disk_is_what_records_hold():
-    config = ExperimentConfig(epochs=3, quantization=("int8",), pruning_levels=())
+    config = ExperimentConfig(
+        epochs=3, quantization=("dynamic-range",), pruning_levels=()
+    )
     some = plan.select(plan.make(config), ["quantize"])
     snapshot = 899 * 10 * 4
     data = 899 * (28 * 28 + 8)
     base = 4 * snapshot + 2 * 1000
-    int8 = snapshot + 1000
-    assert [task.name for task in some] == ["data", "base", "int8"]
+    small = snapshot + 1000
+    assert [task.name for task in some] == ["data", "base", "dynamic-range"]
     speeds = {"": Speed(0, 0, 1000)}
-    assert forecast.disk(some, speeds, config, ABOUT) == data + base + int8
+    assert forecast.disk(some, speeds, config, ABOUT) == data + base + small
 
 
 def test_the_mean_of_speeds():

@@ -8,7 +8,10 @@ from kdfunc.runs import progress
 from kdfunc.runs.plan import Task
 from kdfunc.runs.progress import Progress
 
-TASKS = [Task("base", "train", cost=25), Task("int8", "quantize", needs=("base",))]
+TASKS = [
+    Task("base", "train", cost=25),
+    Task("dynamic-range", "quantize", needs=("base",)),
+]
 
 
 class Terminal(io.StringIO):
@@ -67,10 +70,12 @@ def test_what_was_done_before_counts(shown, clock):
     trained(run, clock, until=1, seconds_an_epoch=100)
     assert "  12 of 14 done, " in stream.getvalue()
     run("done", "base", {"seconds": 100, "accuracy": 0.9})
-    run("failed", "int8", {"reason": "why"})
+    run("failed", "dynamic-range", {"reason": "why"})
     lines = stream.getvalue().splitlines()
     assert lines[-2].startswith("[13/14] base ")
-    assert lines[-1].startswith("[14/14] int8 ") and lines[-1].endswith("FAILED: why")
+    assert lines[-1].startswith("[14/14] dynamic-range ") and lines[-1].endswith(
+        "FAILED: why"
+    )
 
 
 @pytest.mark.parametrize("columns", [30, 80, 200])
