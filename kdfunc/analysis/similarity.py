@@ -292,6 +292,8 @@ def _write_classes(run, others, final, title) -> None:
     _save(run, "agreement_by_class", figure)
     answers = base.argmax(axis=1)
     compressed = [task for task in shown if task.family in COMPRESSED]
+    if not compressed:
+        return
     after = np.array([final[t.name].argmax(axis=1) for t in compressed])
     methods = [task.label for task in compressed]
     path = run.record("data").path / "images.npy"

@@ -51,8 +51,8 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
         if name in final
     ]
     for task in tasks:
-        if task.family in ("quantized", "pruned"):
-            base = task.settings["base"]
+        base = task.settings.get("base")
+        if task.family in ("quantized", "pruned") and base in final:
             value = accuracy.deviation(final[task.name], final[base])
             what = accuracy.METHODS[task.family], accuracy.setting(task)
             rows.append((base, *what, final[task.name], float(value)))

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from kdfunc.analysis import everything, figures, files
 from kdfunc.config import ExperimentConfig
@@ -21,6 +22,7 @@ CONFIG = ExperimentConfig(
     distillation_seeds=(2,),
     quantization=("dynamic-range",),
     pruning_levels=(0.5,),
+    base_models=3,
     controls=("same-start",),
     compressions=("finetune",),
     variants=("temperature=10",),
@@ -45,7 +47,7 @@ def no_files_of_models(monkeypatch):
 
     def save(figure, path):
         path.parent.mkdir(exist_ok=True)
-        path.with_suffix(".png").write_bytes(b"a picture")
+        Image.new("RGB", (4, 3)).save(path.with_suffix(".png"))
         plt.close(figure)
 
     monkeypatch.setattr(figures.style, "save", save)
@@ -80,7 +82,8 @@ def made(path, families):
             }
             pd.DataFrame(metrics).to_csv(folder / "metrics.csv", index=False)
             stored = task.family in ("quantized", "compressed")
-            (folder / ("model.tflite" if stored else "model.keras")).write_bytes(b"m")
+            name = "final.keras" if task.kind == "train" else "model.keras"
+            (folder / ("model.tflite" if stored else name)).write_bytes(b"m")
         records.seal(folder, [file.name for file in folder.iterdir()])
     return run
 
