@@ -128,8 +128,8 @@ def terminal(table: pd.DataFrame) -> str:
     ]
     header = ("Files", "size", "accuracy", "preserved", "other answers")
     lines = [
-        "Model files (.tflite), the function preserved, and answers that are not the "
-        "base's:",
+        "Model files (.tflite) beside the base model's .keras file, and answers that",
+        "differ from the base model's:",
         "",
         text.table(header, rows),
     ]
