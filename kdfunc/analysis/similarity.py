@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc import similarity
-from kdfunc.analysis import accuracy, figures, tails, variants
+from kdfunc.analysis import accuracy, fidelity, figures, tails, variants
 from kdfunc.analysis import names as naming
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
 from kdfunc.runs.records import RunDirectory
@@ -32,6 +32,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
         return
     title = f"{accuracy.title(run.config)}, {run.config.rules}"
     _write_measures(run, tasks, final, title)
+    fidelity.write(run, tasks, final)
     _write_trajectories(run, tasks, final["base"], title)
     _write_classes(run, others, final, title)
     evidence = evidence_of(run, tasks, final)

@@ -13,8 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+import pandas as pd
 
 from kdfunc.analysis import published, summary
+from kdfunc.analysis.figures import fidelity
 from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.catalog import FORMATS
@@ -195,10 +197,11 @@ def _sections(run: Results) -> dict[str, Any]:
             if (table := _files(run, name, caption)) is not None
         ],
         "not_possible": _not_possible(run),
+        "fidelity": _fidelity(run),
         "figures": {
             name: assets.picture(run.figure(name))
             for name in (
-                *("lost_images", "agreement_by_class", "spread"),
+                *("lost_images", "agreement_by_class", "spread", "fidelity"),
                 *("variants", "preserved_by_size", "compression"),
             )
         },
@@ -413,6 +416,32 @@ def _tails(run: Results) -> tables.Table | None:
         "the test images do not exceed, in bits, and shares of the images; means over "
         "the trainings of a row",
         table[shown],
+    )
+
+
+def _fidelity(run: Results) -> tables.Table | None:
+    """Rank correlations of cheap measures, a column a measure."""
+    numbers = ("models", "examples", "correlation", "low", "high")
+    table = run.table("fidelity", "group", "measure", *numbers)
+    if table is None:
+        return None
+    shown = pd.DataFrame(
+        {"name": f"{fidelity.GROUPS[group]} ({models}), {examples:,} images"}
+        | {
+            name: f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
+            for key, name in fidelity.NAMES.items()
+            for row in rows[rows["measure"] == key].itertuples()
+        }
+        for (group, models, examples), rows in table.groupby(
+            ["group", "models", "examples"], sort=False
+        )
+    )
+    return tables.of_run(
+        run,
+        "fidelity",
+        "Rank correlation with the distance from the base model; 1 is the same "
+        "ranking, brackets hold 95 % of draws of the images",
+        shown,
     )
 
 

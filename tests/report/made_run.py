@@ -80,6 +80,14 @@ def write_run(path, config=CONFIG, outcomes=None):
             }
         ),
     )
+    measured = [
+        (group, 6, measure, count, 0.5, 0.25, 0.75)
+        for group in ("all", "near")
+        for count in (500, 899)
+        for measure in ("agreement", "mse", "snr", "kl")
+    ]
+    columns = ["group", "models", "measure", "examples", "correlation", "low", "high"]
+    write("fidelity", pd.DataFrame(measured, columns=columns))
     write(
         "metrics",
         epochs.drop(columns="family").assign(

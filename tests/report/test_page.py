@@ -121,6 +121,12 @@ def test_the_spread_over_base_models_is_told_or_what_it_needs(mnist, full_run):
     assert "--base_models=5" in read(mnist).text
 
 
+def test_cheap_measures_of_fidelity_are_told_where_they_were_made(mnist, full_run):
+    text = read(full_run).text
+    assert "All models (6), 500 images 0.50 [0.25, 0.75]" in text
+    assert "Would a cheap check have told?" not in read(mnist).text
+
+
 def test_the_papers_numbers_stand_beside_the_runs(mnist):
     text = read(mnist).text
     assert "The paper, LeNet on MNIST -0.18 (±0.06) -0.12 (±0.04)" in text

@@ -2,6 +2,7 @@
 
 from kdfunc.analysis.figures import (
     compression,
+    fidelity,
     labels,
     landscape,
     preserved,
@@ -12,6 +13,7 @@ from kdfunc.analysis.figures import (
 
 __all__ = [
     "compression",
+    "fidelity",
     "labels",
     "landscape",
     "preserved",

@@ -1,0 +1,70 @@
+"""Rank correlations of cheap measures with the distance from the base model."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from kdfunc.analysis.figures.style import (
+    PAGE,
+    TEXT_SIZE,
+    add_legend,
+    divided,
+    shade,
+)
+
+#: What people call the measures.
+NAMES = {
+    "agreement": "Agreement",
+    "mse": "MSE",
+    "snr": "SNR",
+    "kl": "KL divergence",
+}
+GROUPS = {
+    "all": "All models",
+    "near": "Near: more than half preserved",
+    "far": "Far: less than half preserved",
+}
+_FILL = {True: shade("quantized"), False: "white"}
+
+
+def fidelity(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
+    """A plot a group of models, a line a measure; 1 is the same ranking.
+
+    Args:
+      table: As `kdfunc.similarity.fidelity.ranking` returns it.
+      title: The heading.
+      ax: Where to draw; None makes a figure.
+    """
+    groups = [name for name in GROUPS if name in set(table["group"])]
+    figure, plots = divided(PAGE, 2.4, title, (1, len(groups)), ax)
+    few, many = table["examples"].min(), table["examples"].max()
+    for place, (group, axes) in enumerate(zip(groups, plots.flat, strict=True)):
+        rows = table[table["group"] == group]
+        for row in rows.itertuples():
+            height = list(NAMES).index(row.measure) + 0.15 * (row.examples == many)
+            axes.plot([row.low, row.high], [height] * 2, color=shade("quantized"), lw=1)
+            axes.plot([row.correlation], [height], **_mark(row.examples == many))
+        axes.axvline(1, color="0.8", lw=1, zorder=0)
+        axes.set(yticks=range(len(NAMES)), ylim=(len(NAMES) - 0.5, -0.5))
+        axes.set_yticklabels(NAMES.values() if not place else [])
+        axes.set_title(
+            f"{GROUPS[group]}\n({rows['models'].iloc[0]} models)", fontsize=TEXT_SIZE
+        )
+        axes.set_xlabel("Rank correlation", fontsize=TEXT_SIZE)
+    handles = [
+        Line2D([], [], **_mark(every), label=f"on {count:,} images")
+        for every, count in {False: few, True: many}.items()
+    ]
+    add_legend(figure, ax, handles, 2)
+    return figure
+
+
+def _mark(every: bool) -> dict[str, object]:
+    return {
+        "color": shade("quantized"),
+        "marker": "o",
+        "markersize": 5,
+        "markerfacecolor": _FILL[every],
+        "linestyle": "none",
+    }

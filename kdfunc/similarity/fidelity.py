@@ -1,0 +1,116 @@
+"""Cheap measures of fidelity, and whether they rank models as their distance does.
+
+Engineers check a compressed model on a few hundred examples with agreement, mean
+squared error, signal-to-noise ratio or Kullback-Leibler divergence. All but agreement
+are as ai-edge-quantizer 0.10 has them (`utils/validation_utils.py`), float outputs
+flattened; agreement is the share of examples with the same answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from kdfunc.similarity.evaluate import per_example
+
+#: Examples that somebody who checks a model looks at.
+FEW = 500
+#: Distance ratio below which a model is near: half of the function is preserved.
+NEAR = 0.5
+#: Models below which no rank correlation is told.
+FEWEST_MODELS = 4
+_EPSILON = 1e-9
+
+#: What is averaged over examples for a measure: of the base model's `p` and another
+#: model's `q`, `[examples, classes]`.
+_PER_EXAMPLE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "distance": lambda p, q: per_example("jensen_shannon", p, q)[:, 0],
+    "agreement": lambda p, q: (p.argmax(axis=1) == q.argmax(axis=1)).astype(float),
+    "mse": lambda p, q: np.square(p - q).mean(axis=1),
+    "kl": lambda p, q: (p * np.log((p + _EPSILON) / (q + _EPSILON))).sum(axis=1),
+    "power": lambda p, q: np.square(p).mean(axis=1),
+}
+#: The measures from these means, larger for models that are farther.
+MEASURES: Mapping[str, Callable[[Mapping[str, np.ndarray]], np.ndarray]] = {
+    "agreement": lambda mean: -mean["agreement"],
+    "mse": lambda mean: mean["mse"],
+    "snr": lambda mean: -mean["power"] / (mean["mse"] + _EPSILON),
+    "kl": lambda mean: mean["kl"],
+}
+
+
+def ranking(
+    base: np.ndarray,
+    models: Sequence[np.ndarray],
+    ratios: Sequence[float],
+    resamples: int = 400,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How far cheap measures rank models as their mean distance to the base model does.
+
+    Args:
+      base: softmax of the base model `[examples, classes]`.
+      models: the same of each compressed model.
+      ratios: their distance ratios, which tell near models from far ones (`NEAR`).
+      resamples: draws of the examples.
+      seed: of the draws.
+
+    Returns:
+      A row a group of models (`models` is their number; `group` is `all`, `near` or
+      `far`), measure and number of `examples`, the few and all: Spearman's rank
+      `correlation` with the mean Jensen-Shannon divergence, a mean over draws of the
+      examples, and where 95 % of the draws lie, `low` and `high`. Each draw is a
+      bootstrap sample of all examples for the divergence, and of as many as the measure
+      has for the measure. Groups of fewer than four models are left out.
+    """
+    rng = np.random.default_rng(seed)
+    p = np.asarray(base, float)
+    each = {
+        name: np.stack([of(p, np.asarray(q, float)) for q in models], axis=1)
+        for name, of in _PER_EXAMPLE.items()
+    }
+    near = np.asarray(ratios) < NEAR
+    groups = {"all": np.full(len(near), True), "near": near, "far": ~near}
+    groups = {k: g for k, g in groups.items() if g.sum() >= FEWEST_MODELS}
+    found: dict[tuple[str, str, int], list[float]] = {}
+    for _ in range(resamples):
+        truth = _mean(each["distance"], rng, len(p))
+        for count in dict.fromkeys((min(FEW, len(p)), len(p))):
+            chosen = rng.integers(len(p), size=count)
+            weights = np.bincount(chosen, minlength=len(p)) / count
+            means = {name: weights @ values for name, values in each.items()}
+            for measure, of in MEASURES.items():
+                values = of(means)
+                for group, members in groups.items():
+                    found.setdefault((group, measure, count), []).append(
+                        _correlation(values[members], truth[members])
+                    )
+    rows = [
+        {
+            "group": group,
+            "models": int(groups[group].sum()),
+            "measure": measure,
+            "examples": count,
+            "correlation": np.mean(draws),
+            "low": np.quantile(draws, 0.025),
+            "high": np.quantile(draws, 0.975),
+        }
+        for (group, measure, count), draws in found.items()
+    ]
+    columns = ["group", "models", "measure", "examples", "correlation", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(["group", "examples"], kind="stable", ignore_index=True)
+
+
+def _mean(values: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
+    chosen = rng.integers(len(values), size=count)
+    return np.bincount(chosen, minlength=len(values)) @ values / count
+
+
+def _correlation(values: np.ndarray, truth: np.ndarray) -> float:
+    """Spearman's; a measure that tells no two models apart ranks nothing: 0."""
+    if np.ptp(values) == 0:
+        return 0.0
+    ranks = stats.rankdata(values), stats.rankdata(truth)
+    return float(np.corrcoef(*ranks)[0, 1])

@@ -1,0 +1,52 @@
+"""Cheap measures rank models as they should where that is known."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from kdfunc.similarity.fidelity import MEASURES, ranking
+
+
+@pytest.fixture
+def models(rng):
+    """A base model's softmax and six models, each farther from it than the last."""
+    logits = 3 * rng.normal(size=(800, 10))
+    noise = rng.normal(size=(800, 10))
+    far = [softmax(logits + step * noise, axis=1) for step in (0.01, 0.1, 0.3, 1, 3, 9)]
+    return softmax(logits, axis=1), far
+
+
+def test_measures_agree_on_models_that_are_far_apart(models):
+    base, others = models
+    found = ranking(base, others, [0.1] * 3 + [2.0] * 3, resamples=30)
+    assert set(found["group"]) == {"all"}  # three near and three far are too few
+    assert set(found["measure"]) == set(MEASURES)
+    assert set(found["examples"]) == {500, 800}
+    assert (found["correlation"] > 0.98).all()
+    assert (found["low"] <= found["correlation"] + 1e-12).all()
+    assert (found["models"] == 6).all()
+
+
+def test_near_the_base_model_agreement_cannot_tell_and_kl_can(rng):
+    logits = 8 * rng.normal(size=(2000, 10))
+    steps = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    others = [softmax(logits * (1 + step), axis=1) for step in steps]
+    base = softmax(logits, axis=1)
+    found = ranking(base, others, [0.01] * 6, resamples=20)
+    near = found[(found["group"] == "near") & (found["examples"] == 500)]
+    near = near.set_index("measure")["correlation"]
+    assert near["agreement"] == 0  # the same answers from all
+    assert near["kl"] == pytest.approx(1) == near["mse"]
+
+
+def test_signal_to_noise_ranks_as_squared_error_does(models):
+    base, others = models
+    found = ranking(base, others, [0.1] * 6, resamples=10)
+    both = found.set_index(["measure", "group", "examples"])["correlation"]
+    np.testing.assert_allclose(both["snr"], both["mse"])
+
+
+def test_the_same_seed_gives_the_same_table(models):
+    base, others = models
+    one, two = (ranking(base, others, [0.1] * 6, resamples=5) for _ in range(2))
+    assert one.equals(two)
