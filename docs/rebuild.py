@@ -18,11 +18,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from kdfunc import presets
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.analysis import keep, published, setups
+from kdfunc.analysis.figures.preserved import preserved_by_method
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
+from kdfunc.report.results import Results
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import MEASURES
 from kdfunc.similarity.groups import MEASURE
@@ -32,6 +35,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = ("README.md", "docs/measures.md", "docs/REPRODUCTION.md")
 TABLE = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOT_RUN = "not run yet"
+#: The README's picture, and the run in `results/` that it shows.
+PICTURE = "docs/function_preserved.png"
+PICTURED = "cifar10-lenet-standard"
 
 #: Models of the paper, and what they are held against.
 FAMILIES = ("independent", "control", "student", "quantized", "pruned")
@@ -475,11 +481,20 @@ def rebuilt(file: str) -> str:
     return TABLE.sub(lambda m: m[1] + TABLES[m[2]](root) + m[3], path.read_text())
 
 
+def picture() -> Figure:
+    """The README's: how much of the function each method preserves."""
+    run = Results(RunDirectory(ROOT / "results" / PICTURED), "run1", PICTURED)
+    shown = run.preserved[run.preserved["family"] != "compressed"]
+    heading = f"Function preserved, by method\n{run.title}, preset {run.config.preset}"
+    return preserved_by_method(shown, heading)
+
+
 def main(runs: Sequence[str]) -> None:
     """Takes up runs, then writes the files whose tables are out of date."""
     for path in runs:
         left_out = keep.keep(RunDirectory(path), ROOT / "results")
         print(f"{path}: copied{''.join(f', without {name}' for name in left_out)}")
+    picture().savefig(ROOT / PICTURE, dpi=160, metadata={"Software": None})
     for file in FILES:
         text = rebuilt(file)
         if text != (ROOT / file).read_text():

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 import kdfunc
@@ -104,6 +105,18 @@ def test_tables_agree_with_results_and_code():
         assert rebuild.rebuilt(file) == (ROOT / file).read_text(), (
             f"{file} is out of date: python docs/rebuild.py"
         )
+
+
+def test_the_readmes_picture_shows_what_its_run_says():
+    rebuild = load_rebuild()
+    assert f"]({rebuild.PICTURE})" in (ROOT / "README.md").read_text()
+    assert (ROOT / rebuild.PICTURE).stat().st_size > 10_000
+    (axes,) = rebuild.picture().axes
+    drawn = [x for bars in axes.containers for x in bars.lines[0].get_xdata()]
+    folder = ROOT / "results" / rebuild.PICTURED / "tables"
+    table = pd.read_csv(folder / "function_preserved.csv")
+    told = table.loc[table["measure"] == "jensen_shannon", "preserved"]
+    assert sorted(drawn) == sorted(told)
 
 
 def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):

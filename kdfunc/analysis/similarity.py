@@ -144,6 +144,13 @@ def _write_measures(run, tasks, final, title) -> None:
             for task, kept in zip(others, found.groups, strict=True)
         )
         _write_csv(run, "function_preserved", table)
+        named = table.assign(
+            name=table["model"].map({t.name: naming.name(t) for t in others})
+        )
+        shown = (table["measure"] == MEASURE) & (table["family"] != "compressed")
+        heading = f"Function preserved, by method\n{title}"
+        figure = figures.preserved.preserved_by_method(named[shown], heading)
+        _save(run, "preserved_by_method", figure)
         compared = variants.table(run, others, final)
         if len(compared):
             _write_csv(run, "variants", compared)

@@ -51,6 +51,17 @@ def preserved(**columns):
     return table.assign(**columns)
 
 
+def methods():
+    rows = [
+        ("Quantized, 8-bit", "quantized", 99.9),
+        ("Pruned by 90 %", "pruned", -96.0),
+        ("Distilled, alpha 0.1", "student", 24.0),
+        ("Distilled, alpha 0.1", "student", 25.0),
+    ]
+    table = pd.DataFrame(rows, columns=["name", "family", "preserved"])
+    return table.assign(low=table["preserved"] - 2, high=table["preserved"] + 2)
+
+
 def pipelines():
     rows = [
         ("float16", 440_000, 99.9),
@@ -146,6 +157,7 @@ MADE = {
     "heatmap": lambda **ax: figures.similarity.distance_heatmap(
         distances(), MODELS, "JS (bits)", "T", **ax
     ),
+    "method": lambda **ax: figures.preserved.preserved_by_method(methods(), "T", **ax),
     "size": lambda **ax: figures.preserved.preserved_by_size(preserved(), "T", **ax),
     "compression": lambda **ax: figures.compression.compression(pipelines(), "T", **ax),
     "sparsity": lambda **ax: figures.preserved.preserved_by_sparsity(
@@ -279,6 +291,16 @@ def test_heatmap_has_a_colour_for_every_distance():
     assert mesh.colorbar.extend == "neither"
     alike = figures.similarity.distance_heatmap(np.zeros((8, 8)), MODELS, "JS", "T")
     alike.canvas.draw()  # nothing to go by
+
+
+def test_trainings_of_a_method_share_a_line_and_do_not_hide_each_other():
+    (axes,) = figures.preserved.preserved_by_method(methods(), "T").axes
+    names = ["Quantized, 8-bit", "Pruned by 90 %", "Distilled, alpha 0.1"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    x, y = np.hstack([bars.lines[0].get_data() for bars in axes.containers])
+    assert sorted(x) == sorted(methods()["preserved"])
+    assert len(set(y)) == 4 and [round(at) for at in sorted(y)] == [0, 1, 2, 2]
+    assert axes.get_xlim()[0] < -98
 
 
 def test_size_shows_every_model_with_its_label():

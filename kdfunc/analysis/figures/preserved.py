@@ -34,6 +34,54 @@ _REFERENCES = {100: "base\nmodel", 0: "independent\nmodels"}
 _SINGLE = {"marker": "_", "markersize": 7, "linestyle": "none"}
 
 
+def preserved_by_method(
+    models: pd.DataFrame, title: str, ax: Axes | None = None
+) -> Figure:
+    """Function preserved by each model, method below method.
+
+    Args:
+      models: A row a model: `name` (trainings that share it share a line), `family`,
+        function `preserved` in percent and its interval, `low` and `high`.
+      title: The heading.
+      ax: Where to draw; None makes a figure.
+    """
+    rows = {name: place for place, name in enumerate(models["name"].unique())}
+    figure, axes = new_figure(1.7 * COLUMN, 1.3 + 0.22 * len(rows), title, ax)
+    alike = models.groupby("name")["preserved"]
+    beside = alike.cumcount() - (alike.transform("size") - 1) / 2
+    places = models["name"].map(rows) + beside * 0.6 / alike.transform("size")
+    for family, members in models.groupby("family", sort=False):
+        value = members["preserved"]
+        ends = [value - members["low"], members["high"] - value]
+        look = marker(family) | {"markersize": 5}
+        axes.errorbar(value, places[members.index], xerr=ends, **look, elinewidth=0.8)
+    low = min(models["low"].min(), -8)
+    ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low - 5}
+    axes.set(xlabel=f"{PRESERVED}; bars: 95 % intervals", xlim=(low - 6, 106))
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)), yticklabels=rows)
+    families = models.groupby("name", sort=False)["family"].first()
+    for label, family in zip(axes.get_yticklabels(), families, strict=True):
+        label.set_color(shade(family, 0.62))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", color="0.93", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for value, meaning in _REFERENCES.items():
+        axes.axvline(value, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        axes.annotate(
+            meaning.replace("\n", " "),
+            (value, 1),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right" if value == 100 else "center",
+            fontsize=TEXT_SIZE - 1,
+            color=GREY,
+        )
+    axes.set_title(title, fontsize=TEXT_SIZE + 1, pad=16)
+    return figure
+
+
 def preserved_by_size(
     models: pd.DataFrame, title: str, ax: Axes | None = None
 ) -> Figure:
