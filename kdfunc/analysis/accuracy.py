@@ -147,9 +147,11 @@ def latex(table: pd.DataFrame, caption: str) -> str:
 
 def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
     """The same numbers for people at a terminal, within 80 columns."""
+    several = deviations["std"].notna().any()
+    spread = " (± standard deviation over seeds)" if several else ""
     lines = [
         f"Base model: accuracy {100 * base_accuracy:.2f} %.",
-        "Relative deviation from that, in %:",
+        f"Relative deviation from that, in %{spread}:",
         "",
     ]
     method = None

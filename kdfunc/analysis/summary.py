@@ -81,14 +81,7 @@ def opening(
                 f"{_kept(fair['ratio'].mean())}."
             )
     if verdicts is not None:
-        told = verdicts["outcome"].value_counts()
-        counts = [f"{told[name]} {name}" for name in _OUTCOMES if name in told]
-        counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
-        sentences.append(
-            f"How sure: of {count(len(verdicts), 'claim')}, {_listed(counts)}. Chance "
-            "alone would decide any of them wrongly in at most 1 of 20 such runs; "
-            "undecided means that these trainings and images leave it open."
-        )
+        sentences.append(_how_sure(verdicts["outcome"]))
     return " ".join(sentences)
 
 
@@ -112,21 +105,29 @@ def doubts(
     elif config.independents < _FEW:
         told.append(
             f"The yardstick is {count(config.independents, 'independent model')} only, "
-            "so all that is measured by it is uncertain; 5 make a good one."
+            + (
+                "so chance in training is not covered and no claim is decided; "
+                if config.independents == 1
+                else "so all that is measured by it is uncertain; "
+            )
+            + "5 make a good one."
         )
     elif yardstick is not None and "spread" in yardstick:
         spread = yardstick["spread"].iloc[0] if len(yardstick) else 0
         if spread > MARGIN:
             told.append(
-                f"The {config.independents} independent models are not equally far "
-                f"from the base model: their distances differ by {spread:.0f} % "
-                "(standard deviation), so small differences near 0 % are left open."
+                f"Distances among the base model and the {config.independents} "
+                f"independent models differ by {spread:.0f} % (standard deviation), so "
+                "small differences near 0 % are left open."
             )
     seeds = len(config.distillation_seeds)
     if config.alphas and 0 < seeds < _FEW:
         told.append(
-            f"Each kind of student was trained {'once' if seeds == 1 else 'twice'} "
-            "only, so chance in training can hardly be told from an effect."
+            "Each kind of student was trained once only, so no claim on students is "
+            "decided."
+            if seeds == 1
+            else "Each kind of student was trained twice only, so chance in training "
+            "can hardly be told from an effect."
         )
     usual = ExperimentConfig(dataset=config.dataset).epochs
     if config.epochs < usual:
@@ -194,12 +195,25 @@ def terminal(paragraph: str, told: Sequence[str], verdicts: pd.DataFrame | None)
     return "\n".join(lines)
 
 
+def _how_sure(outcomes: pd.Series) -> str:
+    told = outcomes.value_counts()
+    if set(told.index) == {"undecided"}:
+        return f"How sure: this run decides none of the {len(outcomes)} claims."
+    counts = [f"{told[name]} {name}" for name in _OUTCOMES if name in told]
+    counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
+    return (
+        f"How sure: of {count(len(outcomes), 'claim')}, {_listed(counts)}. Chance "
+        "alone would decide any of them wrongly in at most 1 of 20 such runs; "
+        "undecided means that these trainings and images leave it open."
+    )
+
+
 def _range(what: str, kept: pd.Series) -> str:
     """From the least to the largest distance ratio of a family's kinds."""
     near, far = kept.idxmin(), kept.idxmax()
     ends = [_ratio(kept[near]), _ratio(kept[far])]
-    if score(kept[far]) >= 99.9:
-        return f"{what} preserve at least 99.9 % of its function."
+    if score(kept[far]) >= 99.85:  # which is 99.9 in one decimal
+        return f"{what} preserve 99.9 % of its function or more."
     if kept[far] <= 1:
         low, high = (_percent(kept[name]) for name in (far, near))
         if high.startswith("more"):  # "99.9 % to more than 99.9 %" would be odd

@@ -113,9 +113,10 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
     Returns:
       One row per zero, the paper's (`independent`) and the fair one for students with
       another optimizer (`independent-optimizer`): `zero`; how many `models`; `distance`
-      to the base model in bits; `spread`, the standard deviation of such models'
-      distances in percent of them (NaN for a single model); `low` and `high`, the
-      points at which the true zero may be; and a `sentence`.
+      to the base model in bits; `spread`, the standard deviation, in percent, of
+      distances to the base model, for the paper's zero of those from each of its models
+      to the others (NaN for a single model); `low` and `high`, the points at which the
+      true zero may be; and a `sentence`.
     """
     rows = []
     for zero in ZEROS:
@@ -128,6 +129,9 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
             score(np.exp(end - distance.value)) for end in (distance.high, distance.low)
         )
         name = "The yardstick" if zero == "independent" else "The fair zero"
+        apart = "their distances to the base model differ"
+        if zero == "independent":  # each of them takes its turn (`turn_taking`)
+            apart = "the distances from one such model to others differ"
         rows.append(
             {
                 "zero": zero,
@@ -137,28 +141,29 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
                 "low": low if models > 1 else np.nan,
                 "high": high if models > 1 else np.nan,
                 "sentence": f"{name}, {ZEROS[zero]} ({models}): "
-                + _reliability(models, spread, low, high, margin),
+                + _reliability(models, f"{apart} by {spread:.1f} %", high)
+                + _much(spread, margin),
             }
         )
     columns = ["zero", "models", "distance", "spread", "low", "high", "sentence"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _reliability(
-    models: int, spread: float, low: float, high: float, margin: float
-) -> str:
+def _reliability(models: int, apart: str, known: float) -> str:
     if models == 1:
         return (
             "how much such models differ is not known from one, and no interval covers "
             "it; train more of them."
         )
-    differ = (
-        f"their distances to the base model differ by {spread:.1f} % (standard "
-        f"deviation), so its 0 % is known to within {low:.1f} and {high:+.1f} points."
-    )
-    if spread <= margin:
-        return differ
     return (
-        f"{differ} That is more than the margin of {margin:g} points: differences from "
-        "it are hard to tell from chance here; train more of them."
+        f"{apart} (standard deviation), so 0 % is known to within {known:.1f} points."
+    )
+
+
+def _much(spread: float, margin: float) -> str:
+    if not spread > margin:  # or not known
+        return ""
+    return (
+        f" They differ by more than the margin of {margin:g} points: differences from "
+        "0 % are hard to tell from chance here; more of them would help."
     )

@@ -169,7 +169,7 @@ def test_a_student_that_is_the_teacher():
     assert (details["significance"] == powerless).all()
     assert (
         "Against same-start: Cliff's delta +1.00, p = 0.1, after Holm's correction "
-        f"0.2: {powerless}."
+        f"for all controls 0.2: {powerless}."
     ) in verdict.sentence
     assert judge(0, students=students).outcome == "supported"
 
@@ -298,8 +298,33 @@ def test_a_data_order_that_only_independents_share_is_told():
 
 def test_what_was_trained_once_is_named():
     once = "chance in training is not covered: same-start."
-    assert once in judge(1, controls={"same-start": blends(0, seeds=1)}).sentence
+    beside = judge(1, controls={"same-start": blends(0, seeds=1)})
+    assert once in beside.sentence and beside.outcome == "supported"
     assert "Trained once" not in judge(1).sentence
+
+
+@pytest.mark.parametrize(
+    ("single", "decided"),
+    [
+        ({}, [0, 1, 2, 3, 4, 5]),
+        ({"independents": INDEPENDENTS[:1]}, []),
+        ({"students": {0.1: [softened()], 0.9: [softened()]}}, [3]),
+    ],
+)
+def test_nothing_is_decided_by_single_trainings(single, decided):
+    """One student per alpha had made "alpha makes no difference" sure, p = 0.004."""
+    seeds = {
+        "students": {0.1: [softened()] * 3, 0.9: [softened()] * 3},
+        "controls": {"other-teacher": [wrong(0.5)] * 3},
+    }
+    found = verdicts(evidence(**(seeds | single)))
+    for claim, verdict in enumerate(found):
+        once = "Trained once: " in verdict.sentence
+        if claim in decided:
+            assert not once and verdict.p < 1
+        else:
+            assert once and verdict.outcome == "undecided" and verdict.p == 1
+            assert "so nothing is decided; train more." in verdict.sentence
 
 
 # Claim 3: quantization
@@ -375,19 +400,34 @@ def test_pruning(share, outcome):
 def test_limits_of_pruning():
     kept = judge(3).sentence
     assert (
-        "Pruning keeps 90 % up to 30 % by the estimates, up to 30 % by the whole "
-        "intervals; 50 % up to 50 % by the estimates, up to 50 % by the whole "
-        "intervals."
+        "Levels that keep 90 %: 10 %, 30 % by the estimates, the same by the whole "
+        "intervals. Levels that keep 50 %: 10 %, 30 %, 50 % by the estimates, the same "
+        "by the whole intervals."
     ) in kept
     # Was "78 %, about half ... 50 % at levels up to 30 %".
     unsure = judge(3, independents=[blend(0), blend(0.5)])
     assert unsure.outcome == "undecided" and unsure.effect > 70
     assert unsure.sentence.startswith("Whether pruning by 50 % keeps half of the")
-    assert "50 % up to 50 % by the estimates, up to 30 % by the whole" in (
-        unsure.sentence
+    assert (
+        "keep 50 %: 10 %, 30 %, 50 % by the estimates, 10 %, 30 % by the whole"
+        in unsure.sentence
     )
     lost = judge(3, pruned={0.5: blend(0.3)}).sentence
-    assert "90 % at no level by the estimates, at no level by the whole" in lost
+    assert "No level keeps 90 %. No level keeps 50 %." in lost
+
+
+def test_verdict_and_limits_of_pruning_never_contradict_each_other():
+    """Not even where a lighter level keeps less than the one that decides."""
+    for kept in (0.3, 0.45, 0.55, 0.8):
+        verdict = judge(3, pruned={0.1: blend(0.4), 0.5: blend(kept), 0.9: blend(0)})
+        half = re.search(
+            "keeps? 50 %(: (.*?) by the estimates, (.*?) by)?", verdict.sentence
+        )
+        estimates, intervals = ((half[place] or "").split(", ") for place in (2, 3))
+        if intervals == ["the same"]:
+            intervals = estimates
+        assert ("50 %" in estimates) == (verdict.effect > 50)
+        assert ("50 %" in intervals) == (verdict.outcome == "supported")
 
 
 # Claim 5: accuracy
@@ -524,6 +564,14 @@ def test_equal_adoption_has_no_sign_where_shares_and_counts_do():
 def test_transfer_needs_errors_adoption_and_the_same_seeds():
     none = copies((0.3, 0.8), (0.3, 0.8))
     assert none.outcome == "undecided"
+    flawless = np.eye(CLASSES)[LABELS]
+    never = judge(
+        5,
+        base=flawless,
+        students={0.9: [flawless] * 3},
+        controls={"other-teacher": blends(0)},
+    )
+    assert never.outcome == "undecided" and "to adopt." in never.sentence
     assert "There is no adoption to speak of" in none.sentence
     few = np.where(
         (np.cumsum(BASE.argmax(axis=1) != LABELS) > 99)[:, None],
@@ -537,12 +585,13 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
         students={0.9: [few] * 3},
         controls={"other-teacher": blends(0)},
     )
-    assert found.outcome == "undecided" and found.effect == 0
+    assert found.outcome == "undecided" and found.effect == pytest.approx(0)
     assert "The teacher makes 99 errors, too few to judge by" in found.sentence
     made = evidence(controls={"other-teacher": blends(0)})
     made.controls["other-teacher"] = {"a": blend(0)}
     assert verdicts(made)[5].sentence == (
-        "The run has no control other-teacher of the students' seeds."
+        "The run has no control other-teacher of the students' seeds that leaves some "
+        "of the teacher's errors and right answers to adopt."
     )
 
 
@@ -588,7 +637,10 @@ def test_what_would_be_decided_without_the_correction_is_told(monkeypatch):
     )
     corrected = judge(3)
     assert (alone.outcome, corrected.outcome) == ("supported", "undecided")
-    told = " By itself the test would say supported, after the correction it does not."
+    told = (
+        " By itself the test would be enough to call the claim supported; after the "
+        "correction it is not."
+    )
     assert corrected.sentence.endswith(told) and told not in alone.sentence
 
 
@@ -671,7 +723,10 @@ def test_the_yardstick_tells_how_uncertain_it_is():
     table = yardstick(evidence(), MARGIN)
     assert table["zero"].tolist() == ["independent"]
     sentence = table["sentence"][0]
-    assert sentence.startswith("The yardstick, independent models (3): their dist")
+    assert sentence.startswith(
+        "The yardstick, independent models (3): the distances from one such model to "
+        "others differ by "
+    )
     assert table["spread"][0] < 10 and "more than the margin" not in sentence
     apart = evidence(
         independents=[blend(0), blend(0.5)],
@@ -680,7 +735,7 @@ def test_the_yardstick_tells_how_uncertain_it_is():
     table = yardstick(apart, MARGIN).set_index("zero")
     assert table.loc["independent", "spread"] > 30
     assert (
-        "That is more than the margin of 10 points"
+        "They differ by more than the margin of 10 points"
         in (table.loc["independent", "sentence"])
     )
     assert table.loc["independent", "low"] < -30 < 30 < table.loc["independent", "high"]

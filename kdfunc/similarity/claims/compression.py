@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from itertools import permutations, takewhile
-from typing import Literal
+from itertools import permutations
+from operator import attrgetter
 
 from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims.rules import (
     LOG_MARGIN,
     MARGIN,
+    Effect,
     Finding,
     missing,
     more_or_less,
@@ -96,13 +97,14 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         against=list(dict.fromkeys(other for _, other in rivals)),
         rests_on=effect.rests_on,
         details=table(
-            "quantized other points low high times p_above p_below rival",
+            "quantized other points low high rests_on times p_above p_below rival",
             [
-                (*pair, *numbers(gain), math.exp(gain.times.value))
+                (*pair, *numbers(gain), gain.rests_on, math.exp(gain.times.value))
                 + (gain.p_above(MARGIN), gain.p_below(MARGIN), pair in rivals)
                 for pair, gain in gains.items()
             ],
         ),
+        chance=evidence.alphas,
     )
 
 
@@ -124,9 +126,9 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     Looks at the function preserved at the first level of at least `WORTHWHILE_LEVEL`.
     Supported: it lies above `HALFWAY`.
     Contradicted: it lies below `HALFWAY`.
-    The limits are told: up to which level pruning keeps `SAME_FUNCTION` and `HALFWAY`,
-    by the estimates and by the whole intervals. How they change with architecture and
-    data set takes several runs.
+    The limits are told: the levels that keep `SAME_FUNCTION` and `HALFWAY`, by the
+    estimates and by the whole intervals. How they change with architecture and data set
+    takes several runs.
     """
     levels = evidence.levels
     worthwhile = [name for name in levels if levels[name] >= WORTHWHILE_LEVEL]
@@ -138,11 +140,7 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     effect = preserved[name]
     title = name.capitalize()
     by_level = {levels[other]: found for other, found in preserved.items()}
-    limits = [
-        f"{threshold:g} % {_limit(by_level, 'value', threshold)} by the estimates, "
-        f"{_limit(by_level, 'low', threshold)} by the whole intervals"
-        for threshold in (SAME_FUNCTION, HALFWAY)
-    ]
+    limits = [_limit(by_level, threshold) for threshold in (SAME_FUNCTION, HALFWAY)]
     return Finding(
         effect=effect,
         p_supported=effect.p_above(HALFWAY),
@@ -152,7 +150,7 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
             "contradicted": f"{title} loses more than half of the function.",
             "undecided": f"Whether {name} keeps half of the function is open.",
         },
-        numbers=f"It {effect}. Pruning keeps {'; '.join(limits)}.",
+        numbers=f"It {effect}. {' '.join(limits)}",
         against=["independent"],
         rests_on=effect.rests_on,
         details=table(
@@ -213,7 +211,8 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
             "accurate as the base model keep its function equally well.",
             "undecided": "Whether accuracy alone misleads is open.",
         },
-        numbers=f"{_accuracy(first, deviations)} and {_accuracy(second, deviations)} "
+        numbers=f"{_accuracy(first[:1].upper() + first[1:], deviations[first])} and "
+        f"{_accuracy(second, deviations[second])} "
         f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy, yet the "
         f"second preserves {more_or_less(effect)} of its function, against a margin of "
         f"{MARGIN:g} points; the interval holds for all {len(gains)} pairs of "
@@ -229,21 +228,28 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
                 for name, found in deviations.items()
             ],
         ),
+        chance=[name for name in alike if name in evidence.alphas],
     )
 
 
-def _accuracy(name: str, deviations: Mapping) -> str:
-    value, low, high = numbers(deviations[name])
+def _accuracy(name: str, deviation: Effect) -> str:
+    value, low, high = numbers(deviation)
     return (
-        f"{name[0].upper()}{name[1:]} (relative deviation of accuracy {value:+.2f} % "
+        f"{name} (relative deviation of accuracy {value:+.2f} % "
         f"[{low:+.2f}, {high:+.2f}])"
     )
 
 
-def _limit(
-    preserved: Mapping[float, Preserved], end: Literal["value", "low"], threshold: float
-) -> str:
-    kept = [
-        *takewhile(lambda item: getattr(item[1], end) > threshold, preserved.items())
-    ]
-    return f"up to {100 * kept[-1][0]:g} %" if kept else "at no level"
+def _limit(preserved: Mapping[float, Preserved], threshold: float) -> str:
+    """The levels that keep more than a threshold, as a sentence."""
+    by_estimate, by_interval = (
+        [f"{100 * level:g} %" for level, p in preserved.items() if end(p) > threshold]
+        for end in (attrgetter("value"), attrgetter("low"))
+    )
+    if not by_estimate:
+        return f"No level keeps {threshold:g} %."
+    sure = ", ".join(by_interval) or "none"
+    return (
+        f"Levels that keep {threshold:g} %: {', '.join(by_estimate)} by the estimates, "
+        f"{'the same' if by_interval == by_estimate else sure} by the whole intervals."
+    )

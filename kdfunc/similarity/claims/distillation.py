@@ -13,10 +13,10 @@ from kdfunc.similarity.claims.rules import (
     missing,
     more_or_less,
     numbers,
+    once,
     register,
     some,
     table,
-    trained_once,
     within,
 )
 from kdfunc.similarity.groups import Evidence
@@ -73,13 +73,15 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
         against=students,
         rests_on=effect.rests_on,
         details=table(
-            "less_teacher more_teacher points low high times p_within p_beyond",
+            "less_teacher more_teacher points low high rests_on times p_within "
+            "p_beyond",
             [
-                (*pair, *numbers(gain), math.exp(gain.times.value))
+                (*pair, *numbers(gain), gain.rests_on, math.exp(gain.times.value))
                 + (within(gain), beyond(gain))
                 for pair, gain in gains.items()
             ],
         ),
+        chance=students,
     )
 
 
@@ -142,6 +144,12 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
             "Here independent models have the base model's data order and students of "
             "other seeds have not."
         )
+    chance = [students, zero]
+    beside = [name for name in once(evidence, controls) if name not in chance]
+    if beside:
+        lines.append(
+            f"Trained once, so chance in training is not covered: {', '.join(beside)}."
+        )
     return Finding(
         effect=effect,
         p_supported=within(effect),
@@ -152,20 +160,22 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
             "undecided": "Whether students end up closer to their teacher than "
             f"{whose} do is open.",
         },
-        numbers=" ".join(lines) + trained_once(evidence, [students, *controls]),
+        numbers=" ".join(lines),
         against=controls,
         rests_on=effect.rests_on,
         details=table(
-            "control points low high times p_within p_beyond by_disagreement "
-            "cliffs_delta p adjusted_p significance",
+            "control points low high rests_on times p_within p_beyond "
+            "by_disagreement cliffs_delta p adjusted_p significance",
             [
-                (name, *numbers(gains[name]), math.exp(gains[name].times.value))
+                (name, *numbers(gains[name]), gains[name].rests_on)
+                + (math.exp(gains[name].times.value),)
                 + (within(gains[name]), beyond(gains[name]))
                 + (evidence.gain(students, name, "disagreement").value,)
                 + (test.delta, test.p, test.adjusted_p, test.significance)
                 for name, test in zip(controls, tests, strict=True)
             ],
         ),
+        chance=chance,
     )
 
 

@@ -1,8 +1,8 @@
 """What all claims share: margin, tests, Holm's correction, and how a verdict reads."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import pandas as pd
@@ -54,6 +54,8 @@ class Finding:
       against: The groups of models that decide.
       rests_on: The trainings that the interval rests on.
       details: The numbers behind it.
+      chance: The groups of models that chance in training has a part in, of those that
+        decide, independent models aside.
     """
 
     effect: Effect
@@ -64,6 +66,7 @@ class Finding:
     against: Sequence[str]
     rests_on: str
     details: pd.DataFrame
+    chance: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +162,10 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
 
     A claim is decided where the test of its rule is significant after Holm's correction
     over all claims that can be judged; without it some of six would be decided by
-    chance in a quarter of all runs. Where the base model has learnt nothing there is no
-    function to preserve, and every claim is undecided.
+    chance in a quarter of all runs. What rests on single trainings, of a student or of
+    an independent model, is undecided: no interval covers what chance did to them.
+    Where the base model has learnt nothing there is no function to preserve, and every
+    claim is undecided.
     """
     claims = [CLAIMS[number] for number in sorted(CLAIMS)]
     findings = [_find(claim, evidence) for claim in claims]
@@ -177,10 +182,22 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
 
 
 def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
-    """Every claim needs independent models."""
+    """Every claim needs independent models, and decides nothing by a single one."""
     if not evidence.has_scale:
         return ["independent models unlike the base model"]
-    return claim.rule(evidence)
+    found = claim.rule(evidence)
+    if not isinstance(found, Finding):
+        return found
+    single = once(evidence, dict.fromkeys(["independent", *found.chance]))
+    if not single:
+        return found
+    told = (
+        f" Trained once: {', '.join(single)}. What chance does to a training is not "
+        "known from one, so nothing is decided; train more."
+    )
+    return replace(
+        found, p_supported=1.0, p_contradicted=1.0, numbers=found.numbers + told
+    )
 
 
 def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verdict:
@@ -193,7 +210,8 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
     corrected = p_text(adjusted).removeprefix("p = ")
     tests = f"{p_text(p)}; after Holm's correction for {judged} claims {corrected}"
     alone = (
-        f" By itself the test would say {side}, after the correction it does not."
+        f" By itself the test would be enough to call the claim {side}; after the "
+        "correction it is not."
         if p < LEVEL <= adjusted
         else ""
     )
@@ -276,12 +294,9 @@ def _plain(number: float) -> str:
     return f"{round(number, 1) + 0.0:.1f}" if math.isfinite(number) else f"{number}"
 
 
-def trained_once(evidence: Evidence, groups: Sequence[str]) -> str:
-    """A sentence on the groups of a single model, or nothing."""
-    single = [name for name in groups if len(evidence.groups[name]) == 1]
-    if not single:
-        return ""
-    return f" Trained once, so chance in training is not covered: {', '.join(single)}."
+def once(evidence: Evidence, groups: Iterable[str]) -> list[str]:
+    """The groups of a single training."""
+    return [name for name in groups if len(evidence.groups[name]) == 1]
 
 
 def table(columns: str, rows: Sequence[tuple]) -> pd.DataFrame:

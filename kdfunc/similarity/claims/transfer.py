@@ -43,6 +43,12 @@ SOME_ADOPTION = 5.0
 
 COPIES = ("copied_errors", "copied_correct")
 
+#: Which of the three ways of counting to go by.
+READ = (
+    "Adoption is the one to go by: whoever takes over right and wrong answers equally "
+    "often adopts as much of both."
+)
+
 
 @dataclass(frozen=True)
 class Transfer:
@@ -67,6 +73,11 @@ class Transfer:
     adoption: tuple[TEstimate, TEstimate]
     asymmetry: TEstimate
     pairs: int
+
+    @property
+    def rests_on(self) -> str:
+        """The trainings that the intervals rest on."""
+        return f"{count(self.pairs, 'pair')} of models of one seed"
 
     @property
     def images(self) -> tuple[float, float]:
@@ -145,8 +156,9 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     students = evidence.alphas[-1]
     names = [n for n in (ANOTHER_TEACHER, NO_TEACHER) if n in evidence.groups]
     held = {name: transfer(evidence, students, name) for name in names}
-    held = {name: found for name, found in held.items() if found}
-    alike = f"control {ANOTHER_TEACHER} of the students' seeds"
+    held = {n: f for n, f in held.items() if f and np.isfinite(f.asymmetry.value)}
+    alike = f"control {ANOTHER_TEACHER} of the students' seeds that leaves some of the "
+    alike += "teacher's errors and right answers to adopt"
     if lacking := missing({alike: ANOTHER_TEACHER in held}):
         return lacking
     clean = held[ANOTHER_TEACHER]
@@ -164,8 +176,8 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     p_open = max(open_, none_adopted)
     return Finding(
         effect=effect,
-        p_supported=max(effect.p_above(MARGIN), p_open),
-        p_contradicted=max(effect.p_below(MARGIN), p_open),
+        p_supported=max(p_open, effect.p_above(MARGIN)),
+        p_contradicted=max(p_open, effect.p_below(MARGIN)),
         plain={
             "supported": "Distillation passes on the teacher's errors more than its "
             "right answers.",
@@ -174,35 +186,46 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             "undecided": "Whether distillation passes on the teacher's errors more "
             "than its right answers is open.",
         },
-        numbers=" ".join(_told(found) for found in held.values()) + caveat,
+        numbers=" ".join(_told(found) for found in held.values()) + f" {READ}{caveat}",
         against=list(held),
-        rests_on=f"{count(clean.pairs, 'pair')} of models of one seed",
+        rests_on=clean.rests_on,
         details=table(
             "control teacher_errors teacher_right error_points right_points "
             "error_images right_images error_adoption right_adoption asymmetry low "
-            "high",
+            "high rests_on",
             [
                 (name, found.errors, found.right, *found.shares, *found.images)
                 + (found.adoption[0].value, found.adoption[1].value)
-                + numbers(found.asymmetry)
+                + (*numbers(found.asymmetry), found.rests_on)
                 for name, found in held.items()
             ],
         ),
+        chance=[students, ANOTHER_TEACHER],
     )
 
 
 def _told(found: Transfer) -> str:
     """The three ways of counting, in words."""
     whose = {
-        ANOTHER_TEACHER: "Beside students of independent teachers",
-        NO_TEACHER: "Beside models of the same start without a teacher",
+        ANOTHER_TEACHER: "students of independent teachers",
+        NO_TEACHER: "models of the same start without a teacher",
     }[found.control]
     errors, right = found.adoption
+    fewer = ", where below 0 % they repeat fewer than those"
+    points = [_more(share, ".1f", " points") for share in found.shares]
+    images = [_more(number, ",.0f") for number in found.images]
     return (
-        f"{whose}, students adopt {text(errors, ' %')} of the teacher's errors that "
-        f"those do not repeat, and {text(right, ' %')} of such right answers: "
-        f"{more_or_less(found.asymmetry)} of the errors. As points of all "
-        f"{found.errors:,} errors and {found.right:,} right answers, students repeat "
-        f"{found.shares[0]:+.1f} and {found.shares[1]:+.1f} more, as images "
-        f"{found.images[0]:+,.0f} and {found.images[1]:+,.0f}."
+        f"Of what {whose} do not repeat, students adopt {text(errors, ' %')} of the "
+        f"teacher's errors and {text(right, ' %')} of its right answers"
+        f"{fewer if min(errors.value, right.value) < 0 else ''}: "
+        f"{more_or_less(found.asymmetry)} of the errors. As shares of all "
+        f"{found.errors:,} errors and {found.right:,} right answers they repeat "
+        f"{points[0]} and {points[1]}, as images {images[0]} and {images[1]}."
     )
+
+
+def _more(value: float, form: str, unit: str = "") -> str:
+    """A difference in words, such as "1.1 points less"."""
+    shown = f"{abs(value):{form}}{unit}"
+    less = value < 0 and float(f"{abs(value):{form}}".replace(",", "")) > 0
+    return f"{shown} {('less' if unit else 'fewer') if less else 'more'}"
