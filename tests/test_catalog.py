@@ -25,20 +25,21 @@ SCRIPT = """
 import json
 from matplotlib.text import Text
 
-from kdfunc.analysis import figures
+from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import experiment
 
 texts = {}
-save = figures.style.save
+draw = Jobs.draw
 
 
-def told(figure, path):
+def told(jobs, path, function, *arguments):
+    figure = function(*arguments)
     texts[path.name] = [text.get_text() for text in figure.findobj(Text)]
-    return save(figure, path)
+    draw(jobs, path, function, *arguments)
 
 
-figures.style.save = told
+Jobs.draw = told
 config = ExperimentConfig(
     epochs=1,
     independents=1,

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Collection
 
 from kdfunc.analysis import accuracy, files, landscapes, similarity, spread, summary
+from kdfunc.analysis.jobs import Jobs, Submit
 from kdfunc.errors import InputError
 from kdfunc.runs import plan, records
 from kdfunc.runs.plan import Task
@@ -13,7 +14,9 @@ from kdfunc.runs.records import RunDirectory
 MANIFEST = "analysis.json"
 
 
-def write(run: RunDirectory, checked: Collection[str] = ()) -> None:
+def write(
+    run: RunDirectory, checked: Collection[str] = (), submit: Submit | None = None
+) -> None:
     """Writes tables and figures of what a run directory holds; prints some.
 
     A part of the plan that has not been run is left out, and so are models that a
@@ -23,6 +26,8 @@ def write(run: RunDirectory, checked: Collection[str] = ()) -> None:
     Args:
       run: a run directory.
       checked: names of tasks whose records are known to be whole.
+      submit: submits a call to other processes, which make maps and figures; None
+        makes them in threads of this one.
 
     Raises:
       InputError: there is no base model, or no test split, to analyse.
@@ -41,13 +46,17 @@ def write(run: RunDirectory, checked: Collection[str] = ()) -> None:
     done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]
     _remove_damaged(run)
-    accuracies = accuracy.write(run, done)
-    spread.write(run, done)
-    similarity.write(run, tasks)
-    print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
-    if not run.kept:  # they need the models and all epochs
-        files.write(run, tasks)
-        landscapes.write(run, tasks)
+    with Jobs(submit) as jobs:
+        finish_landscapes = None
+        if not run.kept:  # they need the models and all epochs, as files do
+            finish_landscapes = landscapes.begin(run, tasks, jobs)
+        accuracies = accuracy.write(run, done)
+        spread.write(run, done, jobs)
+        similarity.write(run, tasks, jobs)
+        print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
+        if finish_landscapes:
+            files.write(run, tasks, jobs)
+            finish_landscapes()
     written = (
         path.relative_to(run.path).as_posix()
         for folder in ("tables", "figures")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kdfunc import edge, pipelines, text
 from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
@@ -16,7 +17,7 @@ from kdfunc.similarity.groups import MEASURE
 from kdfunc.writing import write_atomic
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> None:
+def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     """Writes `compression.csv`, `latency.csv` and the figure of a run's stored models.
 
     To be called once `functions.write` has written the measures.
@@ -31,11 +32,10 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
         print(terminal(table), end="\n\n")
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
+        draw = figures.compression.compression
         title = f"{accuracy.title(run.config)}, {run.config.rules}"
-        figure = figures.compression.compression(
-            shown, f"Function preserved, by size of the .tflite file\n{title}"
-        )
-        figures.style.save(figure, run.path / "figures" / "compression")
+        title = f"Function preserved, by size of the .tflite file\n{title}"
+        jobs.draw(run.path / "figures" / "compression", draw, shown, title)
 
 
 def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.DataFrame:

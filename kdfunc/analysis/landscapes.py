@@ -1,19 +1,19 @@
 """The landscapes of a run: which models a panel shows, and where they lie."""
 
 import io
+import itertools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from matplotlib.figure import Figure
-from threadpoolctl import threadpool_limits
 
 from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis.jobs import Jobs
 from kdfunc.comparison import forms
 from kdfunc.config import PANELS
 from kdfunc.errors import InputError, refuse_string
@@ -61,8 +61,8 @@ def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
     return chosen
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> None:
-    """Writes the panels of a run as tables and figures.
+def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None]:
+    """Begins to map the panels of a run; returns what writes their tables and figures.
 
     Beside t-SNE each panel has a metric map, whose unit is the root mean square over
     the test images of the Euclidean distance between two softmax outputs, from 0 to
@@ -74,7 +74,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     shown = {task.name for members in chosen.values() for task in members}
     tasks = [task for task in tasks if task.name in shown]
     if not tasks:
-        return
+        return lambda: None
     softmax = [run.record(task.name).softmax for task in tasks]
     points = pd.concat(
         [
@@ -91,27 +91,28 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     }
     perplexities = dict(zip(PANELS, config.perplexities, strict=True))
     squared = embedding.squared_distances(softmax)
-    drawn = maps(
-        softmax, squared, list(rows.values()), [perplexities[panel] for panel in rows]
-    )
-    for (panel, places), made in zip(rows.items(), drawn, strict=True):
-        placed = made.place(points.iloc[places])
-        columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
-        csv = placed[columns].to_csv(index=False)
-        write_atomic(run.path / "tables" / f"landscape-{panel}.csv", csv)
-        title = f"{accuracy.title(config)}, {config.rules}: {panel}"
-        figure = figures.landscape.landscape(
-            placed, panel, title, made.perplexity, made.stress, made.disparity
-        )
-        figures.style.save(figure, run.path / "figures" / panel)
-    quality = [
-        (panel, m.stress, *m.disparity) for panel, m in zip(rows, drawn, strict=True)
-    ]
-    columns = ["panel", "stress", "disparity_least", "disparity_most"]
-    write_atomic(
-        run.path / "tables" / "landscape-stress.csv",
-        pd.DataFrame(quality, columns=columns).to_csv(index=False),
-    )
+    chosen = [perplexities[panel] for panel in rows]
+    drawn = maps(softmax, squared, list(rows.values()), chosen, jobs)
+
+    def finish() -> None:
+        quality = []
+        for (panel, places), made in zip(rows.items(), drawn, strict=True):
+            placed = made.place(points.iloc[places])
+            columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
+            _write_csv(run, f"landscape-{panel}", placed[columns])
+            title = f"{accuracy.title(config)}, {config.rules}: {panel}"
+            told = (made.perplexity, made.stress, made.disparity)
+            draw = figures.landscape.landscape
+            jobs.draw(run.path / "figures" / panel, draw, placed, panel, title, *told)
+            quality.append((panel, made.stress, *made.disparity))
+        columns = ["panel", "stress", "disparity_least", "disparity_most"]
+        _write_csv(run, "landscape-stress", pd.DataFrame(quality, columns=columns))
+
+    return finish
+
+
+def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
+    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,35 +146,37 @@ def maps(
     squared: np.ndarray,
     panels: Sequence[np.ndarray],
     perplexities: Sequence[float],
-) -> list[Maps]:
-    """The maps of several panels whose points come from the same records.
+    jobs: Jobs,
+) -> Iterator[Maps]:
+    """Begins the maps of several panels whose points come from the same records.
 
     Args:
       records: softmax `[snapshots, n_test, classes]` of each model.
       squared: `[points, points]`, their `embedding.squared_distances`.
       panels: for each, the indices `[m]` of its points among those of all records.
       perplexities: one a panel; lower where there are too few points for it.
+      jobs: what makes the maps, side by side.
 
     Returns:
-      The maps of each panel.
+      The maps of each panel, for which one has to wait.
     """
     starts = embedding.pca_starts(records, squared, panels)
-    jobs = []
+    begun = []
     for rows, start, perplexity in zip(panels, starts, perplexities, strict=True):
         apart = squared[np.ix_(rows, rows)]
-        jobs.append(delayed(embedding.metric_map)(apart / records[0].shape[1]))
-        for near in (start, *embedding.nearby_starts(start, NEARBY)):
-            jobs.append(delayed(embedding.embed)(apart, near, perplexity))
-    with threadpool_limits(limits=1):  # one thread a map, the maps side by side
-        done = iter(Parallel(n_jobs=-1, prefer="threads")(jobs))
-    made = []
-    for rows, perplexity in zip(panels, perplexities, strict=True):
-        metric, stress = next(done)
-        tsne, *others = islice(done, 1 + NEARBY)
-        apart = [embedding.disparity(tsne, other) for other in others]
+        metric = jobs.call(embedding.metric_map, apart / records[0].shape[1])
+        near = (start, *embedding.nearby_starts(start, NEARBY))
+        tsne = [jobs.call(embedding.embed, apart, each, perplexity) for each in near]
         used = embedding.usable_perplexity(perplexity, len(rows))
-        made.append(Maps(tsne, used, (min(apart), max(apart)), metric, stress))
-    return made
+        begun.append((metric, tsne, used))
+    return itertools.starmap(_made, begun)
+
+
+def _made(metric: Future, tsne: list[Future], perplexity: float) -> Maps:
+    """The maps of a panel, once they are there."""
+    drawn, *others = [future.result() for future in tsne]
+    apart = [embedding.disparity(drawn, other) for other in others]
+    return Maps(drawn, perplexity, (min(apart), max(apart)), *metric.result())
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +259,9 @@ def landscape(
             "all models gave the same outputs, which makes one point and no map; give "
             "at least two that differ."
         )
-    (made,) = maps(records, squared, [np.arange(len(points))], [perplexity])
+    with Jobs() as jobs:
+        rows = [np.arange(len(points))]
+        (made,) = maps(records, squared, rows, [perplexity], jobs)
     points = made.place(points)
     panel = "distillation" if len(points) > len(names) else "all"
     figure = figures.landscape.landscape(

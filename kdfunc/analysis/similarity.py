@@ -1,14 +1,17 @@
 """What a run's records say of functional similarity: tables, verdicts, figures."""
 
+import pathlib
 import zlib
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from kdfunc import similarity
 from kdfunc.analysis import accuracy, fidelity, figures, tails, variants
 from kdfunc.analysis import names as naming
+from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import MARGIN, verdicts
@@ -24,26 +27,23 @@ JENSEN_SHANNON = "Jensen-Shannon divergence (bits)"
 COMPRESSED = ("student", "quantized", "pruned")
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> None:
+def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     """Writes everything on functional similarity."""
     final = {task.name: np.array(run.record(task.name).softmax[-1]) for task in tasks}
     others = [task for task in tasks if task.name != "base"]
     if not others:
         return
     title = f"{accuracy.title(run.config)}, {run.config.rules}"
-    _write_measures(run, tasks, final, title)
+    _write_measures(run, tasks, final, title, jobs)
     fidelity.write(run, tasks, final)
-    _write_trajectories(run, tasks, final["base"], title)
-    _write_classes(run, others, final, title)
+    _write_trajectories(run, tasks, final["base"], title, jobs)
+    _write_classes(run, others, final, title, jobs)
     evidence = evidence_of(run, tasks, final)
-    _save_preserved(run, tasks, evidence, title)
+    _draw_preserved(run, tasks, evidence, title, jobs)
     _write_csv(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
-        _save(
-            run,
-            "ladder",
-            figures.preserved.ladder(rungs, f"What each ingredient adds\n{title}"),
-        )
+        heading = f"What each ingredient adds\n{title}"
+        jobs.draw(_figure(run, "ladder"), figures.preserved.ladder, rungs, heading)
     _write_csv(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
@@ -105,7 +105,7 @@ def size(run: RunDirectory, task: Task) -> int:
     return int(sizes[group_of(task)])
 
 
-def _write_measures(run, tasks, final, title) -> None:
+def _write_measures(run, tasks, final, title, jobs) -> None:
     """All measures against the base model, function preserved, all pairs."""
     base, labels = final["base"], run.labels
     others = [task for task in tasks if task.name != "base"]
@@ -154,11 +154,8 @@ def _write_measures(run, tasks, final, title) -> None:
         compared = variants.table(run, others, final)
         if len(compared):
             _write_csv(run, "variants", compared)
-            _save(
-                run,
-                "variants",
-                figures.preserved.variants(compared, f"One setting changed\n{title}"),
-            )
+            draw, heading = figures.preserved.variants, f"One setting changed\n{title}"
+            jobs.draw(_figure(run, "variants"), draw, compared, heading)
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
     places = {name: place for place, name in enumerate(names)}
@@ -166,7 +163,9 @@ def _write_measures(run, tasks, final, title) -> None:
     _write_csv(run, "distances", pairs.reset_index())
     shown = [task for task in tasks if task.family != "compressed"]  # would crowd it
     rows = [places[task.name] for task in shown]
-    figure = figures.similarity.distance_heatmap(
+    jobs.draw(
+        _figure(run, "distances"),
+        figures.similarity.distance_heatmap,
         apart[np.ix_(rows, rows)],
         pd.DataFrame(
             {
@@ -178,10 +177,9 @@ def _write_measures(run, tasks, final, title) -> None:
         JENSEN_SHANNON,
         f"How far apart any two models are\n{title}",
     )
-    _save(run, "distances", figure)
 
 
-def _save_preserved(run, tasks, evidence, title) -> None:
+def _draw_preserved(run, tasks, evidence, title, jobs) -> None:
     """Function preserved against size and sparsity; seeds of an alpha are one point."""
     if not evidence.has_scale:
         return
@@ -212,15 +210,15 @@ def _save_preserved(run, tasks, evidence, title) -> None:
         }
     )
     _write_csv(run, "preserved_by_size", points.drop(columns="each"))
+    draw = figures.preserved.preserved_by_size
     heading = f"Function preserved, by size of the file\n{title}"
-    figure = figures.preserved.preserved_by_size(points, heading)
-    _save(run, "preserved_by_size", figure)
+    jobs.draw(_figure(run, "preserved_by_size"), draw, points, heading)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
         pruned["sparsity"] = pruned["sparsity"].astype(float)
+        draw = figures.preserved.preserved_by_sparsity
         heading = f"Function preserved, by weights pruned\n{title}"
-        figure = figures.preserved.preserved_by_sparsity(pruned, heading)
-        _save(run, "preserved_by_sparsity", figure)
+        jobs.draw(_figure(run, "preserved_by_sparsity"), draw, pruned, heading)
 
 
 def group_of(task: Task) -> str:
@@ -233,7 +231,7 @@ def group_of(task: Task) -> str:
     return task.settings["mode"]
 
 
-def _write_trajectories(run, tasks, base, title) -> None:
+def _write_trajectories(run, tasks, base, title, jobs) -> None:
     """Distance to the trained base model over the epochs."""
     trajectories = []
     for task in tasks:
@@ -256,15 +254,16 @@ def _write_trajectories(run, tasks, base, title) -> None:
     columns = ["model", "family", "epoch", *FOLLOWED]
     _write_csv(run, "trajectories", table[columns])
     shown = table[table["family"] != "variant"]
-    figure = figures.similarity.distance_over_epochs(
+    jobs.draw(
+        _figure(run, "distance_over_epochs"),
+        figures.similarity.distance_over_epochs,
         shown.rename(columns={"jensen_shannon": "distance"}),
         JENSEN_SHANNON,
         f"How far models are from the trained base model\n{title}",
     )
-    _save(run, "distance_over_epochs", figure)
 
 
-def _write_classes(run, others, final, title) -> None:
+def _write_classes(run, others, final, title, jobs) -> None:
     """Agreement with the base model by class, and the answers lost most often."""
     base, labels = final["base"], run.labels
     left_out = ("control", "variant", "compressed")
@@ -292,37 +291,35 @@ def _write_classes(run, others, final, title) -> None:
     )
     families = pd.Series([task.family for task in shown], agreement.index)
     by_label = agreement.groupby(level=0, sort=False).mean()  # seeds together
-    figure = figures.similarity.agreement_by_class(
+    jobs.draw(
+        _figure(run, "agreement_by_class"),
+        figures.similarity.agreement_by_class,
         by_label,
         [families[[label]].iloc[0] for label in by_label.index],
         f"Agreement with the base model, class by class\n{title}",
     )
-    _save(run, "agreement_by_class", figure)
     answers = base.argmax(axis=1)
     compressed = [task for task in shown if task.family in COMPRESSED]
     if not compressed:
         return
     after = np.array([final[t.name].argmax(axis=1) for t in compressed])
     methods = [task.label for task in compressed]
-    path = run.record("data").path / "images.npy"
+    images = (run.record("data").path / "images.npy").absolute()
     lost = figures.similarity.loses(answers, after, methods).any(axis=None)
-    if lost and path.exists():
-        images = np.load(path, mmap_mode="r")
-        figure = figures.similarity.lost_images(
-            images,
-            run.class_names,
-            labels,
-            answers,
-            after,
-            methods,
-            f"The test images whose answers most methods lose\n{title}",
-        )
-        _save(run, "lost_images", figure)
+    if lost and images.exists():
+        heading = f"The test images whose answers most methods lose\n{title}"
+        told = (run.class_names, labels, answers, after, methods, heading)
+        jobs.draw(_figure(run, "lost_images"), _lost_images, images, *told)
+
+
+def _lost_images(images: pathlib.Path, *told) -> Figure:
+    """The figure of images that are read where it is drawn, since they are large."""
+    return figures.similarity.lost_images(np.load(images, mmap_mode="r"), *told)
 
 
 def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
     write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
 
 
-def _save(run: RunDirectory, name: str, figure) -> None:
-    figures.style.save(figure, run.path / "figures" / name)
+def _figure(run: RunDirectory, name: str) -> pathlib.Path:
+    return run.path / "figures" / name

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from kdfunc.analysis import accuracy, figures, published
+from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
@@ -17,12 +18,13 @@ BASE = ("Base model", "accuracy")
 CONFIDENCE = 0.95
 
 
-def write(run: RunDirectory, tasks: list[Task]) -> None:
+def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     """Writes `base_models.csv`, `spread.csv` and the figure of a run's base models.
 
     Args:
       run: a run directory.
       tasks: those whose records are there, replicates among them.
+      jobs: draws the figure.
     """
     each = base_models(run, tasks)
     if each["base_model"].nunique() < 2:
@@ -31,8 +33,8 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     for name, written in (("base_models", each), ("spread", table)):
         write_atomic(run.path / "tables" / f"{name}.csv", written.to_csv(index=False))
     title = f"{accuracy.title(run.config)}, {run.config.preset}"
-    figure = figures.spread.spread(each, table, f"The spread over base models\n{title}")
-    figures.style.save(figure, run.path / "figures" / "spread")
+    draw, title = figures.spread.spread, f"The spread over base models\n{title}"
+    jobs.draw(run.path / "figures" / "spread", draw, each, table, title)
 
 
 def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:

@@ -36,6 +36,7 @@ class InProcess:
     """Does everything in this process, one task after the other."""
 
     workers = 1
+    submit = None  # calls are made here or not at all
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
         """Calls a function where tasks are done; what it returns there."""
@@ -86,6 +87,10 @@ class OnDask:
             return list(self._client.run(function, *arguments).values())
         except CommClosedError as error:
             raise RuntimeError(f"a worker was killed, {_WHY}") from error
+
+    def submit(self, function: Callable, *arguments: Any) -> Any:
+        """Begins to call a function on some worker; returns a future."""
+        return self._client.submit(function, *arguments, pure=False)
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
@@ -159,16 +164,19 @@ def open(
         yield InProcess()
         return
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import CancelledError, Client, KilledWorker, LocalCluster
 
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            environment = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
+            # Whoever sets it makes glibc fetch and clear the pages of each large array
+            # anew: a quarter of ResNet-50's training, most of a metric map's time.
+            environment.pop("MALLOC_TRIM_THRESHOLD_", None)
             # What a task raises is reported by the listener, not by the workers' logs.
-            environment = dask.config.get("distributed.nanny.pre-spawn-environ")
-            quiet = environment | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+            environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
             with (
-                dask.config.set({"distributed.nanny.pre-spawn-environ": quiet}),
+                dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
                 system.interrupts_put_off(),
             ):
                 cluster = LocalCluster(
@@ -195,7 +203,10 @@ def open(
                 f"--scheduler: {scheduler} has no workers; start some with "
                 f"`dask worker {scheduler} --nthreads 1` and try again."
             )
-        yield crew
+        try:
+            yield crew
+        except (KilledWorker, CancelledError) as error:
+            raise RuntimeError(f"a worker was killed, {_WHY}") from error
 
 
 def _close(cluster) -> None:

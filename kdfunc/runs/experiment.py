@@ -85,7 +85,8 @@ def run(
             seconds = time.monotonic() - begin
             provenance.note(directory.path, place.threads, machines, seconds)
             if job.analyses and not failures:
-                everything.write(directory, [task.name for task in job.tasks])
+                checked = [task.name for task in job.tasks]
+                everything.write(directory, checked, crew.submit)
                 result = page.write([directory], directory.path / "report.html")
     if failures:
         raise RuntimeError(_failed(failures, directory))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from kdfunc.analysis import spread
+from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import experiment, plan
@@ -60,7 +61,8 @@ def test_more_base_models_leave_what_is_there_as_it_is(finished, capsys):
 def test_the_spread_is_that_of_the_records(finished):
     run, _ = finished
     tasks = [task for task in plan.make(run.config) if task.family]
-    spread.write(run, tasks)
+    with Jobs() as jobs:
+        spread.write(run, tasks, jobs)
     each = pd.read_csv(run.path / "tables" / "base_models.csv")
     table = pd.read_csv(run.path / "tables" / "spread.csv").set_index("setting")
 

@@ -169,6 +169,14 @@ def test_two_runs_at_once_do_not_quarrel_over_a_port(recwarn):
     assert not [warning for warning in recwarn if "already in use" in str(warning)]
 
 
+def test_local_workers_keep_the_memory_that_they_will_need_again(monkeypatch):
+    # Dask would set it, which slows down all that works on large arrays.
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with engine.open(1) as crew:
+        assert crew.call(os.environ.get, "MALLOC_TRIM_THRESHOLD_") == [None]
+        assert crew.call(os.environ.get, "OMP_NUM_THREADS") == ["1"]
+
+
 def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
     from distributed import LocalCluster
 

@@ -8,7 +8,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -184,16 +184,28 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
     Returns:
         The two files.
     """
-    # Type 42 keeps letters as letters; dates and versions would change the bytes.
+    return write(contents(figure), path)
+
+
+def contents(figure: Figure) -> dict[str, bytes]:
+    """What is in a figure's files, by their suffixes."""
     drawn, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=160)
+    figure.savefig(drawn, format="png", dpi=160, pil_kwargs={"compress_level": 0})
     # Without the alpha channel, which is 1 throughout, a tenth smaller.
     Image.open(drawn).convert("RGB").save(png, "png", optimize=True)
+    # Type 42 keeps letters as letters; dates and versions would change the bytes.
     with mpl.rc_context({"pdf.fonttype": 42}):
         metadata = {"CreationDate": None, "Producer": None}
         figure.savefig(pdf, format="pdf", metadata=metadata)
+    return {"png": png.getvalue(), "pdf": pdf.getvalue()}
+
+
+def write(
+    drawn: Mapping[str, bytes], path: str | os.PathLike[str]
+) -> list[pathlib.Path]:
+    """Writes the `contents` of a figure; returns the files."""
     files = []
-    for suffix, content in (("png", png), ("pdf", pdf)):
+    for suffix, content in drawn.items():
         files.append(pathlib.Path(f"{os.fspath(path)}.{suffix}"))
-        write_atomic(files[-1], content.getvalue())
+        write_atomic(files[-1], content)
     return files
