@@ -35,7 +35,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
         return
     title = f"{accuracy.title(run.config)}, {run.config.rules}"
     _write_measures(run, tasks, final, title, jobs)
-    fidelity.write(run, tasks, final)
+    fidelity.write(run, tasks, final, jobs)
     _write_trajectories(run, tasks, final["base"], title, jobs)
     _write_classes(run, others, final, title, jobs)
     evidence = evidence_of(run, tasks, final)
@@ -149,8 +149,8 @@ def _write_measures(run, tasks, final, title, jobs) -> None:
         )
         shown = (table["measure"] == MEASURE) & (table["family"] != "compressed")
         heading = f"Function preserved, by method\n{title}"
-        figure = figures.preserved.preserved_by_method(named[shown], heading)
-        _save(run, "preserved_by_method", figure)
+        draw = figures.preserved.preserved_by_method
+        jobs.draw(_figure(run, "preserved_by_method"), draw, named[shown], heading)
         compared = variants.table(run, others, final)
         if len(compared):
             _write_csv(run, "variants", compared)
