@@ -213,10 +213,9 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
         },
         numbers=f"{_accuracy(first[:1].upper() + first[1:], deviations[first])} and "
         f"{_accuracy(second, deviations[second])} "
-        f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy, yet the "
+        f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy, and the "
         f"second preserves {more_or_less(effect)} of its function, against a margin of "
-        f"{MARGIN:g} points; the interval holds for all {len(gains)} pairs of "
-        f"{len(alike)} models.",
+        f"{MARGIN:g} points; the interval holds for all pairs of {len(alike)} models.",
         against=alike,
         rests_on=effect.rests_on,
         details=table(
