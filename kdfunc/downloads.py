@@ -68,7 +68,6 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
     try:
         with (
             _replaced(download_manager, "get_downloader", lambda **_: fetching),
-            _replaced(downloader, "_open_url", fetching.open),
             _replaced(tqdm_utils, "tqdm_lib", status),
             _errors_only("urllib3"),
             contextlib.redirect_stdout(io.StringIO()),  # "Unknown size", four times
@@ -199,8 +198,12 @@ class _Downloader(downloader._Downloader):
         self._folders: list[Any] = []
         self._stopped = threading.Event()
 
+    def download(self, url, destination_path, verify=True):
+        self._folders.append(destination_path)  # some may never come to be begun
+        return super().download(url, destination_path, verify)
+
     def _sync_download(self, url, destination_path, verify=True):
-        self._folders.append(destination_path)
+        _at_work.downloader = self
         return super()._sync_download(url, destination_path, verify)
 
     def stop(self) -> None:
@@ -213,6 +216,8 @@ class _Downloader(downloader._Downloader):
     @contextlib.contextmanager
     def open(self, url: str, **kwargs) -> Iterator[tuple[Any, Iterable[bytes]]]:
         """Opens a URL in place of TFDS's own function; yields response and blocks."""
+        if self._stopped.is_set():
+            raise NotServed("the download was stopped")
         if downloader._DRIVE_URL.match(url) or not url.startswith("http"):
             with _open_url(url, **kwargs) as opened:
                 yield opened
@@ -237,9 +242,23 @@ class _Downloader(downloader._Downloader):
             if self._stopped.is_set():
                 raise NotServed(f"the download from {host} was stopped")
             yield block
+        # Old versions of urllib3 take an early end for the end.
+        if response.raw.tell() < int(response.headers.get("Content-Length", 0)):
+            raise NotServed(f"{host} broke off the connection")
 
 
-_open_url = downloader._open_url  # before it is replaced
+#: Whose thread this is. One that begins after its downloader was stopped must not fall
+#: back on TFDS's own way, so the function stays replaced for good.
+_at_work = threading.local()
+_open_url = downloader._open_url
+
+
+def _open(url: str, **kwargs):
+    ours = getattr(_at_work, "downloader", None)
+    return ours.open(url, **kwargs) if ours else _open_url(url, **kwargs)
+
+
+downloader._open_url = _open
 
 
 @contextlib.contextmanager

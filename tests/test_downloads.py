@@ -123,6 +123,28 @@ def test_trouble_is_told_in_a_sentence_and_harms_nothing(
     check("mnist", tmp_path)
 
 
+def test_an_early_end_is_told_where_urllib3_takes_it_for_the_end():
+    class Cut:
+        headers = {"Content-Length": "10"}
+        raw = io.BytesIO(b"half")
+
+        def iter_content(self, size):
+            yield self.raw.read()
+
+    blocks = downloads._Downloader(1)._blocks(Cut(), "here")
+    assert next(blocks) == b"half"
+    with pytest.raises(downloads.NotServed, match="here broke off the connection"):
+        next(blocks)
+
+
+def test_a_download_that_begins_after_the_stop_asks_nobody(internet, tmp_path):
+    late = downloads._Downloader(1)
+    late.stop()
+    with pytest.raises(downloads.NotServed, match="was stopped"):
+        late._sync_download(internet.url + "t10k-labels-idx1-ubyte.gz", tmp_path)
+    assert internet.asked == []
+
+
 class EvenOrOdd(tfds.core.GeneratorBasedBuilder):
     """A user's own data set, whose checksums are not registered."""
 

@@ -57,6 +57,8 @@ def test_a_file_that_cannot_be_synced_is_told(tmp_path):
 def test_cores_are_counted_where_no_process_is_bound_to_some(monkeypatch):
     monkeypatch.delattr(psutil.Process, "cpu_affinity", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    # What Python 3.13 makes of it there.
+    monkeypatch.setattr(os, "process_cpu_count", os.cpu_count, raising=False)
     assert 1 <= engine.default_workers() <= os.cpu_count()
 
 

@@ -221,7 +221,7 @@ def metric_map(squared: NDArray[np.float64]) -> tuple[NDArray[np.float64], float
         classical = _principal_coordinates(squared)
         scale = partial(smacof, np.sqrt(squared), normalized_stress=True, **CONVERGED)
         positions, stress = min(
-            scale(init=classical),
+            scale(init=classical, n_init=1),
             scale(n_init=RANDOM_STARTS, random_state=0),
             key=lambda found: found[1],
         )

@@ -249,7 +249,8 @@ def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
         for family, group in table.groupby(families, sort=False):
             places = group["variant"].map(rows) + (0.2 if family == "control" else 0)
             value = group[column]
-            ends = [value - group[f"{column}_low"], group[f"{column}_high"] - value]
+            low, high = group[f"{column}_low"], group[f"{column}_high"]
+            ends = np.array([value - low, high - value])
             axes.errorbar(
                 value, places, xerr=ends, **marker(family), elinewidth=1, capsize=2
             )
@@ -283,7 +284,7 @@ def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
 
 def intervals(axes: Axes, points: pd.DataFrame, **look) -> None:
     """Draws marks with their intervals."""
-    ends = [points["y"] - points["low"], points["high"] - points["y"]]
+    ends = np.array([points["y"] - points["low"], points["high"] - points["y"]])
     axes.errorbar(points["x"], points["y"], yerr=ends, **look, elinewidth=1, capsize=2)
 
 
