@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdfunc.errors import InputError, first_line
+from kdfunc.errors import InputError, causes, first_line
 from kdfunc.runs import records
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def prepare(name: str, data_dir: str | None = None) -> None:
         return
     builder, kept = _ready(name, data_dir)
     if not kept:
-        print(f"{builder.data_dir} cannot be written: images are decoded each time.")
+        print(f"{builder.data_dir} cannot be written: each task decodes its images.")
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:
@@ -143,9 +143,14 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
             "fashion_mnist, kmnist or svhn_cropped."
         ) from None
     except Exception as error:
-        raise InputError(
-            f"--dataset: {name!r} cannot be used: {first_line(error)}."
-        ) from error
+        reason = first_line(error).rpartition('}": ')[2]  # which TFDS puts before it
+        if any(isinstance(cause, json.JSONDecodeError) for cause in causes(error)):
+            place = data_dir or tfds.core.constants.DATA_DIR
+            raise InputError(
+                f"--data_dir: what {place} holds of {name} is damaged ({reason}); "
+                "remove it, so that it is prepared again."
+            ) from error
+        raise InputError(f"--dataset: {name!r} cannot be used: {reason}.") from error
     _check_image_classification(name, builder)
     return builder
 
@@ -265,8 +270,8 @@ def _decode(builder: "tfds.core.DatasetBuilder") -> dict[str, np.ndarray]:
             arrays[f"{split}_labels"] = whole["label"]
     except Exception as error:
         raise InputError(
-            f"--data_dir: what is in {builder.data_dir} cannot be read "
-            f"({first_line(error)}); remove that folder, so that it is prepared anew."
+            f"--data_dir: what {builder.data_dir} holds is damaged "
+            f"({first_line(error)}); remove it, so that it is prepared again."
         ) from error
     return arrays
 

@@ -20,18 +20,18 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kdfunc.errors import InputError, first_line
-from kdfunc.extras import require
+from kdfunc import runtime  # noqa: F401  (quiet, and says what is not installed)
+from kdfunc.errors import InputError, causes, first_line
 from kdfunc.runs import records
 
-require("kdfunc.downloads", "requests", "tqdm", "tensorflow_datasets")
-import requests  # noqa: E402
-import requests.adapters  # noqa: E402
-import tqdm.std  # noqa: E402
+# isort: split
+import requests
+import requests.adapters
+import tqdm.std
 
-import tensorflow_datasets as tfds  # noqa: E402
-from tensorflow_datasets.core.download import download_manager, downloader  # noqa: E402
-from tensorflow_datasets.core.utils import file_utils, tqdm_utils  # noqa: E402
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import download_manager, downloader
+from tensorflow_datasets.core.utils import file_utils, tqdm_utils
 
 #: Seconds to wait for the address of a name, for a connection, and for the next bytes.
 NAME, CONNECTION, SILENCE = 5, 10, 30
@@ -74,7 +74,7 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
         ):
             builder.download_and_prepare()
     except Exception as error:
-        if any(isinstance(link, KeyboardInterrupt) for link in _chain(error)):
+        if any(isinstance(link, KeyboardInterrupt) for link in causes(error)):
             raise KeyboardInterrupt from error  # a second Ctrl-C met its handling
         if is_full(error):
             raise InputError(f"--dataset: {disk_is_full(builder)}") from error
@@ -92,14 +92,8 @@ def is_full(error: BaseException) -> bool:
         getattr(link, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         or "No space left on device" in str(link)  # in TensorFlow's errors
         or " requested and " in str(link)  # in numpy's: so many written
-        for link in _chain(error)
+        for link in causes(error)
     )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def disk_is_full(builder: tfds.core.DatasetBuilder) -> str:

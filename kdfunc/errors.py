@@ -1,5 +1,7 @@
 """The errors that a user is meant to read."""
 
+from collections.abc import Iterator
+
 
 class InputError(ValueError):
     """Bad input, told in one sentence: what was given, what is allowed, what to do.
@@ -31,6 +33,13 @@ def refuse_string(argument: str, given: object) -> None:
         raise InputError(
             f"{argument}: got {given!r}; give a list, such as [{given!r}]."
         )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from, to the bottom."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def first_line(error: BaseException) -> str:

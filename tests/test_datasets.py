@@ -1,3 +1,8 @@
+import errno
+import pathlib
+import shutil
+import socket
+
 import numpy as np
 import pytest
 
@@ -96,7 +101,7 @@ def test_a_split_is_decoded_once_and_memory_mapped_from_then_on(tfds_dir, monkey
 
 def test_a_damaged_cache_is_made_again(tfds_dir):
     datasets.load("tiny_images", tfds_dir)
-    (path,) = datasets.pathlib.Path(tfds_dir).rglob("train_images.npy")
+    (path,) = pathlib.Path(tfds_dir).rglob("train_images.npy")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -119,3 +124,88 @@ def test_a_name_that_tfds_does_not_know_is_refused(tmp_path):
 def test_what_is_no_image_classification_is_refused(tfds_dir, name, told):
     with pytest.raises(InputError, match=f"{name} {told}"):
         datasets.describe(name, tfds_dir)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("mnist:9.9.9", "version 9.9.9, only: 3.0.1"),
+        ("mnist/none", "BuilderConfig none not found"),
+        ("a b", "Parsing builder name string a b failed"),
+        ("huggingface:x", "No module named"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_refused_in_a_sentence(
+    name, told, tmp_path, capfd
+):
+    with pytest.raises(
+        InputError, match=f"^--dataset: '{name}' cannot be used: .*{told}"
+    ):
+        datasets.describe(name, str(tmp_path))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def copied(tfds_dir, tmp_path):
+    """The folder of tiny_images, as TFDS prepared it, to be changed."""
+    folder = tmp_path / "tiny_images" / "1.0.0"
+    ignored = shutil.ignore_patterns("kdfunc*")
+    shutil.copytree(f"{tfds_dir}/tiny_images/1.0.0", folder, ignore=ignored)
+    return folder
+
+
+def test_a_folder_that_cannot_be_written_serves_what_is_prepared_in_it(
+    copied, tmp_path, monkeypatch, capsys
+):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
+    datasets.prepare("tiny_images", str(tmp_path))
+    check(datasets.load("tiny_images", str(tmp_path)))
+    told = f"{copied} cannot be written: each task decodes its images.\n"
+    assert told in capsys.readouterr().out
+    assert not (copied / "kdfunc").exists()
+    with pytest.raises(InputError, match="^--data_dir: .* cannot be written "):
+        datasets.prepare("kmnist", str(tmp_path))
+
+
+def test_images_that_are_decoded_are_read_where_nothing_can_be_written(
+    copied, tmp_path, monkeypatch
+):
+    datasets.prepare("tiny_images", str(tmp_path))
+    monkeypatch.setattr(pathlib.Path, "mkdir", None)
+    monkeypatch.setattr(datasets, "_alone", None)
+    data = datasets.load("tiny_images", str(tmp_path))
+    check(data)
+    assert isinstance(data.train_images, np.memmap)
+
+
+@pytest.mark.parametrize("damage", ["shard is gone", "shard is cut", "info is cut"])
+def test_prepared_data_that_is_damaged_is_told(copied, tmp_path, damage):
+    (shard,) = copied.glob("*-train.tfrecord*")
+    if damage == "shard is gone":
+        shard.unlink()
+    elif damage == "shard is cut":
+        shard.write_bytes(shard.read_bytes()[:-20])
+    else:
+        info = copied / "dataset_info.json"
+        info.write_text(info.read_text()[:-20])
+    with pytest.raises(InputError) as raised:
+        datasets.load("tiny_images", str(tmp_path))
+    assert "\n" not in str(raised.value)
+    raised.match(f"^--data_dir: what {tmp_path}.* is damaged .*; remove it, so that")
+    assert not list(copied.glob("kdfunc*"))
+
+
+def test_ones_own_builder_that_downloads_nothing_needs_no_network(
+    tfds_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    check(datasets.load("tiny_images", str(tmp_path)))
+
+
+def test_a_split_that_is_missing_is_told_once_that_is_known(tfds_dir, tmp_path):
+    for _ in range(2):
+        with pytest.raises(InputError, match="train_only_images has the splits train"):
+            datasets.load("train_only_images", str(tmp_path))
