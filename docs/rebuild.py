@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from kdfunc import presets
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.analysis import keep, published, setups
+from kdfunc.analysis.figures import fidelity as fidelity_figure
 from kdfunc.analysis.figures.preserved import preserved_by_method
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.report.results import Results
@@ -100,6 +101,10 @@ class Result:
         """The flags that tell it from its preset, but for parts left out or added."""
         different = setups.differences(self.config)
         return "".join(f" `--{flag}={text}`" for flag, text in different.items())
+
+    def name(self, root: str) -> str:
+        """A link to the run's folder, with what tells it from its preset."""
+        return self.link(root) + self.deviations
 
     def link(self, root: str, file: str = "", text: str = "") -> str:
         """A Markdown link to the run's folder or one of its files."""
@@ -190,7 +195,7 @@ def finished(root: str) -> str:
         )
         theirs = "" if cells.empty else f"{cells['base_accuracy'].iloc[0]:.2f} %"
         ours = f"{result.base_accuracy:.2f} %"
-        name = result.link(root) + result.deviations
+        name = result.name(root)
         rows.append([name, ours, theirs, result.wall_time])
     return markdown(
         ["run", "accuracy of the base model", "the paper's", "wall time"], rows
@@ -205,7 +210,7 @@ def runs(root: str) -> str:
         command = f"python run_experiments.py --dataset={dataset}"
         if architecture != ExperimentConfig.architecture:
             command += f" --architecture={architecture}"
-        there = [r.link(root) + r.deviations for r in results_of(dataset, architecture)]
+        there = [r.name(root) for r in results_of(dataset, architecture)]
         rows.append(
             [
                 accuracy_tables.DATASET_NAMES[dataset],
@@ -315,7 +320,7 @@ def _ours(result: Result, settings: list[str], root: str) -> Iterator[list[str]]
     table = table.set_index("setting").reindex(settings)
     accuracy = f"{result.base_accuracy:.2f}"
     numbers = (_cell(row, "{:.2f}".format) for row in table.itertuples())
-    yield [result.link(root) + result.deviations, accuracy, *numbers]
+    yield [result.name(root), accuracy, *numbers]
     if config.preset == "published":
         yield [
             "difference",
@@ -350,6 +355,7 @@ def figures(root: str) -> str:
         for architecture in architectures:
             ours = [
                 result.link(root, f"figures/{panel}.png", result.config.preset)
+                + result.deviations
                 for result in results_of(dataset, architecture)
                 if (result.path / "figures" / f"{panel}.png").exists()
             ]
@@ -371,7 +377,7 @@ def preserved(root: str) -> str:
     for result in results():
         table = result.table("function_preserved")
         if table is None:
-            rows.append((result.link(root), {"independent": "not measured"}))
+            rows.append((result.name(root), {"independent": "not measured"}))
             continue
         shown = (table["measure"] == MEASURE) & table["family"].isin(FAMILIES)
         table = table[shown]
@@ -380,7 +386,7 @@ def preserved(root: str) -> str:
         ratios = table.groupby(group, sort=False)["ratio"].mean()
         columns += [name for name in ratios.index if name not in columns]
         texts = ratios.map(lambda ratio: f"{score(ratio):.1f} ({ratio:.3g})")
-        rows.append((result.link(root), texts.to_dict()))
+        rows.append((result.name(root), texts.to_dict()))
     columns = columns or ["independent"]
     return markdown(
         ["run", *columns],
@@ -396,10 +402,10 @@ def verdicts(root: str) -> str:
     asked = [setups.Setup(r.link(root), r.config, t) for r, t in judged.items()]
     together = setups.answers(asked)
     texts = {
-        setup.name + (f" ({setup.marks})" if setup.marks else ""): {
+        f"{setup.name}{_marked(setup, result)}": {
             row.claim: _judged(row) for row in setup.verdicts.itertuples()
         }
-        for setup in asked
+        for result, setup in zip(judged, asked, strict=True)
     }
     rows = (
         [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
@@ -407,6 +413,94 @@ def verdicts(root: str) -> str:
     )
     told = "".join(f"- {each.claim} {each.sentence}\n" for each in together.values())
     return markdown(["claim", *texts, "all set-ups"], rows) + f"\n{told}"
+
+
+def _marked(setup: setups.Setup, result: Result) -> str:
+    """What a reader must know of a run, in brackets."""
+    marks = [setup.marks] if setup.marks else []
+    marks += [] if _judged_today(result) else ["rules of an earlier version"]
+    return f" ({'; '.join(marks)})" if marks else ""
+
+
+def missing(root: str) -> str:
+    """What of the paper's grid is not there, for each pair and preset."""
+    rows = []
+    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
+    for dataset, architecture in pairs.itertuples(index=False):
+        there = {r.config.preset: r for r in results_of(dataset, architecture)}
+        name = f"{ARCHITECTURE_NAMES[architecture]} on "
+        name += accuracy_tables.DATASET_NAMES[dataset]
+        cells = (_lacks(there.get(preset), root) for preset in presets.RULES)
+        rows.append([name, *cells])
+    return markdown(["", *(f"`{preset}`" for preset in presets.RULES)], rows)
+
+
+def _lacks(result: Result | None, root: str) -> str:
+    """What a run has not; a run that is not there has nothing."""
+    if result is None:
+        return NOT_RUN
+    config = result.config
+    lacks = {
+        f"{config.epochs} epochs instead of {setups.EPOCHS}": config.epochs
+        < setups.EPOCHS,
+        "no students": not config.alphas,
+        "no controls": not config.controls,
+        "one base model, no spread": result.table("spread") is None,
+        "tables of an earlier version": not _judged_today(result),
+    }
+    told = "; ".join(text for text, lacking in lacks.items() if lacking)
+    return f"{result.name(root)}: {told or 'all there'}"
+
+
+def _judged_today(result: Result) -> bool:
+    """Whether the claims were judged by the rules of this version."""
+    table = result.table("verdicts")
+    return table is not None and "estimate" in table
+
+
+def spread(root: str) -> str:
+    """Mean and range over base models, and where the paper's numbers lie."""
+    told = {r: t for r in results() if (t := r.table("spread")) is not None}
+    if not told:
+        return (
+            "No run in `results/` has more than one base model yet; "
+            "`--base_models=5` adds them to a run.\n"
+        )
+    rows = [
+        [
+            result.name(root),
+            f"{row.method}, {row.setting}",
+            *(f"{value:.2f}" for value in (row.own, row.mean)),
+            f"{row.least:.2f} to {row.most:.2f}",
+            "" if pd.isna(row.published) else f"{row.published:g}",
+            "" if pd.isna(row.where) else row.where,
+        ]
+        for result, table in told.items()
+        for row in table.itertuples()
+    ]
+    header = ["run", "%", "own base model", "mean", "range", "the paper's", "it lies"]
+    return markdown(header, rows)
+
+
+def fidelity(root: str) -> str:
+    """How cheap measures on few images rank the compressed models of each run."""
+    rows = []
+    for result in results():
+        table = result.table("fidelity")
+        if table is None:
+            continue
+        few = table[table["examples"] == table["examples"].min()]
+        for (group, count), each in few.groupby(["group", "models"], sort=False):
+            by = each.set_index("measure")
+            cells = [
+                f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
+                for row in by.loc[list(fidelity_figure.NAMES)].itertuples()
+            ]
+            name = result.name(root)
+            rows.append([name, f"{fidelity_figure.GROUPS[group]} ({count})", *cells])
+    if not rows:
+        return "No run in `results/` has the table yet.\n"
+    return markdown(["run", "models", *fidelity_figure.NAMES.values()], rows)
 
 
 def _judged(row) -> str:
@@ -424,7 +518,7 @@ def compression(root: str) -> str:
         if table is None or "compressed" not in set(table["family"]):
             continue
         figure = "figures/compression.png"
-        columns[result.link(root)] = {
+        columns[result.name(root)] = {
             row.model: _kept(row) for row in table.itertuples() if row.family != "base"
         }
         if (result.path / figure).exists():
@@ -466,6 +560,9 @@ TABLES: dict[str, Callable[[str], str]] = {
     "preserved": preserved,
     "verdicts": verdicts,
     "compression": compression,
+    "missing": missing,
+    "spread": spread,
+    "fidelity": fidelity,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from kdfunc.config import ExperimentConfig
+from kdfunc.config import EXTENDABLE, ExperimentConfig
 from kdfunc.similarity.claims import CLAIMS
 from kdfunc.similarity.claims.rules import Claim
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
@@ -66,11 +66,11 @@ def differences(config: ExperimentConfig) -> dict[str, str]:
         architecture=config.architecture,
         preset=config.preset,
     )
-    added = preset.conflicts(config)  # has no part that was left out or added
+    usual = preset.settings
     return {
-        flag: ",".join(map(str, mine)) if isinstance(mine, list) else str(mine)
-        for flag, (mine, _) in config.conflicts(preset).items()
-        if flag in added
+        flag: text
+        for flag, text in config.settings.items()
+        if flag not in EXTENDABLE and text != usual[flag]
     }
 
 
