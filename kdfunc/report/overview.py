@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from kdfunc.config import ExperimentConfig
 from kdfunc.report.results import Results
 
 #: Of the function: what is enough for most uses.
@@ -61,7 +62,7 @@ def _cells(run: Results) -> list[tuple[str, Any]]:
     whole = _base_bytes(run)
     return [
         _number(accuracy, "{:.1f}"),
-        _number(run.config.epochs, "{:d}"),
+        _number(run.config.epochs, "{:d}, short" if _is_short(run) else "{:d}"),
         _number(decided, "{:d}"),
         _number(None if best is None else best["preserved"], "{:.1f}"),
         _word(best),
@@ -72,6 +73,11 @@ def _cells(run: Results) -> list[tuple[str, Any]]:
         ),
         _word(smallest),
     ]
+
+
+def _is_short(run: Results) -> bool:
+    """Whether training was shorter than the paper's."""
+    return run.config.epochs < ExperimentConfig(dataset=run.config.dataset).epochs
 
 
 def _files(run: Results) -> pd.DataFrame | None:

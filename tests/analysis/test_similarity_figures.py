@@ -344,6 +344,12 @@ def test_short_names_and_small_marks_are_explained_where_they_occur():
     each = [[99.5], [99.0], [80.0], [20.0, 24.0], [21.0, 27.0]]
     figure = figures.preserved.preserved_by_size(preserved(each=each), "T")
     assert key(figure) == [*names, "Single trainings"]
+    own = preserved(label=["rounded", "P10", "P50", "student", "another"])
+    assert key(figures.preserved.preserved_by_size(own, "T")) == [
+        "Quantized",
+        "Pruned (P, by % of the weights)",
+        "Distilled",
+    ]
     ladder = figures.preserved.ladder
     told = key(ladder(rungs(), "T"))
     assert len(told) == 4 and told[-1] == "A check beside the ladder"

@@ -340,6 +340,7 @@ def test_runs_are_told_by_what_they_preserve_for_the_bytes(full_run):
     column = "Most preserved in a quarter of the bytes (%)"
     assert shown[column] == ("99.5", 99.5)
     assert shown["by"][0] == "Quantized, 8-bit"
+    assert shown["Epochs"] == ("3, short", 3)
     assert shown["Smallest file that preserves 90 % (KiB)"][0] == "115"
     assert shown["times smaller"][0] == "7.8" and shown["by "][0] == "int4"
 

@@ -111,7 +111,8 @@ def preserved_by_size(
     preserved_axis(axes, models["low"].min())
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    family_legend(figure, models["family"].unique(), ax, single if len(seeds) else ())
+    families, more = models["family"].unique(), single if len(seeds) else ()
+    family_legend(figure, families, models["label"], ax, more)
     label_points(figure, axes, points, seeds)
     return figure
 

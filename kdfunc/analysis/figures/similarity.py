@@ -20,12 +20,12 @@ from kdfunc.analysis.figures.style import (
     COLUMN,
     GREY,
     PAGE,
-    SHORT_NAMES,
     TEXT_SIZE,
     decimal,
     divided,
     new_figure,
     shade,
+    short_names,
     shrink_text,
     style,
 )
@@ -310,7 +310,7 @@ def lost_images(
     rows = -(-len(shown) // columns)
     named = {i: _wrapped(lost.index[lost[i]], len(lost)) for i in shown}
     lines = max(text.count("\n") + 1 for text in named.values())
-    height = 0.8 + (1.33 + 0.13 * lines) * rows
+    height = 0.8 + (1.4 + 0.13 * lines) * rows
     figure, grid = divided(PAGE, height, title, (rows, columns), ax)
     for axes in grid.flat[len(shown) :]:
         axes.axis("off")
@@ -326,11 +326,12 @@ def lost_images(
         )
         axes.set_xlabel(named[i], fontsize=TEXT_SIZE - 1.5, color=GREY, labelpad=2)
     if ax is None:
-        figure.get_layout_engine().set(h_pad=0.12)
-        short = (f"{style(f).label.lower()}: {n}" for f, n in SHORT_NAMES.items())
+        figure.get_layout_engine().set(h_pad=0.16)
+        short = short_names(methods).items()
+        explained = "; ".join(f"{style(f).label.lower()}: {name}" for f, name in short)
         figure.supxlabel(
             "The base model's answer \u2192 the most frequent other one; below, which "
-            f"of {len(lost)} methods lose it\n({'; '.join(short)}).",
+            f"of {len(lost)} methods lose it" + (f"\n({explained})." if short else "."),
             fontsize=TEXT_SIZE,
             color=GREY,
         )

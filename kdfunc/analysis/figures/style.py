@@ -8,6 +8,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
@@ -41,12 +42,21 @@ PRESERVED_TICKS = {
 PRESERVED = "Function preserved, and beyond 0 %\ntimes as far as independent models"
 
 
-#: What the letters and numbers of short names mean.
-SHORT_NAMES = {
-    "student": "D, by alpha",
-    "quantized": "Q, by bits",
-    "pruned": "P, by % of the weights",
+_SHORT = {
+    "student": ("D", "by alpha"),
+    "quantized": ("Q", "by bits"),
+    "pruned": ("P", "by % of the weights"),
 }
+
+
+def short_names(labels: Iterable[str]) -> dict[str, str]:
+    """For each family that short names such as P30 occur of, what they mean."""
+    labels = list(labels)
+    return {
+        family: f"{letter}, {meaning}"
+        for family, (letter, meaning) in _SHORT.items()
+        if any(re.fullmatch(rf"{letter} ?[\d.]+", label) for label in labels)
+    }
 
 
 def decimal(value: float, _: object = None) -> str:
@@ -158,20 +168,17 @@ def marker(family: str) -> dict[str, object]:
 def family_legend(
     figure: Figure,
     families: Iterable[str],
+    labels: Iterable[str],
     ax: Axes | None = None,
     more: Sequence[Artist] = (),
 ) -> None:
-    """Names the families, and what their short names mean, below the plots."""
-    handles = [
-        Line2D([], [], **marker(family), label=_explained(family))
-        for family in families
-    ]
+    """Names families, and what short names among the labels mean, below the plots."""
+    short = short_names(labels)
+    handles = []
+    for family in families:
+        name = style(family).label + (f" ({short[family]})" if family in short else "")
+        handles.append(Line2D([], [], **marker(family), label=name))
     add_legend(figure, ax, [*handles, *more], columns=2)
-
-
-def _explained(family: str) -> str:
-    short = SHORT_NAMES.get(family)
-    return style(family).label + (f" ({short})" if short else "")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
