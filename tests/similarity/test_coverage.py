@@ -51,5 +51,6 @@ def test_wrong_verdicts(benchmark, number, place):
         found = list(benchmark.errors(number, setting, trained, 40))
         for truth, wrong, _ in found:
             assert wrong <= 15, truth  # 5 and three standard errors
+        assert sum(wrong for _, wrong, _ in found) / len(found) <= 2.5
     if place == 2:
         assert found[-1][2] < 50  # undecided, far from the margin

@@ -61,6 +61,14 @@ def test_an_interval_never_shrinks_as_less_is_known(far):
     assert kept.p_above(50) > 0.05  # had been "supported"
 
 
+def test_independents_that_differ_leave_all_near_zero_open():
+    """Those of the digits stood at -32 and +32 %: 5 points mean nothing there."""
+    distances = made([0.95], (1.32, 0.68))
+    kept = distances.preserved([0])
+    assert kept.low < -32 < kept.value < 32 < kept.high
+    assert distances.spread_of([1, 2]) > 25
+
+
 def test_the_interval_is_of_the_log_ratio():
     distances = made([0.5, 0.6, 0.55], (0.9, 1.1), images=0.0004)
     kept = distances.preserved([0, 1, 2])

@@ -9,7 +9,15 @@ from kdfunc.similarity.scale import Preserved, in_words, ratio_at, score
 
 @pytest.mark.parametrize(
     ("ratio", "percent"),
-    [(0, 100), (0.2, 80), (1, 0), (2, -50), (3.475, -71.2), (33.32, -97.0)],
+    [
+        (0, 100),
+        (0.2, 80),
+        (1, 0),
+        (2, -50),
+        (3.02, -66.9),
+        (3.475, -71.2),
+        (33.32, -97),
+    ],
 )
 def test_a_score_for_every_ratio(ratio, percent):
     assert score(ratio) == pytest.approx(percent, abs=0.05)
@@ -32,6 +40,7 @@ def test_words():
     far = "times as far from the base model as an independently trained model is"
     assert in_words(3.475) == f"is 3.5 {far}"  # was: preserves -247.5 %
     assert in_words(33.32) == f"is 33.3 {far}"  # was: -3,232 %
+    assert in_words(3.02) == f"is 3.0 {far}"  # was: -202, for want of the fair zero
     assert in_words(1.04) == f"is 1.04 {far}"
     assert in_words(3.475, 1.993, 10.224) == f"is 3.5 [2.0, 10.2] {far}"
     kept = Preserved(TEstimate(math.log(0.5), 0.01, math.inf), 3, 2)
