@@ -331,14 +331,15 @@ class RunDirectory:
           InputError: it cannot be written, or it was made with another config.
         """
         try:
-            if (self.path / "config.json").exists():
-                config = self._joined(config)
+            config = self._joined(config)
             tempfile.TemporaryFile(dir=self.nearest).close()
         except OSError as error:
             raise self._cannot_write(error) from error
         return config
 
     def _joined(self, config: ExperimentConfig) -> ExperimentConfig:
+        if not (self.path / "config.json").exists():
+            return config
         there = self.config
         differences = [
             f"{field} is {mine} there and {theirs} here"
@@ -386,7 +387,7 @@ class RunDirectory:
             for leftover in self.path.rglob(f".*{PARTIAL}"):
                 remove(leftover)
             # Another run may have asked for more between the check and the lock.
-            write_json(self.path / "config.json", self.check(config).to_dict())
+            write_json(self.path / "config.json", self._joined(config).to_dict())
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:
