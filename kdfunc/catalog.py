@@ -6,10 +6,11 @@ that it names, where it names one, are all that an addition takes. Nothing here 
 TensorFlow.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from kdfunc.lazy import named
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,6 @@ FAMILIES: dict[str, Family] = {
         by="pipelines of several steps",
     ),
 }
-
-
-def named(function: str) -> Callable:
-    """The function that a row names as `module:function`; imports its module."""
-    module, _, name = function.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 @dataclass(frozen=True)

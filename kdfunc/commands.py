@@ -81,7 +81,8 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
         _write_to_nowhere(sys.stdout)
         return 2
     except (InputError, OSError) as error:
-        print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
+        text = error.with_flags if isinstance(error, InputError) else str(error)
+        print(f"{command}: {' '.join(text.split())}", file=sys.stderr)
         return 2
     except MemoryError as error:
         reason = " ".join(str(error).split()).rstrip(".") or "no reason given"

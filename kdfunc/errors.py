@@ -1,14 +1,28 @@
 """The errors that a user is meant to read."""
 
+import re
 from collections.abc import Iterator
+
+#: What is quoted, which stays as it is, or the name of a flag.
+_FLAG = re.compile(r"`[^`]*`|(?<![\w-])--([a-z][\w-]*)")
 
 
 class InputError(ValueError):
     """Bad input, told in one sentence: what was given, what is allowed, what to do.
 
-    Raised before anything is written. The command line prints the sentence and
-    exits with code 2.
+    Raised before anything is written. The sentence names arguments as flags, such as
+    `--batch_size`, which is what the command line prints before it exits with code 2.
+    In Python, `str` of the error names them as arguments: `batch_size`.
     """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return _FLAG.sub(lambda m: m[1].replace("-", "_") if m[1] else m[0], text)
+
+    @property
+    def with_flags(self) -> str:
+        """The sentence as a command tells it."""
+        return super().__str__()
 
 
 class TrainingError(RuntimeError):

@@ -254,5 +254,5 @@ def test_a_pipeline_gone_on_with_ends_as_one_that_was_not_stopped(
 def test_a_step_of_ones_own_that_is_not_there_is_told():
     from kdfunc import compression
 
-    with pytest.raises(InputError, match="--compressions: 'nowhere:to_be_found'"):
+    with pytest.raises(InputError, match="compressions: 'nowhere:to_be_found'"):
         compression.own_step("nowhere:to_be_found")

@@ -109,7 +109,7 @@ def test_a_damaged_cache_is_made_again(tfds_dir):
 
 
 def test_a_name_that_tfds_does_not_know_is_refused(tmp_path):
-    with pytest.raises(InputError, match="--dataset: got 'mnits'; allowed: digits, or"):
+    with pytest.raises(InputError, match="dataset: got 'mnits'; allowed: digits, or"):
         datasets.describe("mnits", str(tmp_path))
 
 

@@ -113,10 +113,10 @@ def test_trouble_is_told_in_a_sentence_and_harms_nothing(
     internet.trouble = trouble
     with pytest.raises(InputError) as raised:
         datasets.load("mnist", str(tmp_path))
-    told = f"^--dataset: mnist could not be downloaded: {TROUBLES[trouble]}"
+    told = f"^dataset: mnist could not be downloaded: {TROUBLES[trouble]}"
     raised.match(told)
     assert "\n" not in str(raised.value)
-    raised.match(r"again later.* --data_dir that holds")
+    raised.match(r"again later.* data_dir that holds")
     assert left_over(tmp_path) == []
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
     internet.trouble = ""
@@ -187,7 +187,7 @@ def test_wrong_bytes_that_no_checksum_tells_are_not_kept(
         content = mirror.FILES["t10k-labels-idx1-ubyte.gz"]
     monkeypatch.setattr(mirror, "WRONG", content)
     internet.trouble = "wrong"
-    with pytest.raises(InputError, match="--dataset: even_or_odd could not be prep"):
+    with pytest.raises(InputError, match="dataset: even_or_odd could not be prep"):
         datasets.load("even_or_odd", str(tmp_path))
     internet.trouble = ""
     data = datasets.load("even_or_odd", str(tmp_path))
@@ -263,7 +263,7 @@ def test_a_full_disk_is_told_and_harms_nothing(
         patched.setattr(where, full)
         with pytest.raises(InputError) as raised:
             datasets.load("cifar10", str(tmp_path))
-    raised.match(f"^--dataset: cifar10 does not fit on the disk of {tmp_path}; make ro")
+    raised.match(f"^dataset: cifar10 does not fit on the disk of {tmp_path}; make ro")
     assert left_over(tmp_path) == []
     internet.asked.clear()
     check("cifar10", tmp_path)

@@ -190,7 +190,7 @@ def test_builders_of_ones_own_work_or_are_refused_before_training(builder):
         return
     with pytest.raises(InputError, match=TOLD.get(name, "must return")) as error:
         models.check_own(f"own_architectures:{builder}", (5, 5, 1), 3)
-    assert str(error.value).startswith("--architecture: ")
+    assert str(error.value).startswith("architecture: ")
     assert "\n" not in str(error.value)
 
 

@@ -52,14 +52,14 @@ def test_a_pipeline_is_taken_apart(pipeline, steps, storage, sparse):
         ("qat", "give qat+full-int8"),
         ("qat+int4", "give qat+full-int8"),
         ("dynamic-range+sparse", "prune before"),
-        ("dynamic-range", "made by --quantization=dynamic-range"),
+        ("dynamic-range", "made by quantization=dynamic-range"),
         ("prune90+float32", "leave it out"),
     ],
 )
 def test_what_is_no_pipeline_is_told_in_one_sentence(pipeline, told):
     with pytest.raises(InputError) as error:
         pipelines.expand([pipeline])
-    assert str(error.value).startswith(f"--compressions: got {pipeline!r}")
+    assert str(error.value).startswith(f"compressions: got {pipeline!r}")
     assert told in str(error.value)
 
 

@@ -39,14 +39,14 @@ def test_what_is_no_regular_file_stays(special, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(special)
     for path in (special, link):
-        with pytest.raises(InputError, match="--page: .* is no regular file"):
+        with pytest.raises(InputError, match="page: .* is no regular file"):
             output_path(path, option="--page")
     with pytest.raises(InputError, match="is no regular file"):
         write_atomic(special, "text")
     assert special.is_fifo()
     with pytest.raises(InputError, match="is a folder"):
         output_path(tmp_path)
-    with pytest.raises(InputError, match="--output is empty"):
+    with pytest.raises(InputError, match="output is empty"):
         output_path("")
 
 

@@ -27,7 +27,7 @@ NEARBY = 3
 
 
 def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
-    """The models in each panel of the landscape (PROTOCOL, "Functional landscape").
+    """The models in each panel of the landscape.
 
     A panel without any of its compressed models is left out. Of the students, the
     panel of all methods shows one an alpha: the one whose distillation KL is lowest

@@ -6,28 +6,34 @@ models run in a process of their own, which a damaged one may crash. `predict` a
 `Model` run them in this process, for models that are trusted.
 """
 
-import importlib
+from typing import TYPE_CHECKING
+
+from kdfunc import lazy
 
 _HOMES = {
-    "DataFile": "files",
-    "Model": "model",
-    "Outputs": "running",
-    "Settings": "settings",
-    "benchmark": "timing",
-    "costly_layers": "blame",
-    "compare": "comparison",
-    "inspect": "inspection",
-    "outputs_of": "running",
-    "predict": "model",
-    "predict_file": "running",
+    "DataFile": "kdfunc.edge.files:DataFile",
+    "Model": "kdfunc.edge.model:Model",
+    "Outputs": "kdfunc.edge.running:Outputs",
+    "Settings": "kdfunc.edge.settings:Settings",
+    "benchmark": "kdfunc.edge.timing:benchmark",
+    "costly_layers": "kdfunc.edge.blame:costly_layers",
+    "compare": "kdfunc.edge.comparison:compare",
+    "inspect": "kdfunc.edge.inspection:inspect",
+    "main": "kdfunc.edge.main",
+    "outputs_of": "kdfunc.edge.running:outputs_of",
+    "predict": "kdfunc.edge.model:predict",
+    "predict_file": "kdfunc.edge.running:predict_file",
 }
 __all__ = list(_HOMES)
+__getattr__, __dir__ = lazy.attach(__name__, _HOMES)
 
-
-def __getattr__(name: str):
-    """Imports what is asked for, so that `kdfunc-edge --help` waits for nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    globals()[name] = getattr(home, name)
-    return globals()[name]
+if TYPE_CHECKING:  # for editors and type checkers
+    from kdfunc.edge import main
+    from kdfunc.edge.blame import costly_layers
+    from kdfunc.edge.comparison import compare
+    from kdfunc.edge.files import DataFile
+    from kdfunc.edge.inspection import inspect
+    from kdfunc.edge.model import Model, predict
+    from kdfunc.edge.running import Outputs, outputs_of, predict_file
+    from kdfunc.edge.settings import Settings
+    from kdfunc.edge.timing import benchmark

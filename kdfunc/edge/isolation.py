@@ -150,7 +150,7 @@ def serve() -> None:
             else:
                 answer = "done", getattr(subject, what)(*arguments)
         except InputError as error:
-            answer = "told", str(error)
+            answer = "told", error.with_flags
         except Exception as error:
             answer = "failed", f"{type(error).__name__} {error}".strip()
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)

@@ -141,7 +141,7 @@ class Model:
                 problem = problem or error
         if batch_size > 1:
             raise InputError(
-                f"{str(problem).rstrip('.')}; it may take no batches: give "
+                f"{problem.with_flags.rstrip('.')}; it may take no batches: give "
                 "--batch-sizes=1."
             )
         raise problem

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 
+from kdfunc import lazy
 from kdfunc.runs import engine, forecast, plan
 from kdfunc.runs.forecast import Speed
 from kdfunc.runs.preparation import Job
@@ -37,9 +38,9 @@ def show(job: Job, scheduler: str | None = None) -> None:
     if not known or _has_own(job):
         with engine.open(job.workers, scheduler) as crew:
             workers = crew.workers
-            crew.call(job.place.check)
+            crew.call(lazy.call, "kdfunc.runs.tasks:check", job.place)
             if not known and job.about.train_images:
-                measured = crew.call(job.place.measure)
+                measured = crew.call(lazy.call, "kdfunc.runs.tasks:measure", job.place)
                 speeds = {
                     name: Speed.mean([each[name] for each in measured])
                     for name in measured[0]

@@ -1,6 +1,7 @@
 """An experiment from its config to its tables and figures."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import sys
@@ -8,7 +9,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from kdfunc import datasets
+from kdfunc import datasets, lazy
 from kdfunc.analysis import everything
 from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
 from kdfunc.errors import InputError
@@ -78,7 +79,7 @@ def run(
     begin = time.monotonic()
     result = f"{directory.path}/"
     with engine.open(job.workers, scheduler) as crew:
-        machines = crew.call(place.check)
+        machines = crew.call(lazy.call, "kdfunc.runs.tasks:check", place)
         with _remedy_told(directory), directory.claimed(place.config):
             _tell_of_more(config, place.config)
             failures = _do(directory, place, job.tasks, crew)
@@ -176,7 +177,8 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
         if event == "failed":
             _write_log(directory.path / "logs" / f"{name}.log", facts["trace"])
 
-    return crew.run(missing, place.perform, listen)
+    work = functools.partial(lazy.call, "kdfunc.runs.tasks:perform", place)
+    return crew.run(missing, work, listen)
 
 
 def _write_log(path: pathlib.Path, trace: str) -> None:

@@ -2,9 +2,8 @@
 
 import dataclasses
 import itertools
-import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kdfunc import pipelines
@@ -16,7 +15,6 @@ from kdfunc.config import (
     parse_variant,
 )
 from kdfunc.errors import InputError, refuse_string
-from kdfunc.runs.records import RunDirectory
 
 #: Of the base and the independent models.
 BASE_OPTIMIZER = "adam"
@@ -79,52 +77,6 @@ class Task:
         if self.family in ("independent", "student", "control", "variant"):
             return re.sub(r"(-\d+)?(-seed\d+)?$", "", self.name)
         return self.name
-
-
-@dataclasses.dataclass(frozen=True)
-class Workplace:
-    """Where and how tasks are done; has no state and travels between processes.
-
-    Attributes:
-      directory: the run directory.
-      config: the experiment.
-      data_dir: where TFDS keeps its data sets; None for its default.
-      threads: threads of one operation, which the results' last digits depend on.
-      tensorboard: whether trainings write their curves for TensorBoard, too.
-    """
-
-    directory: pathlib.Path
-    config: ExperimentConfig
-    data_dir: str | None = None
-    threads: int = 1
-    tensorboard: bool = False
-
-    @property
-    def run(self) -> RunDirectory:
-        """The run directory."""
-        return RunDirectory(self.directory)
-
-    def check(self) -> dict[str, Any]:
-        """Tries whether the architecture suits the data; describes the machine.
-
-        Raises:
-          InputError: it does not.
-        """
-        from kdfunc.runs import tasks
-
-        return tasks.check(self)
-
-    def measure(self) -> dict[str, Any]:
-        """Times a few steps of each network; see `tasks.measure`."""
-        from kdfunc.runs import tasks
-
-        return tasks.measure(self)
-
-    def perform(self, task: Task, report: Callable[..., None]) -> dict[str, float]:
-        """Does a task in this process, which loads TensorFlow for it."""
-        from kdfunc.runs import tasks
-
-        return tasks.perform(task, self, report)
 
 
 def make(config: ExperimentConfig) -> list[Task]:

@@ -9,6 +9,7 @@ from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import engine, plan, tensorboard
 from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.workplace import Workplace
 
 #: Workers or threads above which nobody means it.
 MOST_AT_ONCE = 1024
@@ -29,7 +30,7 @@ class Job:
     """
 
     directory: RunDirectory
-    place: plan.Workplace
+    place: Workplace
     tasks: list[plan.Task]
     analyses: bool
     workers: int
@@ -76,7 +77,7 @@ def prepare(
     tasks = plan.select(plan.make(whole), stages, config)
     _check_work(directory, tasks, stages)
     about = datasets.describe(config.dataset, data_dir)
-    place = plan.Workplace(
+    place = Workplace(
         directory.path.absolute(), whole, data_dir, threads, log_tensorboard
     )
     return Job(directory, place, tasks, "analyse" in stages, workers, about)

@@ -28,7 +28,8 @@ from kdfunc import (
 from kdfunc.config import ExperimentConfig, parse_variant
 from kdfunc.errors import NotPossible
 from kdfunc.runs import forecast, records, tensorboard
-from kdfunc.runs.plan import BASE_OPTIMIZER, Task, Workplace, teacher_task
+from kdfunc.runs.plan import BASE_OPTIMIZER, Task, teacher_task
+from kdfunc.runs.workplace import Workplace
 from kdfunc.runtime import derive_seed, keras
 from kdfunc.training import Report
 
@@ -131,7 +132,7 @@ def _typical_seconds(call: Callable[[], Any]) -> float:
     return statistics.median(times)
 
 
-def perform(task: Task, place: Workplace, report: Report) -> dict[str, Any]:
+def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
     """Does a task and seals its record, unless that is done already.
 
     One process at a time works on a record, so a worker that was given up for dead and

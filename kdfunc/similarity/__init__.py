@@ -1,7 +1,8 @@
 """Functional similarity of classifiers, from their softmax outputs."""
 
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
-from kdfunc.similarity.distances import function_preserved
+from kdfunc.similarity.distances import Distances, function_preserved, turn_taking
+from kdfunc.similarity.embedding import squared_distances
 from kdfunc.similarity.evaluate import (
     all_measures,
     ambiguity,
@@ -11,13 +12,14 @@ from kdfunc.similarity.evaluate import (
     rashomon_capacity,
     trajectory,
 )
-from kdfunc.similarity.measures import MEASURES, Measure
+from kdfunc.similarity.measures import MEASURES, Measure, register
 from kdfunc.similarity.softmax import check_softmax
 from kdfunc.similarity.tails import TAILS, changes, divergences, quantiles
 
 __all__ = [
     "MEASURES",
     "TAILS",
+    "Distances",
     "Estimate",
     "Measure",
     "all_measures",
@@ -32,5 +34,8 @@ __all__ = [
     "pairwise",
     "quantiles",
     "rashomon_capacity",
+    "register",
+    "squared_distances",
     "trajectory",
+    "turn_taking",
 ]

@@ -4,8 +4,6 @@ A point is a model at an epoch: its softmax over the test split, flattened to on
 vector of ``n_test * classes`` probabilities. t-SNE and metric scaling need nothing of
 these vectors but the distances between them, so the distances are computed once, block
 by block from memory-mapped records, and every panel is a sub-matrix of the result.
-
-Source: PROTOCOL, "Functional landscape".
 """
 
 import mmap

@@ -119,7 +119,7 @@ def test_more_base_models_can_be_asked_for_later_but_not_fewer():
     one, five = ExperimentConfig(), ExperimentConfig(base_models=5)
     assert one.conflicts(five) == {}
     assert five.conflicts(one) == {"base_models": (5, 1)}
-    with pytest.raises(InputError, match=r"--base_models: got 0; allowed: 1, 2, 3"):
+    with pytest.raises(InputError, match=r"base_models: got 0; allowed: 1, 2, 3"):
         ExperimentConfig(base_models=0)
 
 

@@ -84,7 +84,7 @@ def refuse():
 
 
 def test_a_call_raises_what_the_function_raises(crew):
-    with pytest.raises(InputError, match="--flag: not like this."):
+    with pytest.raises(InputError, match="flag: not like this."):
         crew.call(refuse)
 
 
@@ -135,7 +135,7 @@ def test_an_interrupt_stops_tasks_on_workers_of_a_cluster(tmp_path):
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(engine, "CONNECT_TIMEOUT", "0.5s")
-    with pytest.raises(InputError, match="--scheduler: nothing answers at tcp://127"):
+    with pytest.raises(InputError, match="scheduler: nothing answers at tcp://127"):
         with engine.open(scheduler="tcp://127.0.0.1:9"):
             pass
 

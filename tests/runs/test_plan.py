@@ -279,7 +279,7 @@ def test_what_pipelines_have_in_common_is_tuned_once():
 
 
 def test_unknown_stage_is_refused():
-    with pytest.raises(InputError, match="--stages: got 'tain'; allowed: train, "):
+    with pytest.raises(InputError, match="stages: got 'tain'; allowed: train, "):
         plan.check_stages(["tain"])
 
 
