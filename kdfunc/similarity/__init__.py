@@ -1,8 +1,10 @@
 """Functional similarity of classifiers, from their softmax outputs."""
 
+from typing import TYPE_CHECKING
+
+from kdfunc import lazy
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
 from kdfunc.similarity.distances import Distances, function_preserved, turn_taking
-from kdfunc.similarity.embedding import squared_distances
 from kdfunc.similarity.evaluate import (
     all_measures,
     ambiguity,
@@ -39,3 +41,11 @@ __all__ = [
     "trajectory",
     "turn_taking",
 ]
+
+# scikit-learn, which a device need not load for the measures.
+__getattr__, _ = lazy.attach(
+    __name__, {"squared_distances": "kdfunc.similarity.embedding:squared_distances"}
+)
+
+if TYPE_CHECKING:
+    from kdfunc.similarity.embedding import squared_distances
