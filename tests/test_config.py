@@ -126,7 +126,7 @@ def test_what_was_asked_for_stays_when_the_preset_is_replaced():
 
 
 def test_rules_of_one_preset_do_not_go_by_the_name_of_another():
-    with pytest.raises(InputError, match="--preset: got standard with all rules of pu"):
+    with pytest.raises(InputError, match="preset: got standard with all rules of pu"):
         ExperimentConfig(preset="standard", **presets.RULES["published"])
 
 

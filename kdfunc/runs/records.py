@@ -352,7 +352,7 @@ class RunDirectory:
             raise InputError(
                 f"--output_dir: {self.path} holds another experiment "
                 f"({'; '.join(differences)}); give another directory, or go on with "
-                f"the one that is there: {command}"
+                f"the one that is there: `{command}`"
             )
         return there.joined(config)
 

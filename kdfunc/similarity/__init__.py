@@ -47,5 +47,10 @@ __getattr__, _ = lazy.attach(
     __name__, {"squared_distances": "kdfunc.similarity.embedding:squared_distances"}
 )
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if TYPE_CHECKING:
     from kdfunc.similarity.embedding import squared_distances

@@ -292,7 +292,7 @@ def test_a_stage_that_is_no_list_is_not_read_letter_by_letter():
 
 @pytest.mark.parametrize("stages", [[], [""]])
 def test_no_stage_is_refused(stages):
-    with pytest.raises(InputError, match="--stages: got ''; allowed: train, "):
+    with pytest.raises(InputError, match="stages: got ''; allowed: train, "):
         plan.check_stages(stages)
 
 

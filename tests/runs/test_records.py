@@ -163,13 +163,13 @@ def test_a_conflict_tells_the_command_that_goes_on(tmp_path, monkeypatch):
         with pytest.raises(InputError) as error:
             run.check(ExperimentConfig(epochs=3))
         command = f"kdfunc run --epochs=2 --controls={flag}"
-        assert str(error.value).endswith(f"the one that is there: {command}")
+        assert str(error.value).endswith(f"the one that is there: `{command}`")
 
 
 @pytest.mark.parametrize("place", ["a" * 300, "a/" * 2500 + "a", "loop/a", "nowhere/a"])
 def test_a_path_that_cannot_be_is_refused(tmp_path, place):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "nowhere").symlink_to("gone")
-    with pytest.raises(InputError, match="--output_dir: .* cannot be written"):
+    with pytest.raises(InputError, match="output_dir: .* cannot be written"):
         with RunDirectory(tmp_path / place).claimed(ExperimentConfig()):
             pass
