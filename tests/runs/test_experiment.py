@@ -378,7 +378,7 @@ def test_another_config_for_the_same_directory_is_refused(finished):
     done = run(*SMALL[1:], "--epochs=3", cwd=folder.parents[1])
     assert done.returncode == 2
     assert "epochs is 2 there and 3 here" in done.stderr
-    _, command = done.stderr.split("the one that is there: kdfunc run ")
+    _, command = done.stderr.rstrip("`\n").split("there: `kdfunc run ")
     assert sorted(command.split()) == sorted(SMALL[:-1])
 
 
