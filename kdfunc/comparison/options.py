@@ -70,13 +70,16 @@ def given(asked: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `compare` that were asked for.
 
     Raises:
-      InputError: Two options say different things, or the page would replace what is
-        read.
+      InputError: Two options say different things, a number is out of range, or the
+        page would replace what is read.
     """
     if asked.logits and asked.outputs not in (None, "logits"):
         raise InputError(
             f"--logits and --outputs={asked.outputs} differ; give one of them."
         )
+    from kdfunc.comparison.result import check_resampling
+
+    check_resampling(asked.resamples, asked.confidence)
     if asked.report is not None:
         checked_output(asked.report, asked, "--report")
     return {

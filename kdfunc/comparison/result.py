@@ -10,6 +10,7 @@ from kdfunc.comparison import forms, limits, outputs
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.text import as_text
+from kdfunc.errors import InputError
 
 
 class Comparison(dict):
@@ -23,6 +24,27 @@ class Comparison(dict):
         return as_text(self)
 
     __repr__ = __str__
+
+
+#: Resamples above which nobody means it.
+MOST_RESAMPLES = 1_000_000
+
+
+def check_resampling(resamples: int, confidence: float) -> None:
+    """Checks what intervals are made with.
+
+    Raises:
+      InputError: One of them is out of range.
+    """
+    if not 1 <= resamples <= MOST_RESAMPLES:
+        raise InputError(
+            f"--resamples: got {resamples}; give a number from 1 to {MOST_RESAMPLES}."
+        )
+    if not 0 < confidence < 1:
+        raise InputError(
+            f"--confidence: got {confidence:g}; give a share between 0 and 1, such as "
+            "0.95."
+        )
 
 
 def compare(
@@ -51,8 +73,10 @@ def compare(
       data: Where the examples come from.
 
     Raises:
-      InputError: Outputs that cannot be compared, or a limit on what they do not have.
+      InputError: Outputs that cannot be compared, a limit on what they do not have, or
+        resamples or a confidence out of range.
     """
+    check_resampling(resamples, confidence)
     roles = outputs.roles(len(given))
     titles = [
         f"{role} {model['file']}" for role, model in zip(roles, models, strict=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kdfunc.comparison import limits
+from kdfunc.comparison.result import check_resampling
 from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
@@ -76,6 +77,7 @@ def costly_layers(
       InputError: Models that have not the same layers or are no classifiers, or a limit
         that makes no sense here.
     """
+    check_resampling(resamples, confidence)
     if output is not None:
         read = [reference, candidate, data, *independents]
         written = output_path(output, read)

@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
         code = main(arguments)
     took = time.monotonic() - begin
     said = err.getvalue()
-    assert took < 10 * TIMEOUT, f"it took {took:.0f} s"
+    assert took < 60 * TIMEOUT, f"it took {took:.0f} s"
     if code == 0:
         assert all(line.startswith(NOTE) for line in said.splitlines()), said
         return code, "runs"

@@ -69,7 +69,7 @@ def test_a_run_on_a_cluster_survives_the_death_of_a_worker(cluster, tmp_path):
         if (records / "base" / "manifest.json").exists() or process.poll() is not None:
             break
     os.killpg(workers[0].pid, signal.SIGKILL)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, output
     kill.finish(tmp_path / "alone", workers=0)
     assert kill.checksums(tmp_path / "on") == kill.checksums(tmp_path / "alone")
