@@ -139,7 +139,7 @@ def test_a_name_that_cannot_be_used_is_refused_in_a_sentence(
     name, told, tmp_path, capfd
 ):
     with pytest.raises(
-        InputError, match=f"^--dataset: '{name}' cannot be used: .*{told}"
+        InputError, match=f"^dataset: '{name}' cannot be used: .*{told}"
     ):
         datasets.describe(name, str(tmp_path))
     assert capfd.readouterr() == ("", "")
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_written_serves_what_is_prepared_in_it(
     told = f"{copied} cannot be written: each task decodes its images.\n"
     assert told in capsys.readouterr().out
     assert not (copied / "kdfunc").exists()
-    with pytest.raises(InputError, match="^--data_dir: .* cannot be written "):
+    with pytest.raises(InputError, match="^data_dir: .* cannot be written "):
         datasets.prepare("kmnist", str(tmp_path))
 
 
@@ -194,7 +194,7 @@ def test_prepared_data_that_is_damaged_is_told(copied, tmp_path, damage):
     with pytest.raises(InputError) as raised:
         datasets.load("tiny_images", str(tmp_path))
     assert "\n" not in str(raised.value)
-    raised.match(f"^--data_dir: what {tmp_path}.* is damaged .*; remove it, so that")
+    raised.match(f"^data_dir: what {tmp_path}.* is damaged .*; remove it, so that")
     assert not list(copied.glob("kdfunc*"))
 
 

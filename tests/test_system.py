@@ -62,6 +62,12 @@ def test_cores_are_counted_where_no_process_is_bound_to_some(monkeypatch):
     assert 1 <= engine.default_workers() <= os.cpu_count()
 
 
+def test_no_more_workers_than_a_container_has_memory_for(monkeypatch):
+    monkeypatch.setattr("dask.system.CPU_COUNT", 8)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", engine.WORKER_MEMORY)
+    assert engine.default_workers() == 1
+
+
 @pytest.fixture
 def without_proc(monkeypatch, tmp_path):
     monkeypatch.setattr(system, "PROC", tmp_path / "proc")

@@ -139,11 +139,14 @@ class OnDask:
 
 
 def default_workers() -> int:
-    """One worker a core that this process may use, as far as memory goes."""
+    """One worker per core that this process may use, as far as memory allows."""
     import psutil
-    from dask.system import cpu_count
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
 
-    return max(1, min(cpu_count(), psutil.virtual_memory().available // WORKER_MEMORY))
+    # The limit is that of a container; what others use of the machine is not in it.
+    memory = min(MEMORY_LIMIT, psutil.virtual_memory().available)
+    return max(1, min(CPU_COUNT, memory // WORKER_MEMORY))
 
 
 @contextlib.contextmanager
