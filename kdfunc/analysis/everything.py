@@ -3,7 +3,15 @@
 import contextlib
 from collections.abc import Collection
 
-from kdfunc.analysis import accuracy, files, landscapes, similarity, spread, summary
+from kdfunc.analysis import (
+    accuracy,
+    files,
+    landscapes,
+    pruned_arrays,
+    similarity,
+    spread,
+    summary,
+)
 from kdfunc.analysis.jobs import Jobs, Submit
 from kdfunc.errors import InputError
 from kdfunc.runs import plan, records
@@ -55,6 +63,7 @@ def write(
         similarity.write(run, tasks, jobs)
         print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
         if finish_landscapes:
+            pruned_arrays.write(run, tasks)
             files.write(run, tasks, jobs)
             finish_landscapes()
     written = (

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 
-from kdfunc.analysis import published, summary
+from kdfunc.analysis import pruned_arrays, published, summary
 from kdfunc.analysis.figures import fidelity
 from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
@@ -185,6 +185,7 @@ def _sections(run: Results) -> dict[str, Any]:
         "spread": _spread(run),
         "yardstick": _yardstick(run),
         "preserved": _preserved(run),
+        "pruned_arrays": _pruned_arrays(run),
         "ladder": _ladder(run),
         "variants": _variants(run),
         "landscapes": _landscapes(run),
@@ -265,6 +266,25 @@ def _preserved(run: Results) -> dict[str, Any] | None:
             "Function preserved by every model; brackets hold 95 % intervals over test "
             "images and the trainings that they rest on",
             shown,
+        ),
+    }
+
+
+def _pruned_arrays(run: Results) -> dict[str, Any] | None:
+    """What pruning does to batch normalization, of a network that has any."""
+    numbers = ("level", "deviation", "ratio", "moving_variances", "zero")
+    found = run.table("pruned_arrays", "model", "scope", *numbers)
+    if found is None:
+        return None
+    names = [f"{100 * row.level:g} % of {row.scope}" for row in found.itertuples()]
+    columns = ["deviation", "ratio", "moving_variances", "zero"]
+    return {
+        "sentence": pruned_arrays.sentence(found),
+        "table": tables.of_run(
+            run,
+            "pruned_arrays",
+            "Pruning of all arrays and of kernels alone",
+            found[columns].assign(name=names),
         ),
     }
 

@@ -30,6 +30,8 @@ _COLUMNS = {
     "mean": ("Mean of the base models", "{:.2f}"),
     "published": ("The paper's", "{:.2f}"),
     "where": ("The paper's number lies", None),
+    "deviation": ("Deviation of accuracy (%)", "{:.2f}"),
+    "zero": ("Of these set to zero", "{:,.0f}"),
     "ratio": ("Distance ratio", "{:.3g}"),
     "preserved": ("Function preserved (%)", "{:.1f}"),
     "rests_on": ("Rests on", None),

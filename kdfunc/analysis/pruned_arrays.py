@@ -1,0 +1,127 @@
+"""Whether pruning breaks a network by its batch-norm statistics.
+
+Pruning that ranks all arrays together sets moving variances to zero, by whose square
+root batch normalization divides; pruning of kernels leaves them as they are.
+"""
+
+import importlib.util
+import io
+import pathlib
+import re
+import zipfile
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.analysis.accuracy import deviation
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory
+from kdfunc.similarity.groups import MEASURE
+from kdfunc.writing import write_atomic
+
+#: Pipelines that prune kernels and change nothing else.
+_KERNELS = re.compile(r"prune(\d+)(\+float32)?(\+sparse)?")
+_NORMALIZATION = re.compile(r"layers/batch_normalization(_\d+)?/vars")
+SCOPES = {"all": "all arrays", "kernels": "kernels alone"}
+
+
+def write(run: RunDirectory, tasks: list[Task]) -> None:
+    """Writes `pruned_arrays.csv` of a run whose network has batch normalization.
+
+    To be called once the table `function_preserved` is written.
+    """
+    if importlib.util.find_spec("h5py") is None:  # it comes with TensorFlow
+        return
+    whole = moving_variances(run.record("base").path / "final.keras")
+    found = table(run, tasks, whole) if len(whole) else ()
+    if len(found):
+        path = run.path / "tables" / "pruned_arrays.csv"
+        write_atomic(path, found.to_csv(index=False))
+
+
+def moving_variances(path: pathlib.Path) -> np.ndarray:
+    """The moving variances of all batch normalizations of a `.keras` file, `[n]`."""
+    import h5py
+
+    variances = [np.empty(0, np.float32)]
+
+    def visit(name, group):
+        if _NORMALIZATION.fullmatch(name) and len(group):
+            last = max(group, key=int)  # gamma and beta may be left out
+            variances.append(np.asarray(group[last]).ravel())
+
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content) as file:
+        file.visititems(visit)
+    return np.concatenate(variances)
+
+
+def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFrame:
+    """The pruned models of a run by level and by what was ranked.
+
+    Args:
+      run: a run directory with the table `function_preserved`, if it can have one.
+      tasks: those whose records are there.
+      whole: the base model's moving variances.
+
+    Returns:
+      A row a model: share set to zero, `level`; `scope`; `model`; relative `deviation`
+      of accuracy from the base model in %; distance `ratio` (NaN without independent
+      models); how many `moving_variances` there are and how many of them the pruning
+      set to `zero`.
+    """
+    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+    path = run.path / "tables" / "function_preserved.csv"
+    ratios = pd.Series(dtype=float)
+    if path.exists():
+        preserved = pd.read_csv(path)
+        ratios = preserved[preserved["measure"] == MEASURE].set_index("model")["ratio"]
+    rows = []
+    for task in tasks:
+        variances = whole
+        if task.family == "pruned":
+            level, scope = task.settings["level"], run.config.pruning_scope
+            variances = moving_variances(run.record(task.name).path / "model.keras")
+        elif match := _KERNELS.fullmatch(task.settings.get("pipeline", "")):
+            level, scope = int(match[1]) / 100, "kernels"
+        else:
+            continue
+        rows.append(
+            {
+                "level": level,
+                "scope": SCOPES[scope],
+                "model": task.name,
+                "deviation": float(deviation(final[task.name], final["base"])),
+                "ratio": ratios.get(task.name, np.nan),
+                "moving_variances": len(variances),
+                "zero": int(np.sum(variances == 0) - np.sum(whole == 0)),
+            }
+        )
+    columns = ["level", "scope", "model", "deviation", "ratio", "moving_variances"]
+    found = pd.DataFrame(rows, columns=[*columns, "zero"])
+    return found.sort_values(["level", "scope"], kind="stable", ignore_index=True)
+
+
+def sentence(found: pd.DataFrame) -> str:
+    """What the lightest pruning of all arrays does, beside that of kernels alone."""
+    whole = found[(found["scope"] == SCOPES["all"]) & (found["zero"] > 0)]
+    if whole.empty:
+        return ""
+    row = whole.iloc[0]
+    level = f"{100 * row.level:g}"
+    told = (
+        f"Pruned by {level} % of all its arrays the network changes its accuracy by "
+        f"{row.deviation:+.1f} %, and {row.zero:,} of {row.moving_variances:,} moving "
+        "variances, by whose roots batch normalization divides, become zero."
+    )
+    kernels = found[(found["scope"] != row.scope) & (found["level"] == row.level)]
+    if kernels.empty:
+        return (
+            f"{told} What pruning as much of the kernels alone would do takes the "
+            f"pipeline prune{level}, which the run has not."
+        )
+    return (
+        f"{told} Pruned by as much of its kernels alone it changes by "
+        f"{kernels.iloc[0].deviation:+.1f} %."
+    )
