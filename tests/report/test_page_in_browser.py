@@ -44,12 +44,18 @@ def browser():
     driver.quit()
 
 
-@pytest.fixture
-def opened(browser, full_run):
-    """A function of the theme the reader prefers and the width: opens the page."""
-    path = page.write([full_run], full_run.path / "report.html")
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The page of a run, which no test changes."""
+    run = write_run(tmp_path_factory.mktemp("page") / "digits-lenet-published")
+    return page.write([run], run.path / "report.html")
 
-    def open_page(theme="light", width=1280):
+
+@pytest.fixture
+def opened(browser, written):
+    """A function of the theme the reader prefers and the width: opens the page."""
+
+    def open_page(theme="light", width=1280, path=written):
         prefers = {"name": "prefers-color-scheme", "value": theme}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [prefers]})
         browser.execute_cdp_cmd(
@@ -191,12 +197,12 @@ def test_a_phone_shows_pictures_large_enough_to_be_read(opened, full_run):
     axes = style.blank_figure(style.PAGE, 3).add_subplot()
     axes.set_title("A picture")
     style.save(axes.figure, folder / "agreement_by_class")
-    page.write([full_run], full_run.path / "report.html")
-    browser = opened(width=390)
+    browser = opened(width=390, path=page.write([full_run], full_run.path / "a.html"))
     picture = browser.find_element("css selector", ".picture img")
     # Of so many pixels, of 160 to the inch, the figure's type of 8 points is 10 here.
     assert picture.size["width"] * 8 / 72 / style.PAGE >= 10
-    test_a_phone_scrolls_tables_not_the_page(opened)
+    width = "return document.documentElement.scrollWidth"
+    assert browser.execute_script(width) <= 390
 
 
 def test_charts_are_as_wide_as_their_places(opened):
