@@ -76,7 +76,7 @@ def _outputs(content: bytes, images: np.ndarray):
     """Yields the interpreter's output `[1, classes]` of one image after the other."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=content)
+    interpreter = Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
     sink = interpreter.get_output_details()[0]["index"]

@@ -1,0 +1,166 @@
+"""Training speed of kdfunc, of plain Keras and of PyTorch, side by side in one run.
+
+    python benchmarks/training.py [--architectures=lenet] [--processes=2 --threads=1]
+
+Every measurement is a process of its own, or several at once, with the same threads on
+each side and random images in batches of 64. The ways take turns. Images per second
+are of all processes together; images per second of processor time are per thread, and
+hold on a machine that does other work, too. PyTorch is left out where it is not
+installed (`pip install torch --index-url https://download.pytorch.org/whl/cpu`).
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+WAYS = ("keras", "kdfunc", "torch")
+#: Of one timed pass.
+IMAGES = {"lenet": 8192, "mobilenet": 1024, "resnet50": 512}
+BATCH = 64
+
+
+def data(architecture: str) -> tuple[np.ndarray, np.ndarray]:
+    """Random images `[n, height, width, channels]` uint8 and labels `[n]`."""
+    rng = np.random.default_rng(0)
+    shape = (28, 28, 1) if architecture == "lenet" else (32, 32, 3)
+    count = IMAGES[architecture]
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+    return images, rng.integers(0, 10, count)
+
+
+def kdfunc(architecture: str, threads: int):
+    """A function that trains for one pass as a kdfunc worker does."""
+    from kdfunc import models, runtime, training
+    from kdfunc.runtime import keras
+
+    runtime.set_up(threads)
+    images, labels = data(architecture)
+    model = models.build(architecture, images.shape[1:], 10, 0)
+    optimizer = keras.optimizers.legacy.Adam()
+    model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+    batches = training.run_epochs(
+        model,
+        model,
+        images,
+        {"labels": labels},
+        last=10**6,
+        batch_size=BATCH,
+        order_seed=0,
+        report=lambda **_: None,
+    )
+    return lambda: next(batches)
+
+
+def plain_keras(architecture: str, threads: int):
+    """The same by `fit`, with float32 images and one-hot labels."""
+    from kdfunc import models
+    from kdfunc.runtime import keras, tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    images, labels = data(architecture)
+    x, y = images.astype(np.float32) / 255, keras.utils.to_categorical(labels, 10)
+    model = models.build(architecture, images.shape[1:], 10, 0)
+    model.compile("adam", "categorical_crossentropy", ["accuracy"])
+    return lambda: model.fit(x, y, batch_size=BATCH, verbose=0)
+
+
+def pytorch(architecture: str, threads: int):
+    """The same by a loop in PyTorch."""
+    import torch_networks
+
+    return torch_networks.trainer(architecture, threads, *data(architecture), BATCH)
+
+
+def measure(way: str, architecture: str, threads: int) -> None:
+    """Prints seconds of a pass and its processor time, once told to begin."""
+    makers = dict(zip(WAYS, (plain_keras, kdfunc, pytorch), strict=True))
+    run = makers[way](architecture, threads)
+    run()
+    print("warm", flush=True)
+    sys.stdin.readline()
+    wall, processor = time.perf_counter(), time.process_time()
+    run()
+    seconds = time.perf_counter() - wall, time.process_time() - processor
+    print(json.dumps(seconds), flush=True)
+
+
+def together(way: str, architecture: str, processes: int, threads: int):
+    """Images per second, and per second of processor time, of processes at once."""
+    command = [sys.executable, __file__, "--measure", way, architecture]
+    started = [
+        subprocess.Popen(
+            [*command, f"--threads={threads}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(processes)
+    ]
+    for process in started:
+        process.stdout.readline()
+    for process in started:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    found = [json.loads(process.communicate()[0]) for process in started]
+    walls, processor = zip(*found, strict=True)
+    images = processes * IMAGES[architecture]
+    return images / max(walls), images / sum(processor)
+
+
+def main() -> None:
+    """Runs the measurements asked for and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architectures", default=",".join(IMAGES), help="all")
+    parser.add_argument("--processes", type=int, default=1, help="at once (1)")
+    parser.add_argument("--threads", type=int, default=1, help="of each (1)")
+    parser.add_argument("--repeats", type=int, default=3, help="median of (3)")
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        measure(*options.measure, options.threads)
+        return
+    from kdfunc import machine
+
+    there = importlib.util.find_spec("torch") is not None
+    ways = WAYS if there else WAYS[:2]
+    print(
+        f"{machine.describe()}, Python {platform.python_version()}, {os.cpu_count()} "
+        f"cores; {options.processes} x {options.threads} threads\n"
+    )
+    print(f"| network | {' | '.join(ways)} | kdfunc / keras | kdfunc / torch |")
+    print("| --- " * (len(ways) + 3) + "|")
+    for architecture in options.architectures.split(","):
+        found = {way: [] for way in ways}
+        for _ in range(options.repeats):
+            for way, results in found.items():
+                results.append(
+                    together(way, architecture, options.processes, options.threads)
+                )
+        wall, processor = (
+            {way: statistics.median(r[i] for r in found[way]) for way in ways}
+            for i in (0, 1)
+        )
+        cells = [f"{wall[way]:.0f} ({processor[way]:.0f})" for way in ways]
+        for other in ("keras", "torch"):
+            told = "-"
+            if other in ways:
+                ratio, cost = (x["kdfunc"] / x[other] for x in (wall, processor))
+                told = f"{ratio:.2f} ({cost:.2f})"
+            cells.append(told)
+        print(f"| {architecture} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
