@@ -115,10 +115,10 @@ def test_independent_models_come_first_and_only_the_rest_is_trained():
     assert fixed[0].settings["order"] == "seed42"
 
 
-def test_more_base_models_can_be_asked_for_later_but_not_fewer():
+def test_more_base_models_can_be_asked_for_later_and_fewer_take_none_away():
     one, five = ExperimentConfig(), ExperimentConfig(base_models=5)
-    assert one.conflicts(five) == {}
-    assert five.conflicts(one) == {"base_models": (5, 1)}
+    assert one.conflicts(five) == five.conflicts(one) == {}
+    assert one.joined(five).base_models == five.joined(one).base_models == 5
     with pytest.raises(InputError, match=r"base_models: got 0; allowed: 1, 2, 3"):
         ExperimentConfig(base_models=0)
 
