@@ -362,6 +362,16 @@ def test_from_an_empty_folder_to_the_report(name, tmp_path):
     assert "<title>" in (run.path / "report.html").read_text()
 
 
+def test_ones_own_data_set_from_its_url_to_the_report(internet, tmp_path, monkeypatch):
+    monkeypatch.setattr(EvenOrOdd, "url", internet.url)
+    folders = [f"--data_dir={tmp_path / 'data'}", f"--output_dir={tmp_path / 'runs'}"]
+    flags = ["--dataset=even_or_odd", *SMALLEST, *folders, "--workers=0"]
+    assert cli.main(["run", *flags]) == 0
+    run = RunDirectory(tmp_path / "runs" / "even_or_odd-lenet-published")
+    assert (run.class_names, len(run.labels)) == (["even", "odd"], 20)
+    assert "<title>" in (run.path / "report.html").read_text()
+
+
 def script(server, tmp_path, *flags):
     return subprocess.Popen(
         [
