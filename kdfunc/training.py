@@ -121,7 +121,19 @@ def run_epochs(
     reshuffle: bool = True,
     report: Report,
 ) -> Iterator[dict[str, float]]:
-    """Trains for the epochs from `first` to `last`; see `train` for the arguments.
+    """Trains for the epochs from `first` to `last`.
+
+    Args:
+      model: Compiled; its `train_step` is what is run.
+      network: The functional model that `model` trains.
+      images: `[n, height, width, channels]` uint8; trained on as float32 / 255.
+      targets: `labels` `[n]` and what else the model's loss takes, as in `train`.
+      first: The first epoch, counted from 1.
+      last: The last one.
+      batch_size: Images per step.
+      order_seed: Seed of the data order.
+      reshuffle: Whether each epoch has an order of its own.
+      report: Called with `epochs_done`, a fraction, and `epochs`.
 
     Yields:
       After each epoch the means of the losses and metrics over it, `train_<name>`.
@@ -151,6 +163,12 @@ def predictor(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """A function from uint8 images to a network's outputs in inference mode.
 
     It works a batch at a time and is compiled once, so keep it for repeated use.
+
+    Args:
+      network: Takes float32 images in [0, 1].
+
+    Returns:
+      Called with `[n, height, width, channels]` uint8 images, it returns the outputs.
     """
 
     @tf.function(reduce_retracing=True)
@@ -165,7 +183,15 @@ def predictor(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy and mean log-loss (nats, probabilities clipped at 1e-7) of a softmax."""
+    """Accuracy and mean log-loss of a model.
+
+    Args:
+      probabilities: `[n, classes]` softmax.
+      labels: `[n]` true classes.
+
+    Returns:
+      `accuracy`, a share, and `log_loss` in nats, of probabilities clipped at 1e-7.
+    """
     of_label = probabilities[np.arange(len(labels)), labels]
     return {
         "accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
@@ -174,7 +200,12 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def write_metrics(folder: pathlib.Path, history: list[dict[str, float]]) -> None:
-    """Writes a row a snapshot."""
+    """Writes `metrics.csv`, one row per snapshot.
+
+    Args:
+      folder: Of the record.
+      history: The rows, values by column.
+    """
     pd.DataFrame(history).to_csv(folder / "metrics.csv", index=False)
 
 

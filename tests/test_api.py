@@ -25,7 +25,7 @@ SOURCES = {
     for path in sorted((ROOT / "kdfunc").rglob("*.py"))
 }
 #: Begins the names of modules whose functions have all their arguments documented.
-DOCUMENTED = ("kdfunc.lazy",)
+DOCUMENTED = ("kdfunc.lazy", "kdfunc.training")
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -107,7 +107,19 @@ def measure(
 def all_measures(
     p: np.ndarray, q: np.ndarray, labels: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Value of every measure by name; without labels, of those that need none."""
+    """Value of every measure.
+
+    Args:
+      p: `[examples, classes]` softmax of the reference.
+      q: The same of the candidate.
+      labels: `[examples]` true classes; None leaves out the measures that need them.
+
+    Returns:
+      The value by the measure's name.
+
+    Raises:
+      InputError: An array is no softmax, or shapes differ.
+    """
     values = _evaluate({"p": p, "q": q}, {("p", "q"): select(None, labels)}, labels)
     return {name: float(value[0]) for (name, _), value in values.items()}
 

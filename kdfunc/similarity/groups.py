@@ -210,7 +210,16 @@ class Evidence:
     def gain(self, group: str, other: str, measure: str = MEASURE) -> Gain | Preserved:
         """How much more function one group preserves than another, in points.
 
-        More than the independent models, whose zero it is, is what it preserves.
+        Over the independent models, which are the zero of the scale, the gain is the
+        function preserved itself.
+
+        Args:
+          group: The name of the group.
+          other: The group that it is compared with.
+          measure: The name of the measure of distance.
+
+        Returns:
+          The gain in points, with its 95 % interval.
         """
         if other == "independent":
             return self.preserved(group, measure)
