@@ -71,6 +71,8 @@ def prepare(
         data_dir = os.path.abspath(
             os.path.expanduser(data_dir)
         )  # workers are elsewhere
+    if not os.fspath(output_dir):
+        raise InputError("--output_dir: is empty; give a folder, such as runs.")
     directory = RunDirectory(os.path.join(output_dir, config.name))
     whole = directory.check(config)
     _check_paths(directory, whole)
