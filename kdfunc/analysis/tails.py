@@ -112,7 +112,7 @@ def changed_images(
       number of models that answer otherwise.
     """
     sizes = pd.Series({group: len(members) for group, members in groups(tasks).items()})
-    most = (changed > sizes[changed.columns] / 2).any(axis=1)
+    most = (changed > sizes.reindex(changed.columns) / 2).any(axis=1)
     images = changed[most].sum(axis=1).sort_values(ascending=False, kind="stable").index
     names = np.asarray([no_formula(name) for name in class_names])
     found = changed.loc[images].reset_index(names="image")
