@@ -265,7 +265,7 @@ def _told_plainly(host: str) -> Iterator[None]:
         elif "broken" in str(error) or "aborted" in str(error):
             what = f"{host} broke off the connection"
         else:
-            what = f"{host} cannot be reached; is there an internet connection?"
+            what = f"{host} cannot be reached (is there an internet connection?)"
         raise NotServed(what) from error
 
 
@@ -285,7 +285,7 @@ def _find(url: str, host: str) -> None:
     thread.start()
     thread.join(NAME)
     if not found.is_set():
-        raise NotServed(f"{host} cannot be found; is there an internet connection?")
+        raise NotServed(f"{host} cannot be found (is there an internet connection?)")
 
 
 def _discard_unverified(builder: tfds.core.DatasetBuilder) -> None:

@@ -144,7 +144,7 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
     rebuild.ROOT = tmp_path
     link = f"[{name}](../results/{name}/)"
     assert rebuild.compression("../") == (
-        f"| pipeline | {link} |\n| --- | --- |\n"
+        f"| pipeline | {link} `--epochs=3` |\n| --- | --- |\n"
         "| `float16` | 2,000,000; 100.0 % (0.0004) |\n"
         "| `int4` | 1,234,567; -20.0 % (1.25) |\n"
         "| `cluster16` | not possible |\n"

@@ -114,7 +114,7 @@ def test_a_builder_of_ones_own_is_found_in_the_working_folder(
 def test_a_worker_that_never_checked_knows_layers_of_ones_own(tmp_path, monkeypatch):
     """As one that replaces another which died."""
     from kdfunc.config import ExperimentConfig
-    from kdfunc.runs import plan, tasks
+    from kdfunc.runs import plan, tasks, workplace
 
     (tmp_path / "late_builders.py").write_text(SOURCE.replace('"own"', '"late"'))
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -127,8 +127,8 @@ def test_a_worker_that_never_checked_knows_layers_of_ones_own(tmp_path, monkeypa
 
     monkeypatch.setitem(tasks.KINDS, "data", look)
     config = ExperimentConfig(architecture="late_builders:good_registered_layer")
-    place = plan.Workplace(tmp_path / "run", config)
-    tasks.perform(plan.Task("data", "data"), place, lambda **_: None)
+    place = workplace.Workplace(tmp_path / "run", config)
+    tasks.perform(place, plan.Task("data", "data"), lambda **_: None)
     sys.modules.pop("late_builders")
     assert known == [True]
 

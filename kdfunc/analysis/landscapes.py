@@ -146,7 +146,7 @@ def maps(
     squared: np.ndarray,
     panels: Sequence[np.ndarray],
     perplexities: Sequence[float],
-    jobs: Jobs,
+    jobs: Jobs | None = None,
 ) -> Iterator[Maps]:
     """Begins the maps of several panels whose points come from the same records.
 
@@ -155,11 +155,15 @@ def maps(
       squared: `[points, points]`, their `embedding.squared_distances`.
       panels: for each, the indices `[m]` of its points among those of all records.
       perplexities: one a panel; lower where there are too few points for it.
-      jobs: what makes the maps, side by side.
+      jobs: what makes the maps, side by side; threads unless given.
 
     Returns:
-      The maps of each panel, for which one has to wait.
+      The maps of each panel, for which one has to wait where `jobs` are given.
     """
+    if jobs is None:
+        with Jobs() as threads:
+            made = maps(records, squared, panels, perplexities, threads)
+            return iter(list(made))
     starts = embedding.pca_starts(records, squared, panels)
     begun = []
     for rows, start, perplexity in zip(panels, starts, perplexities, strict=True):

@@ -30,7 +30,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
 
     To be called once the table `function_preserved` is written.
     """
-    if importlib.util.find_spec("h5py") is None:  # it comes with TensorFlow
+    if importlib.util.find_spec("h5py") is None:  # kdfunc without its part `train`
         return
     whole = moving_variances(run.record("base").path / "final.keras")
     found = table(run, tasks, whole) if len(whole) else ()

@@ -167,14 +167,13 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
         # The base model's way to 0 from itself would squeeze the others.
         others = models.loc[models["family"] != "base", column]
         shown = models[column] if others.empty else others
-        reach = np.log10([0.6 * shown[shown > 0].min(), 1.2 * models[column].max()])
-        figure.update_yaxes(
-            type="log",
-            dtick=1,
-            range=reach.tolist(),
-            exponentformat="none",
-            automargin=True,
-        )
+        shown = shown[shown > 0]
+        if len(shown):
+            reach = np.log10([0.6 * shown.min(), 1.2 * models[column].max()])
+            figure.update_yaxes(
+                type="log", dtick=1, range=reach.tolist(), exponentformat="none"
+            )
+        figure.update_yaxes(automargin=True)
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
 

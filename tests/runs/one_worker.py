@@ -16,6 +16,7 @@ import psutil
 
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import plan, tasks
+from kdfunc.runs.workplace import Workplace
 
 WARM_UP = 10  # trainings after which all is loaded that ever will be
 MEGABYTES = 2  # that a training may leave behind
@@ -32,11 +33,11 @@ def trainings(number: int, folder: pathlib.Path) -> list[int]:
         pruning_levels=(),
         controls=(),
     )
-    place = plan.Workplace(folder / config.name, config, None, 1, False)
+    place = Workplace(folder / config.name, config, None, 1, False)
     taken = []
     for task in plan.make(config):
         with contextlib.redirect_stdout(io.StringIO()):
-            tasks.perform(task, place, lambda **_: None)
+            tasks.perform(place, task, lambda **_: None)
         if task.name.startswith("student"):
             taken.append(psutil.Process().memory_info().rss)
     return taken
