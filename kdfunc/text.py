@@ -79,6 +79,7 @@ def no_formula(name: str) -> str:
 
 def duration(seconds: float) -> str:
     """A time span as a person would say it."""
+    seconds = round(seconds)
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 600:

@@ -1,6 +1,8 @@
 """Names and tables that fit a terminal."""
 
-from kdfunc.text import WIDTH, short_names, table
+import pytest
+
+from kdfunc.text import WIDTH, duration, short_names, table
 
 
 def test_names_are_without_what_tells_none_apart():
@@ -24,3 +26,11 @@ def test_names_are_cut_where_most_of_them_stay_apart():
     for rows in (fronts, ends):
         lines = table(["name", "value"], rows).split("\n")
         assert len(set(lines)) == 6 and max(map(len, lines)) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.4, "0 s"), (89.7, "1 min 30 s"), (119.6, "2 min 0 s"), (599.9, "10 min")],
+)
+def test_seconds_are_rounded_before_they_become_minutes(seconds, told):
+    assert duration(seconds) == told

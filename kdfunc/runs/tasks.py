@@ -155,7 +155,8 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
                 records.remove(record.path)
             record.path.mkdir(exist_ok=True)
             begin = time.monotonic()
-            files = KINDS[task.kind](task, place, record.path, report)
+            with runtime.graphs_freed():
+                files = KINDS[task.kind](task, place, record.path, report)
             made = {
                 "seconds": round(time.monotonic() - begin, 2),
                 "threads": place.threads,
