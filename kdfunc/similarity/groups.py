@@ -188,14 +188,16 @@ class Evidence:
     def common(self, group: str, other: str) -> tuple[list[int], list[int], bool]:
         """Places of two groups' models to compare, and whether seed by seed.
 
-        Groups with some seeds in common are compared on these alone.
+        Groups with some seeds in common are compared on these alone; but not on a
+        single one where both have several models, since one pair decides nothing.
         """
         places = [
             dict(zip(self.seeds(name), self._members[name], strict=True))
             for name in (group, other)
         ]
         seeds = [seed for seed in places[0] if seed in places[1]]
-        if not seeds:
+        fewest = min(map(len, places))
+        if len(seeds) < min(2, fewest):
             return *(list(own.values()) for own in places), False
         return *([own[seed] for seed in seeds] for own in places), True
 

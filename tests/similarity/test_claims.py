@@ -290,6 +290,15 @@ def test_students_are_held_against_their_control_on_common_seeds():
     assert fresh.gain("alpha 0.9", "same-start").value == pytest.approx(-20, abs=4)
 
 
+def test_one_seed_in_common_is_no_reason_to_leave_the_other_trainings_out():
+    students = {0.9: {seed: blend(0.5) for seed in (2, 24, 42)}}
+    controls = {"same-start": {seed: blend(0.1) for seed in (42, 43, 44)}}
+    made = replace(evidence(), students=students, controls=controls)
+    gain = made.gain("alpha 0.9", "same-start")
+    assert gain.rests_on.startswith("3 models against 3,")
+    assert (len(gain.members), len(gain.others)) == (3, 3)
+
+
 def test_a_data_order_that_only_independents_share_is_told():
     told = "independent models have the base model's data order"
     assert told in judge(1, shared_order=True).sentence
