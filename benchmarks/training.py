@@ -7,6 +7,10 @@ each side and random images in batches of 64. The ways take turns. Images per se
 are of all processes together; images per second of processor time are per thread, and
 hold on a machine that does other work, too. PyTorch is left out where it is not
 installed (`pip install torch --index-url https://download.pytorch.org/whl/cpu`).
+
+The last column is the share that kdfunc reaches of the speed of a large matrix product,
+in floating-point operations per second of processor time. A training step is counted as
+three passes forward, of which TensorFlow's profiler counts the operations.
 """
 
 import argparse
@@ -27,6 +31,7 @@ WAYS = ("keras", "kdfunc", "torch")
 #: Of one timed pass.
 IMAGES = {"lenet": 8192, "mobilenet": 1024, "resnet50": 512}
 BATCH = 64
+SIZE, PRODUCTS = 2048, 10  # of the matrices, and how many products a pass has
 
 
 def data(architecture: str) -> tuple[np.ndarray, np.ndarray]:
@@ -82,9 +87,41 @@ def pytorch(architecture: str, threads: int):
     return torch_networks.trainer(architecture, threads, *data(architecture), BATCH)
 
 
+def product(architecture: str, threads: int):
+    """Multiplies large float32 matrices, whatever the architecture."""
+    from kdfunc import runtime
+    from kdfunc.runtime import tf
+
+    runtime.set_up(threads)
+    matrix = tf.reshape(tf.linspace(0.0, 1.0, SIZE**2), [SIZE, SIZE])
+
+    @tf.function
+    def multiply():
+        return tf.add_n([tf.linalg.matmul(matrix + i, matrix) for i in range(PRODUCTS)])
+
+    return lambda: multiply().numpy()
+
+
+def operations(architecture: str) -> float:
+    """Floating-point operations of a training step for each of its images."""
+    from kdfunc import models
+    from kdfunc.runtime import tf
+
+    images, _ = data(architecture)
+    network = models.build(architecture, images.shape[1:], 10, 0)
+    forward = tf.function(network).get_concrete_function(
+        tf.TensorSpec([1, *images.shape[1:]])
+    )
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    return 3 * profiler.profile(forward.graph, options=options).total_float_ops
+
+
 def measure(way: str, architecture: str, threads: int) -> None:
     """Prints seconds of a pass and its processor time, once told to begin."""
     makers = dict(zip(WAYS, (plain_keras, kdfunc, pytorch), strict=True))
+    makers["product"] = product
     run = makers[way](architecture, threads)
     run()
     print("warm", flush=True)
@@ -96,7 +133,7 @@ def measure(way: str, architecture: str, threads: int) -> None:
 
 
 def together(way: str, architecture: str, processes: int, threads: int):
-    """Images per second, and per second of processor time, of processes at once."""
+    """Images, or products, per second and per second of processor time, at once."""
     command = [sys.executable, __file__, "--measure", way, architecture]
     started = [
         subprocess.Popen(
@@ -115,8 +152,8 @@ def together(way: str, architecture: str, processes: int, threads: int):
         process.stdin.flush()
     found = [json.loads(process.communicate()[0]) for process in started]
     walls, processor = zip(*found, strict=True)
-    images = processes * IMAGES[architecture]
-    return images / max(walls), images / sum(processor)
+    done = processes * (PRODUCTS if way == "product" else IMAGES[architecture])
+    return done / max(walls), done / sum(processor)
 
 
 def main() -> None:
@@ -139,17 +176,20 @@ def main() -> None:
         f"{machine.describe()}, Python {platform.python_version()}, {os.cpu_count()} "
         f"cores; {options.processes} x {options.threads} threads\n"
     )
-    print(f"| network | {' | '.join(ways)} | kdfunc / keras | kdfunc / torch |")
-    print("| --- " * (len(ways) + 3) + "|")
+    columns = ["network", *ways, "kdfunc / keras", "kdfunc / torch", "of a product"]
+    print(f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
     for architecture in options.architectures.split(","):
-        found = {way: [] for way in ways}
+        found = {way: [] for way in (*ways, "product")}
         for _ in range(options.repeats):
             for way, results in found.items():
                 results.append(
                     together(way, architecture, options.processes, options.threads)
                 )
         wall, processor = (
-            {way: statistics.median(r[i] for r in found[way]) for way in ways}
+            {
+                way: statistics.median(r[i] for r in results)
+                for way, results in found.items()
+            }
             for i in (0, 1)
         )
         cells = [f"{wall[way]:.0f} ({processor[way]:.0f})" for way in ways]
@@ -159,6 +199,8 @@ def main() -> None:
                 ratio, cost = (x["kdfunc"] / x[other] for x in (wall, processor))
                 told = f"{ratio:.2f} ({cost:.2f})"
             cells.append(told)
+        reached = processor["kdfunc"] * operations(architecture)
+        cells.append(f"{reached / (processor['product'] * 2 * SIZE**3):.0%}")
         print(f"| {architecture} | {' | '.join(cells)} |", flush=True)
 
 
