@@ -10,11 +10,14 @@ installed (`pip install torch --index-url https://download.pytorch.org/whl/cpu`)
 
 The last column is the share that kdfunc reaches of the speed of a large matrix product,
 in floating-point operations per second of processor time. A training step is counted as
-three passes forward, of which TensorFlow's profiler counts the operations.
+three passes forward, of which TensorFlow's profiler counts the operations. With
+--profile the kernels that take the time are told instead.
 """
 
 import argparse
+import collections
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -22,6 +25,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -118,6 +122,35 @@ def operations(architecture: str) -> float:
     return 3 * profiler.profile(forward.graph, options=options).total_float_ops
 
 
+def profile(architecture: str, threads: int) -> None:
+    """Prints the kernels that take most of the time of a pass, and their shares."""
+    from kdfunc.runtime import tf
+
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    run = kdfunc(architecture, threads)
+    run()
+    taken = collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            run()
+        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        planes = xplane_pb2.XSpace.FromString(path.read_bytes()).planes
+    for plane in planes:
+        if not plane.name.startswith("/host:CPU"):
+            continue
+        names = {key: event.name for key, event in plane.event_metadata.items()}
+        for event in itertools.chain.from_iterable(line.events for line in plane.lines):
+            _, _, kernel = names[event.metadata_id].partition(":")  # of `name:Kernel`
+            if kernel and kernel[0] not in ": ":
+                taken[kernel.partition("#")[0]] += event.duration_ps
+    told = [
+        f"{kernel} {duration / taken.total():.0%}"
+        for kernel, duration in taken.most_common(6)
+    ]
+    print(f"{architecture}: {', '.join(told)}", flush=True)
+
+
 def measure(way: str, architecture: str, threads: int) -> None:
     """Prints seconds of a pass and its processor time, once told to begin."""
     makers = dict(zip(WAYS, (plain_keras, kdfunc, pytorch), strict=True))
@@ -163,8 +196,13 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="at once (1)")
     parser.add_argument("--threads", type=int, default=1, help="of each (1)")
     parser.add_argument("--repeats", type=int, default=3, help="median of (3)")
+    parser.add_argument("--profile", action="store_true", help="of kdfunc's kernels")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.profile:
+        for architecture in options.architectures.split(","):
+            profile(architecture, options.threads)
+        return
     if options.measure:
         measure(*options.measure, options.threads)
         return
