@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from kdfunc.config import EXTENDABLE, ExperimentConfig
+from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
 from kdfunc.similarity.claims import CLAIMS
 from kdfunc.similarity.claims.rules import Claim
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
@@ -72,6 +72,12 @@ def differences(config: ExperimentConfig) -> dict[str, str]:
         for flag, text in config.settings.items()
         if flag not in EXTENDABLE and text != usual[flag]
     }
+
+
+def is_papers(config: ExperimentConfig) -> bool:
+    """Whether accuracies come about as the paper's do, whatever is left to chance."""
+    same = {"seed", "data_order", "finetune_epochs", "perplexities", *REDUCIBLE}
+    return config.preset == "published" and not differences(config).keys() - same
 
 
 def table(setups: Sequence[Setup]) -> pd.DataFrame:

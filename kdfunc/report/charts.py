@@ -5,6 +5,7 @@ Text, grid and background are left to the page's style sheet, which knows light 
 dark.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ from kdfunc.analysis.figures.preserved import rung_family
 from kdfunc.analysis.figures.style import (
     PRESERVED,
     PRESERVED_TICKS,
+    decimal,
     shade,
     style,
 )
@@ -170,12 +172,27 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
         shown = shown[shown > 0]
         if len(shown):
             reach = np.log10([0.6 * shown.min(), 1.2 * models[column].max()])
+            at = _log_ticks(*10**reach)
             figure.update_yaxes(
-                type="log", dtick=1, range=reach.tolist(), exponentformat="none"
+                type="log",
+                range=reach.tolist(),
+                tickvals=at,
+                ticktext=[decimal(value) for value in at],
             )
         figure.update_yaxes(automargin=True)
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Where a logarithmic axis has numbers: at three places at least, if it can."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1,), (1, 2, 5), range(1, 10)):
+        places = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        found = [place for place in places if low <= place <= high]
+        if len(found) >= 3:
+            break
+    return found
 
 
 def lines(models: pd.DataFrame) -> list[tuple[str, str, str, str]]:

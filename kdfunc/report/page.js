@@ -23,12 +23,27 @@ const show = (dark) => {
 };
 show(matchMedia("(prefers-color-scheme: dark)").matches);
 theme.addEventListener("click", () => show(document.documentElement.dataset.theme !== "dark"));
+// A label that the frame would cut goes to the other side of its mark, or moves along.
+// Returns whether the mark is in the frame.
+const fit = (text, frame) => {
+  text.style.translate = "";
+  const box = text.getBoundingClientRect(), anchor = text.getAttribute("text-anchor");
+  const { left, right, top, bottom, width, height } = box, reach = height + 18;
+  const mark = { start: left, end: right }[anchor] ?? (left + right) / 2;
+  let [x, y] = [0, 0];
+  if (right > frame.right) x = anchor === "start" ? -width - 18 : frame.right - right - 2;
+  if (left < frame.left) x = anchor === "end" ? width + 18 : frame.left - left + 2;
+  if (top < frame.top) y = reach;
+  if (bottom > frame.bottom) y = -reach;
+  text.style.translate = `${x}px ${y}px`;
+  return frame.left <= mark && mark <= frame.right && frame.top < bottom + y && top + y < frame.bottom;
+};
 // Of labels that lie on each other the first stays; pointing at a mark tells the others.
 const clear = (chart) => {
-  const kept = [];
+  const kept = [], frame = chart.getBoundingClientRect();
   for (const text of chart.querySelectorAll(".textpoint text")) {
-    const box = text.getBoundingClientRect();
-    const free = !box.width || kept.every((other) =>
+    const seen = fit(text, frame), box = text.getBoundingClientRect();
+    const free = !box.width || seen && kept.every((other) =>
       box.right <= other.left || other.right <= box.left ||
       box.bottom <= other.top || other.bottom <= box.top);
     text.style.visibility = free ? "" : "hidden";

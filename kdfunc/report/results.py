@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from kdfunc.analysis import accuracy, published
+from kdfunc.analysis import accuracy, published, setups
 from kdfunc.analysis import names as naming
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
@@ -111,9 +111,7 @@ class Results:
         if beside is None:
             return table
         # Where the protocol is another one, a difference is no deviation from it.
-        return beside.assign(
-            marked=beside["marked"] & (self.config.preset == "published")
-        )
+        return beside.assign(marked=beside["marked"] & setups.is_papers(self.config))
 
     @cached_property
     def metrics(self) -> pd.DataFrame | None:

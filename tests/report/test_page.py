@@ -17,7 +17,7 @@ from made_run import CLAIMS, CONFIG, write_run
 
 from kdfunc.analysis import published
 from kdfunc.cli import main
-from kdfunc.report import assets, overview, page
+from kdfunc.report import assets, charts, overview, page
 from kdfunc.report.results import Results
 from kdfunc.runs.records import RunDirectory
 
@@ -309,6 +309,9 @@ def test_several_runs_are_a_short_page_with_links_to_the_full_ones(full_run, tmp
         assert near in [a["href"] for a in reader.all("a")]
         assert (run.path / "report.html").read_text() == page.render([run])
     (table,) = [t for t in reader.all("table") if t.get("id") == "overview"]
+    html = (tmp_path / "all.html").read_text()
+    before = html[: html.index('id="all-preserved"')]
+    assert before.count("<details") == before.count("</details>") + 1  # it is folded
     assert "Smallest file that preserves 90 % (KiB)" in reader.text
 
 
@@ -353,6 +356,26 @@ def test_only_the_papers_protocol_deviates_from_the_paper(mnist, tmp_path):
     (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
     other = Results(RunDirectory(tmp_path / "run"), "a", "run")
     assert "published" in other.accuracy and not other.accuracy["marked"].any()
+
+
+def test_a_short_run_is_not_the_papers_protocol(mnist, tmp_path):
+    shutil.copytree(MNIST, tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    settings = json.loads(config.read_text())
+    for changed, marked in (({"epochs": 5}, False), ({"seed": 7}, True)):
+        config.write_text(json.dumps(settings | changed))
+        accuracy = Results(RunDirectory(tmp_path / "run"), "a", "run").accuracy
+        assert accuracy["marked"].any() == marked
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.54, 1.6), (0.2, 3), (1e-4, 1)])
+def test_a_logarithmic_axis_has_three_numbers_or_more(low, high):
+    table = pd.DataFrame({"family": "student", "name": "D", "epoch": [1, 2]})
+    table["log_loss"] = [low / 0.6, high / 1.2]
+    axis = charts.over_epochs(table, "log_loss").layout.yaxis
+    assert 3 <= len(axis.tickvals) <= 9
+    assert all(low <= value <= high for value in axis.tickvals)
+    assert [float(text) for text in axis.ticktext] == [*axis.tickvals]
 
 
 def test_the_page_weighs_little(full_run):
