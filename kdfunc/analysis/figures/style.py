@@ -98,7 +98,7 @@ def new_figure(
         ax = blank_figure(width, height).add_subplot()
     ax.set_title(title, fontsize=TEXT_SIZE + 1)
     shrink_text(ax)
-    return ax.get_figure(root=True), ax
+    return ax.figure.figure, ax  # the whole figure, of whichever part the plot is
 
 
 def divided(
@@ -111,7 +111,7 @@ def divided(
         figure.suptitle(title, fontsize=TEXT_SIZE + 1)
         plots = figure.subplots(rows, columns, squeeze=False)
     else:
-        figure = ax.get_figure(root=True)
+        figure = ax.figure.figure
         ax.set_title(title, fontsize=TEXT_SIZE + 1)
         ax.axis("off")
         high, wide = 1 / rows, 1 / columns
