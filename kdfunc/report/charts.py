@@ -25,7 +25,9 @@ from kdfunc.analysis.figures.style import (
 from kdfunc.similarity.scale import in_words, ratio_at
 
 NEUTRAL = "#808080"  # reads on white and on black
-_DASHES = ("0", "7px,4px", "2px,3px", "8px,3px,2px,3px", "14px,4px")
+_DASHES = ("0", "7px,4px", "8px,3px,2px,3px", "14px,4px", "8px,3px,2px,3px,2px,3px")
+# Without red or green, grey is told from green by its dots.
+_DOTS = "2px,3px"
 
 
 def preserved(models: pd.DataFrame) -> go.Figure:
@@ -201,7 +203,12 @@ def lines(models: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     places = names.groupby("family").cumcount()
     counts = names.groupby("family")["name"].transform("size")
     return [
-        (family, name, _shade(family, place, count), _DASHES[place % len(_DASHES)])
+        (
+            family,
+            name,
+            _shade(family, place, count),
+            _DOTS if family == "independent" else _DASHES[place % len(_DASHES)],
+        )
         for family, name, place, count in zip(
             names["family"], names["name"], places, counts, strict=True
         )

@@ -41,7 +41,9 @@ _ORDER = (
     "quantized",
     "pruned",
 )
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+_DASHES = ("-", "--", "-.", (0, (10, 3)), (0, (5, 1, 1, 1, 1, 1)))
+# Without red or green, grey is told from green by its dots.
+_DOTS = ":"
 
 
 def distance_heatmap(
@@ -215,7 +217,8 @@ def _draw_over_epochs(axes: Axes, records: pd.DataFrame) -> list[Line2D]:
             mean, low, high = rows.mean(), rows.min(), rows.max()
             mean = mean[mean > 0]  # the trained base model is at 0 from itself
             color = shade(family, shades[i])
-            dashes = _DASHES[i % len(_DASHES)]
+            dotted = family == "independent"
+            dashes = _DOTS if dotted else _DASHES[i % len(_DASHES)]
             lines += axes.plot(mean, color=color, linestyle=dashes, label=label, lw=1.4)
             if (high > low).any():
                 axes.fill_between(low.index, low, high, color=color, alpha=0.12, lw=0)
