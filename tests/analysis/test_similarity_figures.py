@@ -1,5 +1,6 @@
 """Figures must show what the tables say, legibly and without pyplot."""
 
+import inspect
 import itertools
 
 import matplotlib.pyplot as plt
@@ -153,6 +154,30 @@ def lost(after=AFTER, images=IMAGES, **options):
     )
 
 
+def base_models():
+    """Of two settings: what each base model has, and the table of them."""
+    settings = [("Base model", "accuracy"), ("L1 pruning", "90 %")]
+    rows = [
+        (method, setting, name, value)
+        for method, setting in settings
+        for name, value in (("base", 97.0), ("base-2", 96.0), ("base-3", 98.0))
+    ]
+    each = pd.DataFrame(rows, columns=["method", "setting", "base_model", "value"])
+    table = pd.DataFrame(settings, columns=["method", "setting"])
+    return each, table.assign(own=97.0, least=96.0, most=98.0, published=96.5)
+
+
+def ranking():
+    rows = [
+        (group, 6, name, count, 0.5, 0.25, 0.75)
+        for group in figures.fidelity.GROUPS
+        for count in (500, 899)
+        for name in figures.fidelity.NAMES
+    ]
+    columns = ["group", "models", "measure", "examples", "correlation", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 MADE = {
     "heatmap": lambda **ax: figures.similarity.distance_heatmap(
         distances(), MODELS, "JS (bits)", "T", **ax
@@ -172,7 +197,27 @@ MADE = {
         agreement(), ["pruned"] * 4, "T", **ax
     ),
     "images": lost,
+    "spread": lambda **ax: figures.spread.spread(*base_models(), "T", **ax),
+    "fidelity": lambda **ax: figures.fidelity.fidelity(ranking(), "T", **ax),
 }
+
+
+def test_every_figure_can_be_drawn_into_the_callers_plot():
+    """`MADE` has them all, but landscapes, which have tests of their own."""
+    made = {"landscape"}
+    for draw in MADE.values():
+        made |= {*draw.__code__.co_names}
+    modules = [getattr(figures, name) for name in figures.__all__]
+    drawing = {
+        name: inspect.signature(function).parameters
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and name[0] != "_"
+        if function.__annotations__.get("return") in (Figure, "Figure")
+    }
+    drawing.pop("blank_figure")
+    assert len(drawing) >= 12 and drawing.keys() <= made
+    assert [name for name, given in drawing.items() if "ax" not in given] == []
 
 
 def texts(axes):
