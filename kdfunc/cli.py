@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from kdfunc.commands import VERSION, Heard, Parser, code_of, exit_code
@@ -36,6 +37,14 @@ are made from the run's records first.
 
 example: kdfunc report runs/digits-lenet-published
          kdfunc report runs/ --output=all.html
+"""
+CORRUPTIONS = """\
+Do models that keep the function on clean images keep it on corrupted ones? Corrupts the
+first 2,000 test images of a run (noise, blur, contrast and JPEG at three strengths),
+lets all its models predict them, and adds what comes out to its tables, figures and
+report page. What is done is kept; the same command goes on where it was stopped.
+
+example: kdfunc corruptions runs/digits-lenet-published
 """
 COMPARE = """\
 Compares what two models gave for the same examples: softmax or logits from PyTorch,
@@ -106,6 +115,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(run=_report)
     one = commands.add_parser(
+        "corruptions",
+        help="is the function kept on corrupted images, too",
+        description=CORRUPTIONS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("directory", metavar="DIR", help="a run directory")
+    one.add_argument(
+        "--workers", type=int, metavar="N", help="processes; 0 for this one alone"
+    )
+    one.set_defaults(run=_corruptions)
+    one = commands.add_parser(
         "compare",
         help="is it still the same function, from two files of outputs",
         description=COMPARE,
@@ -159,6 +179,18 @@ def _run(arguments: Sequence[str], command: str) -> int:
         print("\nStopped. What is done is kept; the same command goes on.")
         sys.stdout.flush()
         os._exit(code_of(interrupt))
+    return 0
+
+
+def _corruptions(asked: argparse.Namespace) -> int:
+    from kdfunc.runs import experiment
+
+    try:
+        told = experiment.corrupt(asked.directory, asked.workers)
+    except RuntimeError as error:
+        print(f"kdfunc corruptions: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{textwrap.fill(told, 79)}\n\nReport: {asked.directory}/report.html")
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from kdfunc.analysis import (
     accuracy,
+    corruptions,
     files,
     landscapes,
     pruned_arrays,
@@ -40,7 +41,7 @@ def write(
     Raises:
       InputError: there is no base model, or no test split, to analyse.
     """
-    done = _models(run)
+    done = finished(run)
     models = [task.name for task in done]
     has_data = run.kept or run.record("data").exists
     if not has_data or "base" not in models:
@@ -65,7 +66,20 @@ def write(
         if finish_landscapes:
             pruned_arrays.write(run, tasks)
             files.write(run, tasks, jobs)
+            corruptions.write(run, tasks, jobs)
             finish_landscapes()
+    _seal(run, models)
+
+
+def write_corruptions(run: RunDirectory) -> None:
+    """Adds what models say of corrupted images to tables and figures that are whole."""
+    done = finished(run)
+    with Jobs() as jobs:
+        corruptions.write(run, [task for task in done if not task.replicate], jobs)
+    _seal(run, [task.name for task in done])
+
+
+def _seal(run: RunDirectory, models: list[str]) -> None:
     written = (
         path.relative_to(run.path).as_posix()
         for folder in ("tables", "figures")
@@ -75,6 +89,17 @@ def write(
     records.seal(run.path, written, MANIFEST, models=models)
 
 
+def finished(run: RunDirectory) -> list[Task]:
+    """The tasks that trained or made the models that a run directory holds."""
+    return [
+        task
+        for task in plan.make(run.config)
+        if task.family
+        and run.record(task.name).exists
+        and not run.record(task.name).not_possible
+    ]
+
+
 def outdated(run: RunDirectory) -> list[str]:
     """Why tables and figures have to be made again from the records of a run.
 
@@ -82,7 +107,7 @@ def outdated(run: RunDirectory) -> list[str]:
       A clause for each reason; none if they are whole, or no records to make them from
       are there.
     """
-    models = [task.name for task in _models(run)]
+    models = [task.name for task in finished(run)]
     if "base" not in models:
         return []
     if run.kept:  # whose tables are published as they are
@@ -92,16 +117,6 @@ def outdated(run: RunDirectory) -> list[str]:
     if manifest.get("models", models) != models:
         return ["the records are others than those that they were made of"]
     return records.damages(run.path, MANIFEST)
-
-
-def _models(run: RunDirectory) -> list[Task]:
-    return [
-        task
-        for task in plan.make(run.config)
-        if task.family
-        and run.record(task.name).exists
-        and not run.record(task.name).not_possible
-    ]
 
 
 def _remove_damaged(run: RunDirectory) -> None:

@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from kdfunc import datasets, lazy
-from kdfunc.analysis import everything
+from kdfunc.analysis import corruptions, everything
 from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
 from kdfunc.runs import (
+    corrupted,
     engine,
     forecast,
     plan,
@@ -24,11 +25,8 @@ from kdfunc.runs import (
     verification,
 )
 from kdfunc.runs.progress import Progress
-from kdfunc.runs.records import (
-    CHECKPOINT,
-    RunDirectory,
-    remove,
-)
+from kdfunc.runs.records import CHECKPOINT, RunDirectory, remove
+from kdfunc.runs.workplace import Workplace
 from kdfunc.text import duration
 from kdfunc.writing import write_atomic
 
@@ -95,6 +93,60 @@ def run(
     return directory
 
 
+def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
+    """Lets the models of a run predict corrupted test images, and tells what came out.
+
+    What is done is skipped, as in `run`. Tables, figures and the page have it then.
+
+    Args:
+      path: the run directory.
+      workers: local worker processes, as for `run`.
+
+    Returns:
+      The answer, in a few sentences.
+
+    Raises:
+      InputError: there is no run, no base model with independent ones, or a record is
+        damaged.
+      RuntimeError: some task failed; what the others made is kept.
+    """
+    directory = RunDirectory(path)
+    found = [] if directory.kept else everything.finished(directory)
+    models = [task for task in found if not task.replicate]
+    if not {"base", "independent"} <= {task.family for task in models}:
+        raise InputError(
+            f"{path} holds no records of a base model and of independent ones, whose "
+            "outputs on corrupted images are compared; give a directory that has them."
+        )
+    names = [task.name for task in models]
+    for name, problems in directory.damaged(["data", *names]).items():
+        raise InputError(
+            f"{directory.record(name).path}: {'; '.join(problems)}; give the command "
+            "of the run to make it again."
+        )
+    workers = engine.default_workers() if workers is None else workers
+    place = Workplace(directory.path.absolute(), directory.config)
+    tasks = corrupted.tasks(models)
+    begin = time.monotonic()
+    with engine.open(workers) as crew, directory.claimed(place.config):
+        with _remedy_told(directory):
+            for model in models:
+                if corrupted.outdated(directory, model):
+                    directory.discard(corrupted.prediction(model).name)
+            failures = _do(directory, place, tasks, crew)
+            if failures:
+                raise RuntimeError(_failed(failures, directory))
+            machines = crew.call(lazy.call, "kdfunc.runtime:describe_machine")
+            seconds = time.monotonic() - begin
+            provenance.note(directory.path, place.threads, machines, seconds)
+            if everything.outdated(directory):
+                everything.write(directory, names, crew.submit)
+            else:
+                everything.write_corruptions(directory)
+            page.write([directory], directory.path / "report.html")
+    return corruptions.told(directory, models)
+
+
 def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     """Checks every file of a run directory and says what is missing or damaged.
 
@@ -117,6 +169,11 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     others = verification.damages(directory)
     for problem in others:
         print(f"{problem}; the command of the run makes it again.")
+    beside = [task.name for task in corrupted.tasks(t for t in tasks if t.family)]
+    for name, problems in directory.damaged(beside).items():
+        remedy = f"kdfunc corruptions {directory.path}"
+        print(f"{name}: damaged: {'; '.join(problems)}; `{remedy}` makes it again.")
+        others.append(name)
     for name in verification.unknown(directory):
         print(f"{name}: not of this run; nothing reads it.")
     whole = len(names) - len(missing) - len(damaged)

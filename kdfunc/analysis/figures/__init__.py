@@ -2,6 +2,7 @@
 
 from kdfunc.analysis.figures import (
     compression,
+    corruptions,
     fidelity,
     labels,
     landscape,
@@ -13,6 +14,7 @@ from kdfunc.analysis.figures import (
 
 __all__ = [
     "compression",
+    "corruptions",
     "fidelity",
     "labels",
     "landscape",

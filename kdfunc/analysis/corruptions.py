@@ -1,0 +1,244 @@
+"""Do models that keep the function on clean images keep it on corrupted ones?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis import names as naming
+from kdfunc.analysis.jobs import Jobs
+from kdfunc.catalog import FAMILIES
+from kdfunc.corruptions import SETS
+from kdfunc.runs import corrupted
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory
+from kdfunc.similarity.claims import MARGIN
+from kdfunc.similarity.claims.rules import within
+from kdfunc.similarity.fidelity import FEWEST_MODELS
+from kdfunc.similarity.intervals import TEstimate
+from kdfunc.similarity.rank_tests import LEVEL, holm
+from kdfunc.similarity.scale import count
+from kdfunc.similarity.shifts import Distant, Shift, distant
+from kdfunc.writing import write_atomic
+
+#: What the corrupted images of all kinds and strengths are called, together.
+ALL = "all"
+#: Whether a model preserves less on corrupted images than on clean ones.
+OUTCOMES = ("less", "as much", "more", "undecided")
+
+
+def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
+    """Writes `corruptions.csv`, `corruption_ranking.csv` and their figure.
+
+    Nothing is written where the models have not predicted corrupted images, or where
+    there are no independent models among them.
+    """
+    softmax = corrupted.outputs(run, tasks)
+    tasks = [task for task in tasks if task.name in softmax]
+    families = {task.family for task in tasks}
+    if not {"base", "independent"} <= families:
+        return
+    table, ranking = tables(tasks, softmax, run.labels)
+    for name, found in ("corruptions", table), ("corruption_ranking", ranking):
+        path = run.path / "tables" / f"{name}.csv"
+        write_atomic(path, found.to_csv(index=False))
+    shown = table[compressed(table) & (table["corruption"] != ALL)]
+    if len(shown):
+        title = f"{accuracy.title(run.config)}, {run.config.rules}"
+        title = (
+            f"Function preserved on corrupted images, by that on clean ones\n{title}"
+        )
+        draw = figures.corruptions.corruptions
+        jobs.draw(run.path / "figures" / "corruptions", draw, shown, title)
+
+
+def compressed(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of the base model, compressed."""
+    return table["family"].map(lambda family: bool(FAMILIES[family].by))
+
+
+def tables(
+    tasks: Sequence[Task], softmax: dict[str, np.ndarray], labels: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What each model preserves on each set, and how the sets rank the models.
+
+    Args:
+      tasks: those of the models, with the base model and independent ones.
+      softmax: by model `[1 + sets, n, classes]`, of clean images first.
+      labels: of the images, and perhaps of more.
+
+    Returns:
+      A row a group of models (trainings that differ by chance alone) and set of images:
+      `corruption` and `strength`, of which `all` and NaN are all sets together; mean
+      `accuracy`, and `clean_accuracy` on the same images as they were; function
+      `preserved` with its interval, the same `clean`; their `difference` in points with
+      its interval, and the `outcome`, one of `OUTCOMES`: for compressed models by the
+      margin of the claims, after Holm's correction over the models of the set.
+
+      And a row a set: `images`; the base model's `base_accuracy`; of the compressed
+      `models` the rank `correlation` between what they preserve on clean and on these
+      images, with its interval over images; how many have each outcome.
+    """
+    independents = [task for task in tasks if task.family == "independent"]
+    models = [task for task in tasks if task.family not in ("base", "independent")]
+    groups: dict[str, list[int]] = {}
+    for place, task in enumerate([*models, *independents]):
+        groups.setdefault(task.group, []).append(place)
+    family = {task.group: task.family for task in tasks}
+    ranked = [group for group in groups if FAMILIES[family[group]].by]
+    sets = [
+        distant(
+            softmax["base"][number],
+            [softmax[task.name][number] for task in models],
+            [softmax[task.name][number] for task in independents],
+        )
+        for number in range(len(SETS) + 1)
+    ]
+    answers = {name: each.argmax(axis=2) for name, each in softmax.items()}
+    images = len(answers["base"][0])
+    right = {name: (each == labels[:images]).mean(1) for name, each in answers.items()}
+    base = pd.Series(right["base"])
+    right = pd.DataFrame(
+        {
+            group: np.mean([right[t.name] for t in tasks if t.group == group], axis=0)
+            for group in groups
+        }
+    )
+    each = [(*kind, [number]) for number, kind in enumerate(SETS, 1)]
+    rows, ranking = [], []
+    for kind, strength, numbers in (*each, (ALL, np.nan, range(1, len(SETS) + 1))):
+        changed = Distant.mean([sets[number] for number in numbers])
+        shift = Shift(sets[0], changed, groups)
+        differences = {group: shift.difference(group) for group in groups}
+        known = [g for g in ranked if _is_known(family[g], groups[g], independents)]
+        outcomes = dict.fromkeys(ranked, "undecided")
+        outcomes |= dict(
+            zip(known, judged([differences[group] for group in known]), strict=True)
+        )
+        about = {"corruption": kind, "strength": strength}
+        for group in groups:
+            kept, before = shift.changed(group), shift.clean(group)
+            difference = differences[group]
+            rows.append(
+                {"group": group, "family": family[group], "models": len(groups[group])}
+                | about
+                | {
+                    "accuracy": right[group].iloc[numbers].mean(),
+                    "clean_accuracy": right[group].iloc[0],
+                    "preserved": kept.value,
+                    "low": kept.low,
+                    "high": kept.high,
+                    "clean": before.value,
+                    "clean_low": before.low,
+                    "clean_high": before.high,
+                    "difference": difference.value,
+                    "difference_low": difference.low,
+                    "difference_high": difference.high,
+                    "outcome": outcomes.get(group, ""),
+                    "rests_on": kept.rests_on,
+                }
+            )
+        correlation = [np.nan] * 3
+        if len(ranked) >= FEWEST_MODELS:
+            correlation = shift.correlation(ranked)
+        told = list(outcomes.values())
+        ranking.append(
+            about
+            | {"images": images, "base_accuracy": base.iloc[numbers].mean()}
+            | {"clean_base_accuracy": base.iloc[0], "models": len(ranked)}
+            | dict(zip(("correlation", "low", "high"), correlation, strict=True))
+            | {outcome: told.count(outcome) for outcome in OUTCOMES}
+        )
+    return pd.DataFrame(rows), pd.DataFrame(ranking)
+
+
+def _is_known(family: str, members: Sequence[int], independents: Sequence) -> bool:
+    """Nothing is decided by a single training that chance had a part in."""
+    return len(independents) > 1 and (family != "student" or len(members) > 1)
+
+
+def judged(differences: Sequence[TEstimate]) -> list[str]:
+    """Outcomes of differences between corrupted and clean images, in points.
+
+    More or less: the test of the difference lying beyond the margin is significant
+    after Holm's correction. As much: so are both tests of its lying within.
+    """
+    tests = [
+        {
+            "less": difference.p_below(-MARGIN),
+            "as much": within(difference),
+            "more": difference.p_above(MARGIN),
+        }
+        for difference in differences
+    ]
+    likeliest = [
+        min(test, key=lambda outcome: np.nan_to_num(test[outcome], nan=1.0))
+        for test in tests
+    ]
+    smallest = [
+        np.nan_to_num(test[outcome], nan=1.0)
+        for test, outcome in zip(tests, likeliest, strict=True)
+    ]
+    return [
+        outcome if p < LEVEL else "undecided"
+        for outcome, p in zip(likeliest, holm(smallest), strict=True)
+    ]
+
+
+def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
+    """The answer, in a few sentences.
+
+    Args:
+      table: As `tables` gives it, with the `name` of each group.
+      ranking: The same of the sets.
+    """
+    row = ranking[ranking["corruption"] == ALL].iloc[0]
+    rows = table[(table["corruption"] == ALL) & compressed(table)]
+    told = (
+        f"On {row.images:,} test images that are corrupted in {len(ranking) - 1} ways "
+        "the base model's accuracy goes from "
+        f"{100 * row.clean_base_accuracy:.1f} % to {100 * row.base_accuracy:.1f} % on "
+        "average."
+    )
+    if rows.empty:
+        return told
+    if not np.isnan(row.correlation):
+        told += (
+            f" What {row.models} compressed models preserve there ranks them "
+            f"{_alike(row.low)} what they preserve on the clean images: rank "
+            f"correlation {row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]."
+        )
+    for outcome, what in (
+        ("less", f"less by more than {MARGIN:g} points"),
+        ("more", f"more by more than {MARGIN:g} points"),
+        ("as much", f"as much, within {MARGIN:g} points"),
+    ):
+        found = rows[rows["outcome"] == outcome]
+        if len(found):
+            listed = f" ({'; '.join(found['name'])})" if outcome != "as much" else ""
+            told += f" {_preserve(len(found), what)}{listed}."
+    if count_open := int((rows["outcome"] == "undecided").sum()):
+        told += f" Of {count(count_open, 'model')} the data do not say."
+    return told
+
+
+def _alike(low: float) -> str:
+    return "much as" if low > 0.9 else "roughly as" if low > 0.5 else "not surely as"
+
+
+def _preserve(number: int, what: str) -> str:
+    return f"{count(number, 'model')} preserve{'s' if number == 1 else ''} {what}"
+
+
+def told(run: RunDirectory, tasks: Sequence[Task]) -> str:
+    """The answer from the tables of a run; empty where there are none."""
+    paths = [
+        run.path / "tables" / f"{name}.csv"
+        for name in ("corruptions", "corruption_ranking")
+    ]
+    if not all(path.exists() for path in paths):
+        return ""
+    table, ranking = map(pd.read_csv, paths)
+    called = {task.group: naming.name(task) for task in tasks}
+    return sentences(table.assign(name=table["group"].map(called)), ranking)

@@ -1,0 +1,105 @@
+"""Corrupted images: noise, blur, lost contrast and JPEG, each at three strengths.
+
+These are kinds of corruption of CIFAR-10-C (Hendrycks and Dietterich 2019, arXiv
+1903.12261). The strengths are not theirs one by one, and blur is Pillow's, which comes
+near a Gaussian by box filters; so results are not comparable with published ones.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from kdfunc.errors import InputError
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A kind of corruption.
+
+    Attributes:
+      label: What people call it.
+      parameter: What the strengths are numbers of.
+      strengths: The parameter at strength 1, 2 and 3.
+      of: Called with an image `[height, width, channels]` uint8, the parameter and a
+        random generator; returns the corrupted image.
+    """
+
+    label: str
+    parameter: str
+    strengths: tuple[float, float, float]
+    of: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+def noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Adds Gaussian noise of a standard deviation, as a share of the full range."""
+    return _rounded(image + 255 * deviation * rng.standard_normal(image.shape))
+
+
+def blur(image: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """Blurs by a Gaussian of a radius, its standard deviation in pixels."""
+    return _array(_picture(image).filter(ImageFilter.GaussianBlur(radius)), image)
+
+
+def contrast(image: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
+    """Leaves a share of each pixel's distance from the mean of its channel."""
+    mean = image.mean(axis=(0, 1))
+    return _rounded(mean + kept * (image - mean))
+
+
+def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndarray:
+    """Stores an image as JPEG of a quality from 1 to 95, and reads it again."""
+    file = io.BytesIO()
+    _picture(image).save(file, "jpeg", quality=int(quality))
+    return _array(Image.open(file), image)
+
+
+#: All kinds. A row and its function are all that another one takes.
+CORRUPTIONS: dict[str, Corruption] = {
+    "noise": Corruption(
+        "Gaussian noise", "standard deviation", (0.04, 0.08, 0.12), noise
+    ),
+    "blur": Corruption("Gaussian blur", "radius in pixels", (0.5, 1.0, 1.5), blur),
+    "contrast": Corruption("Contrast", "share that is left", (0.7, 0.4, 0.2), contrast),
+    "jpeg": Corruption("JPEG", "quality", (60, 30, 10), jpeg),
+}
+
+#: Sets of corrupted images, by kind and strength, in the order of their arrays.
+SETS = [(name, strength) for name in CORRUPTIONS for strength in (1, 2, 3)]
+
+
+def corrupt(image: np.ndarray, name: str, strength: int, rng: np.random.Generator):
+    """An image as a corruption of some strength leaves it.
+
+    Args:
+      image: `[height, width, channels]` uint8, of 1 or 3 channels.
+      name: Key in `CORRUPTIONS`.
+      strength: 1, 2 or 3.
+      rng: Where noise is drawn from.
+
+    Returns:
+      The same shape and type.
+
+    Raises:
+      InputError: The image has another number of channels.
+    """
+    if image.shape[-1] not in (1, 3):
+        raise InputError(
+            f"corruptions: images have {image.shape[-1]} channels; allowed: 1 or 3."
+        )
+    row = CORRUPTIONS[name]
+    return row.of(image, row.strengths[strength - 1], rng)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def _array(picture: Image.Image, image: np.ndarray) -> np.ndarray:
+    return np.asarray(picture).reshape(image.shape)

@@ -1,0 +1,77 @@
+"""A run's models on corrupted test images: tasks beside the plan, and their records.
+
+    records/corrupted/            images.npy [sets, n, height, width, channels] uint8
+    records/<model>-corrupted/    softmax.npy [sets, n, classes] float32, and source.txt
+
+Sets are those of `kdfunc.corruptions.SETS`, of the first test images. Nothing here
+imports TensorFlow.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from kdfunc.runs import records
+from kdfunc.runs.plan import Task
+from kdfunc.runs.records import RunDirectory
+
+#: How many test images are corrupted, at most.
+IMAGES = 2000
+#: The task that corrupts them.
+CORRUPTED = Task("corrupted", "corrupt", needs=("data",), label="corrupted images")
+#: What outputs were made of; see `source`.
+SOURCE = "source.txt"
+
+
+def tasks(models: Iterable[Task]) -> list[Task]:
+    """What is to be done for the models of these tasks, which are trained."""
+    return [CORRUPTED, *map(prediction, models)]
+
+
+def prediction(model: Task) -> Task:
+    """The task by which a model predicts the corrupted images."""
+    return Task(
+        f"{model.name}-corrupted",
+        "predict",
+        needs=(CORRUPTED.name,),
+        settings={"model": model.name},
+        label=f"{model.label} on corrupted images",
+    )
+
+
+def source(run: RunDirectory, model: str) -> str:
+    """What a model's outputs are made of: checksums of two manifests."""
+    needed = (
+        run.record(name).path / records.MANIFEST for name in (CORRUPTED.name, model)
+    )
+    return "".join(f"{records.sha256(path)}\n" for path in needed)
+
+
+def outdated(run: RunDirectory, model: Task) -> bool:
+    """Whether outputs are there, of another model or of other images than now."""
+    record = run.record(prediction(model).name)
+    if not record.exists:
+        return False
+    path = record.path / SOURCE
+    return not run.record(CORRUPTED.name).exists or not (
+        path.is_file() and path.read_text("utf-8") == source(run, model.name)
+    )
+
+
+def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:
+    """Softmax `[1 + sets, n, classes]` by model, of the clean images first.
+
+    Models whose outputs are not there, or outdated, are left out.
+    """
+    found = {}
+    for model in models:
+        record = run.record(prediction(model).name)
+        if not record.exists or outdated(run, model):
+            continue
+        if problems := records.damages(record.path):
+            print(f"{record.path}: {'; '.join(problems)}; left out.")
+        else:
+            corrupted = record.softmax
+            clean = run.record(model.name).softmax[-1][: corrupted.shape[1]]
+            found[model.name] = np.concatenate([clean[None], corrupted])
+    return found

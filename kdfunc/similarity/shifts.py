@@ -1,0 +1,162 @@
+"""What models preserve of the function on changed images, beside the clean ones.
+
+On each set of images the base model's outputs are the function and the independent
+models the yardstick, so a base model that is lost on corrupted images sets no one else
+back. Sets are changed versions of the same images, so one resample serves all of them,
+and what images and trainings do on both sets alike cancels in a difference.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
+from kdfunc.similarity.distances import Distances, turn_taking
+from kdfunc.similarity.evaluate import pairwise
+from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.intervals import TEstimate
+from kdfunc.similarity.scale import Preserved, score
+
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Distant:
+    """Distances to the base model on one set of images, or means over several.
+
+    Attributes:
+      estimate: `[models]`, the independent models last.
+      among: `[m + 1, m + 1]` between base and independent models, base first.
+    """
+
+    estimate: Estimate
+    among: np.ndarray
+
+    @classmethod
+    def mean(cls, several: Sequence["Distant"]) -> "Distant":
+        """Mean distances over sets of the same images."""
+        estimates = [each.estimate for each in several]
+        return cls(
+            Estimate(
+                np.mean([each.value for each in estimates], axis=0),
+                np.mean([each.replicates for each in estimates], axis=0),
+                estimates[0].confidence,
+            ),
+            np.mean([each.among for each in several], axis=0),
+        )
+
+
+def distant(
+    base: np.ndarray,
+    models: Sequence[np.ndarray],
+    independents: Sequence[np.ndarray],
+    resamples: int = RESAMPLES,
+) -> Distant:
+    """Distances on one set of images.
+
+    Args:
+      base: softmax of the base model `[examples, classes]`.
+      models: the same of others.
+      independents: the same of the independent models.
+      resamples: number of bootstrap resamples.
+    """
+    everyone = [*models, *independents]
+    names = [MEASURE]
+    estimates = bootstrap_measures(base, everyone, names=names, resamples=resamples)
+    among = pairwise([base, *independents], names=names)
+    return Distant(estimates[MEASURE], among[MEASURE])
+
+
+class Shift:
+    """What groups of models preserve on one set of images and on another.
+
+    Args:
+      clean: distances on the first set.
+      changed: on the second, of the same models and images.
+      groups: places of the models of each group.
+    """
+
+    def __init__(
+        self, clean: Distant, changed: Distant, groups: Mapping[str, Sequence[int]]
+    ):
+        self._models = models = len(clean.estimate.value)
+        self._among = clean.among, changed.among
+        first = models - len(clean.among) + 1
+        both = clean.estimate, changed.estimate
+        values = np.concatenate([each.value for each in both])
+        replicates = np.concatenate([each.replicates for each in both], axis=1)
+        self._joined = Estimate(values, replicates, clean.estimate.confidence)
+        yardstick = range(first, models)
+        self._clean = Distances.of(MEASURE, self._joined, yardstick, clean.among)
+        spread, freedom = turn_taking(changed.among)
+        self._changed = replace(
+            self._clean,
+            independents=tuple(place + models for place in yardstick),
+            spread=spread,
+            freedom=freedom,
+        )
+        self.groups = groups
+
+    def clean(self, group: str) -> Preserved:
+        """Function preserved on the first set."""
+        return self._clean.preserved(self.groups[group])
+
+    def changed(self, group: str) -> Preserved:
+        """Function preserved on the second set."""
+        return self._changed.preserved(self._moved(self.groups[group]))
+
+    def _moved(self, places: Sequence[int]) -> list[int]:
+        return [place + self._models for place in places]
+
+    def difference(self, group: str) -> TEstimate:
+        """Points of function that a group preserves more on the second set.
+
+        The variance is that of the linearized difference (delta method): a score
+        changes by `min(r, 1 / r)` per change of the logarithm of the distance ratio r.
+        """
+        before = self.groups[group]
+        after = self._moved(before)
+        ratios = self._clean.ratio(before), self._changed.ratio(after)
+        if not all(map(math.isfinite, ratios)):
+            return TEstimate(math.nan, math.inf, 1.0)
+        old, new = (min(ratio, 1 / ratio) if ratio else 0.0 for ratio in ratios)
+        models = (-new, after), (old, before)
+        yardstick = (new, self._changed.independents), (-old, self._clean.independents)
+        trainings = self._clean.trainings(*yardstick)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turns = self._among[1] ** new / self._among[0] ** old
+        spread, freedom = turn_taking(turns)
+        found = TEstimate.of(
+            0.0,
+            self._clean.over_images(*models, *yardstick),
+            [
+                self._clean.trainings(*models),
+                replace(trainings, spread=spread, freedom=freedom),
+            ],
+        )
+        points = score(ratios[1]) - score(ratios[0])
+        return replace(found, value=points, variance=100**2 * found.variance)
+
+    def correlation(self, groups: Sequence[str]) -> tuple[float, float, float]:
+        """Spearman's rank correlation of the groups' mean distances on both sets.
+
+        Returns:
+          It, and the ends of its 95 % interval over test images (percentiles of the
+          resamples).
+        """
+        rows = np.vstack([self._joined.value, self._joined.replicates])
+        ranks = []
+        for moved in (0, self._models):
+            places = [np.add(self.groups[name], moved) for name in groups]
+            means = np.stack([rows[:, each].mean(axis=1) for each in places], axis=1)
+            ranks.append(stats.rankdata(means, axis=1))
+        x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = (x * y).sum(axis=1) / np.sqrt(
+                np.square(x).sum(axis=1) * np.square(y).sum(axis=1)
+            )
+        low, high = np.nanquantile(found[1:], [0.025, 0.975])
+        return float(found[0]), float(low), float(high)
