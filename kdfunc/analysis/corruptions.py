@@ -9,7 +9,7 @@ from kdfunc.analysis import accuracy, figures
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.catalog import FAMILIES
-from kdfunc.corruptions import SETS
+from kdfunc.corruptions import CORRUPTIONS, SETS
 from kdfunc.runs import corrupted
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
@@ -221,6 +221,13 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
     if count_open := int((rows["outcome"] == "undecided").sum()):
         told += f" Of {count(count_open, 'model')} the data do not say."
     return told
+
+
+def named(corruption: str, strength: float) -> str:
+    """What a set of corrupted images is called."""
+    if corruption == ALL:
+        return "All together"
+    return f"{CORRUPTIONS[corruption].label}, strength {strength:g}"
 
 
 def _alike(low: float) -> str:

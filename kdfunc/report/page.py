@@ -15,7 +15,7 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 
-from kdfunc.analysis import pruned_arrays, published, summary
+from kdfunc.analysis import corruptions, pruned_arrays, published, summary
 from kdfunc.analysis.figures import fidelity
 from kdfunc.analysis.figures.style import style
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
@@ -199,10 +199,12 @@ def _sections(run: Results) -> dict[str, Any]:
         ],
         "not_possible": _not_possible(run),
         "fidelity": _fidelity(run),
+        "corruptions": _corruptions(run),
         "figures": {
             name: assets.picture(run.figure(name))
             for name in (
                 *("lost_images", "agreement_by_class", "spread", "fidelity"),
+                "corruptions",
                 *("variants", "preserved_by_size", "compression"),
             )
         },
@@ -463,6 +465,35 @@ def _fidelity(run: Results) -> tables.Table | None:
         "ranking, brackets hold 95 % of draws of the images",
         shown,
     )
+
+
+def _corruptions(run: Results) -> dict[str, Any] | None:
+    """What models preserve on corrupted images, a row a set of these."""
+    table = run.table("corruptions", "group", "family", "corruption", "outcome")
+    numbers = ("strength", "images", "clean_base_accuracy", "base_accuracy", "models")
+    numbers += ("correlation", "low", "high", *corruptions.OUTCOMES)
+    ranking = run.table("corruption_ranking", "corruption", *numbers)
+    if table is None or ranking is None:
+        return None
+    shown = ranking[["base_accuracy", "correlation", *corruptions.OUTCOMES]].assign(
+        name=[
+            corruptions.named(*row)
+            for row in zip(ranking["corruption"], ranking["strength"], strict=True)
+        ],
+        correlation_low=ranking["low"],
+        correlation_high=ranking["high"],
+    )
+    return {
+        "sentence": corruptions.sentences(table, ranking),
+        "table": tables.of_run(
+            run,
+            "corruption_ranking",
+            "Compressed models on corrupted images: rank correlation with the clean "
+            "images, brackets hold 95 % intervals over images; and how many preserve "
+            "less, as much, or more there by the margin",
+            shown,
+        ),
+    }
 
 
 def _files(run: Results, name: str, caption: str) -> tables.Table | None:

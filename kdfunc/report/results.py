@@ -18,7 +18,7 @@ from kdfunc.similarity.groups import MEASURE
 _WORDS = {
     *("model", "group", "family", "method", "setting", "measure", "panel", "rung"),
     *("claim", "outcome", "sentence", "statistic", "variant", "teacher", "warning"),
-    *("zero", "rests_on", "where", "scope"),
+    *("zero", "rests_on", "where", "scope", "corruption"),
 }
 
 

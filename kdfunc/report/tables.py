@@ -46,6 +46,10 @@ _COLUMNS = {
     "median_ms": ("Median (ms)", "{:.3f}"),
     "p90_ms": ("90th percentile (ms)", "{:.3f}"),
     "p99_ms": ("99th percentile (ms)", "{:.3f}"),
+    "base_accuracy": ("Accuracy of the base model", "{:.1%}"),
+    "correlation": ("Rank correlation", "{:.2f}"),
+    "less": ("Preserve less", None),
+    "undecided": ("Not known", None),
     "accuracy_difference": ("Accuracy, less the base model's (points)", "{:+.1f}"),
 }
 

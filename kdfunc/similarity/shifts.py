@@ -118,6 +118,8 @@ class Shift:
         changes by `min(r, 1 / r)` per change of the logarithm of the distance ratio r.
         """
         before = self.groups[group]
+        if tuple(before) == self._clean.independents:
+            return TEstimate(0.0, 0.0, math.inf)
         after = self._moved(before)
         ratios = self._clean.ratio(before), self._changed.ratio(after)
         if not all(map(math.isfinite, ratios)):

@@ -32,7 +32,7 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
       ax: Where to draw; None makes a figure.
     """
     kinds = [name for name in CORRUPTIONS if name in set(table["corruption"])]
-    figure, plots = divided(PAGE, 2.7, title, (1, len(kinds)), ax)
+    figure, plots = divided(PAGE, 3.0, title, (1, len(kinds)), ax)
     both = table[["clean", "preserved"]]
     low = max(-100, min(both.min().min(), 0) - 8)
     ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low}
