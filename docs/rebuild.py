@@ -8,8 +8,6 @@ outputs in place of records and models. A table stands between `<!-- begin NAME 
 what is not there yet, the tables say.
 """
 
-import dataclasses
-import json
 import os
 import pathlib
 import re
@@ -21,16 +19,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kdfunc import presets
-from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.analysis import keep, published, setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
+from kdfunc.analysis.figures import style
 from kdfunc.analysis.figures.preserved import preserved_by_method
+from kdfunc.analysis.names import DATASET_NAMES, heading, title
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.report.results import Results
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import MEASURES
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import score
+from kdfunc.writing import write_atomic
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = ("README.md", "docs/measures.md", "docs/REPRODUCTION.md")
@@ -69,30 +69,19 @@ PUBLISHED_FIGURES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """A finished run in `results/`."""
-
-    path: pathlib.Path
-    config: ExperimentConfig
-
-    def table(self, name: str) -> pd.DataFrame | None:
-        """One of its tables, or None if it was not made."""
-        path = self.path / "tables" / f"{name}.csv"
-        return pd.read_csv(path) if path.exists() else None
+class Result(Results):
+    """A finished run in `results/`, as the documentation speaks of it."""
 
     @property
-    def base_accuracy(self) -> float:
-        """Of the base model after the last epoch, in percent."""
-        metrics = self.table("metrics")
-        return 100 * metrics.loc[metrics["model"] == "base", "accuracy"].iloc[-1]
+    def path(self) -> pathlib.Path:
+        """Its folder."""
+        return self.directory.path
 
     @property
     def wall_time(self) -> str:
         """Of all sessions together, and the machine."""
-        sessions = json.loads((self.path / "provenance.json").read_text())
-        minutes = sum(session["seconds"] for session in sessions) / 60
-        machine = sessions[0]["machine"]
+        minutes = sum(session["seconds"] for session in self.sessions) / 60
+        machine = self.sessions[0]["machine"]
         time = f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
         return f"{time} on {machine['cores']} cores of an {machine['processor']}"
 
@@ -102,7 +91,7 @@ class Result:
         different = setups.differences(self.config)
         return "".join(f" `--{flag}={text}`" for flag, text in different.items())
 
-    def name(self, root: str) -> str:
+    def cited(self, root: str) -> str:
         """A link to the run's folder, with what tells it from its preset."""
         return self.link(root) + self.deviations
 
@@ -114,12 +103,12 @@ class Result:
 @cache
 def results() -> list[Result]:
     """The finished runs: the data sets in the paper's order, `published` first."""
-    found = []
-    for path in sorted((ROOT / "results").glob("*/config.json")):
-        config = ExperimentConfig(**json.loads(path.read_text()))
-        found.append(Result(path.parent, config))
+    found = [
+        Result(RunDirectory(path.parent), path.parent.name, path.parent.name)
+        for path in sorted((ROOT / "results").glob("*/config.json"))
+    ]
     rules = list(presets.RULES)
-    order = list(accuracy_tables.DATASET_NAMES)
+    order = list(DATASET_NAMES)
     return sorted(
         found,
         key=lambda r: (
@@ -194,8 +183,8 @@ def finished(root: str) -> str:
             "and architecture == @result.config.architecture"
         )
         theirs = "" if cells.empty else f"{cells['base_accuracy'].iloc[0]:.2f} %"
-        ours = f"{result.base_accuracy:.2f} %"
-        name = result.name(root)
+        ours = f"{100 * result.base_accuracy:.2f} %"
+        name = result.cited(root)
         rows.append([name, ours, theirs, result.wall_time])
     return markdown(
         ["run", "accuracy of the base model", "the paper's", "wall time"], rows
@@ -210,10 +199,10 @@ def runs(root: str) -> str:
         command = f"python run_experiments.py --dataset={dataset}"
         if architecture != ExperimentConfig.architecture:
             command += f" --architecture={architecture}"
-        there = [r.name(root) for r in results_of(dataset, architecture)]
+        there = [r.cited(root) for r in results_of(dataset, architecture)]
         rows.append(
             [
-                accuracy_tables.DATASET_NAMES[dataset],
+                DATASET_NAMES[dataset],
                 ARCHITECTURE_NAMES[architecture],
                 f"`{command}`",
                 "<br>".join(there) or NOT_RUN,
@@ -241,7 +230,7 @@ def table_1(root: str) -> str:
         rows.append(
             [
                 ARCHITECTURE_NAMES[architecture],
-                accuracy_tables.DATASET_NAMES[dataset],
+                DATASET_NAMES[dataset],
                 f"{trainable:,}",
                 theirs[0],
                 f"{model.count_params():,}",
@@ -270,7 +259,7 @@ def table_2(root: str) -> str:
         (height, width, channels), ours = described(dataset)
         rows.append(
             [
-                accuracy_tables.DATASET_NAMES[dataset],
+                DATASET_NAMES[dataset],
                 f"{channels} x {height} x {width}",
                 dimensions,
                 ours,
@@ -318,9 +307,9 @@ def _ours(result: Result, settings: list[str], root: str) -> Iterator[list[str]]
         result.table("accuracy"), config.dataset, config.architecture
     )
     table = table.set_index("setting").reindex(settings)
-    accuracy = f"{result.base_accuracy:.2f}"
+    accuracy = f"{100 * result.base_accuracy:.2f}"
     numbers = (_cell(row, "{:.2f}".format) for row in table.itertuples())
-    yield [result.name(root), accuracy, *numbers]
+    yield [result.cited(root), accuracy, *numbers]
     if config.preset == "published":
         yield [
             "difference",
@@ -363,7 +352,7 @@ def figures(root: str) -> str:
                 [
                     number,
                     ARCHITECTURE_NAMES[architecture],
-                    accuracy_tables.DATASET_NAMES[dataset],
+                    DATASET_NAMES[dataset],
                     panel,
                     ", ".join(ours) or NOT_RUN,
                 ]
@@ -377,7 +366,7 @@ def preserved(root: str) -> str:
     for result in results():
         table = result.table("function_preserved")
         if table is None:
-            rows.append((result.name(root), {"independent": "not measured"}))
+            rows.append((result.cited(root), {"independent": "not measured"}))
             continue
         shown = (table["measure"] == MEASURE) & table["family"].isin(FAMILIES)
         table = table[shown]
@@ -386,7 +375,7 @@ def preserved(root: str) -> str:
         ratios = table.groupby(group, sort=False)["ratio"].mean()
         columns += [name for name in ratios.index if name not in columns]
         texts = ratios.map(lambda ratio: f"{score(ratio):.1f} ({ratio:.3g})")
-        rows.append((result.name(root), texts.to_dict()))
+        rows.append((result.cited(root), texts.to_dict()))
     columns = columns or ["independent"]
     return markdown(
         ["run", *columns],
@@ -428,8 +417,7 @@ def missing(root: str) -> str:
     pairs = paper()[["dataset", "architecture"]].drop_duplicates()
     for dataset, architecture in pairs.itertuples(index=False):
         there = {r.config.preset: r for r in results_of(dataset, architecture)}
-        name = f"{ARCHITECTURE_NAMES[architecture]} on "
-        name += accuracy_tables.DATASET_NAMES[dataset]
+        name = title(ExperimentConfig(dataset=dataset, architecture=architecture))
         cells = (_lacks(there.get(preset), root) for preset in presets.RULES)
         rows.append([name, *cells])
     return markdown(["", *(f"`{preset}`" for preset in presets.RULES)], rows)
@@ -449,7 +437,7 @@ def _lacks(result: Result | None, root: str) -> str:
         "tables of an earlier version": not _judged_today(result),
     }
     told = "; ".join(text for text, lacking in lacks.items() if lacking)
-    return f"{result.name(root)}: {told or 'all there'}"
+    return f"{result.cited(root)}: {told or 'all there'}"
 
 
 def _judged_today(result: Result) -> bool:
@@ -468,7 +456,7 @@ def spread(root: str) -> str:
         )
     rows = [
         [
-            result.name(root),
+            result.cited(root),
             f"{row.method}, {row.setting}",
             *(f"{value:.2f}" for value in (row.own, row.mean)),
             f"{row.least:.2f} to {row.most:.2f}",
@@ -496,7 +484,7 @@ def fidelity(root: str) -> str:
                 f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
                 for row in by.loc[list(fidelity_figure.NAMES)].itertuples()
             ]
-            name = result.name(root)
+            name = result.cited(root)
             rows.append([name, f"{fidelity_figure.GROUPS[group]} ({count})", *cells])
     if not rows:
         return "No run in `results/` has the table yet.\n"
@@ -518,7 +506,7 @@ def compression(root: str) -> str:
         if table is None or "compressed" not in set(table["family"]):
             continue
         figure = "figures/compression.png"
-        columns[result.name(root)] = {
+        columns[result.cited(root)] = {
             row.model: _kept(row) for row in table.itertuples() if row.family != "base"
         }
         if (result.path / figure).exists():
@@ -582,8 +570,9 @@ def picture() -> Figure:
     """The README's: how much of the function each method preserves."""
     run = Results(RunDirectory(ROOT / "results" / PICTURED), "run1", PICTURED)
     shown = run.preserved[run.preserved["family"] != "compressed"]
-    heading = f"Function preserved, by method\n{run.title}, preset {run.config.preset}"
-    return preserved_by_method(shown, heading)
+    return preserved_by_method(
+        shown, heading("Function preserved, by method", run.config)
+    )
 
 
 def main(runs: Sequence[str]) -> None:
@@ -591,7 +580,7 @@ def main(runs: Sequence[str]) -> None:
     for path in runs:
         left_out = keep.keep(RunDirectory(path), ROOT / "results")
         print(f"{path}: copied{''.join(f', without {name}' for name in left_out)}")
-    picture().savefig(ROOT / PICTURE, dpi=160, metadata={"Software": None})
+    write_atomic(ROOT / PICTURE, style.contents(picture())["png"])
     for file in FILES:
         text = rebuilt(file)
         if text != (ROOT / file).read_text():

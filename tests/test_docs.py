@@ -130,7 +130,7 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
     (folder / "figures" / "compression.png").touch()
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
     made = {
-        "metrics": "model,epoch,accuracy\nbase,3,0.5\n",
+        "metrics": "model,epoch,accuracy,log_loss\nbase,3,0.5,1.5\n",
         "accuracy": "method,setting,models,accuracy,deviation,std\n"
         "Quantization,16-bit,1,0.5,0.5,\nL1 pruning,90 %,1,0.1,-80.0,\n",
         "compression": "model,family,bytes,ratio,preserved,not_possible\n"

@@ -5,18 +5,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from kdfunc.catalog import FAMILIES, FORMATS
-from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
+from kdfunc.analysis import tables
+from kdfunc.analysis.names import DATASET_NAMES, setting
+from kdfunc.catalog import FAMILIES
+from kdfunc.config import ARCHITECTURE_NAMES
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.learnt import learnt
 from kdfunc.writing import write_atomic
 
-DATASET_NAMES = {
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-}
 METHODS = {name: row.method for name, row in FAMILIES.items() if row.method}
 
 
@@ -39,25 +36,17 @@ def write(run: RunDirectory, done: list[Task]) -> str:
         f"{DATASET_NAMES.get(config.dataset, config.dataset)} "
         f"(preset {config.rules})"
     )
-    write_atomic(folder / "accuracy.csv", deviations.to_csv(index=False))
+    tables.write(run, "accuracy", deviations)
     write_atomic(folder / "accuracy.md", markdown(layout))
     write_atomic(folder / "accuracy.tex", latex(layout, caption))
     metrics = pd.concat(
         {task.name: run.record(task.name).metrics for task in done}, names=["model"]
     )
-    write_atomic(
-        folder / "metrics.csv", metrics.reset_index("model").to_csv(index=False)
-    )
+    tables.write(run, "metrics", metrics.reset_index("model"))
     base = learnt(run.record("base").softmax[-1], run.labels)
     told = pd.DataFrame([dataclasses.asdict(base) | {"warning": base.warning}])
-    write_atomic(folder / "base.csv", told.to_csv(index=False))
+    tables.write(run, "base", told)
     return terminal(deviations, base.accuracy)
-
-
-def title(config: ExperimentConfig) -> str:
-    """Architecture and data set for people to read."""
-    architecture = ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
-    return f"{architecture} on {DATASET_NAMES.get(config.dataset, config.dataset)}"
 
 
 def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:
@@ -98,19 +87,6 @@ def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
         )
     columns = ["method", "setting", "models", "accuracy", "deviation", "std"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def setting(task: Task) -> str:
-    """What tells a compressed model from others of its method, as the paper has it."""
-    match task.family:
-        case "student":
-            return f"alpha {task.settings['alpha']:g}"
-        case "quantized":
-            mode = task.settings["mode"]
-            return FORMATS[mode].published or mode
-        case "pruned":
-            return f"{100 * task.settings['level']:g} %"
-    raise ValueError(f"{task.name} is no compressed model")
 
 
 def paper_layout(deviations: pd.DataFrame, architecture: str) -> pd.DataFrame:

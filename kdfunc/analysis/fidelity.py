@@ -1,15 +1,12 @@
 """Which cheap measure ranks compressed models as the function preserved does."""
 
 import numpy as np
-import pandas as pd
 
-from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis import figures, names, tables
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.fidelity import FEWEST_MODELS, ranking
-from kdfunc.similarity.groups import MEASURE
-from kdfunc.writing import write_atomic
 
 #: What is made of a trained model; students are trainings of their own.
 FAMILIES = ("quantized", "pruned", "compressed")
@@ -28,15 +25,14 @@ def write(
       final: softmax of the last snapshot by the name of the model.
       jobs: draws the figure.
     """
-    path = run.path / "tables" / "function_preserved.csv"
-    names = [task.name for task in tasks if task.family in FAMILIES]
-    if len(names) < FEWEST_MODELS or not path.exists():
+    models = [task.name for task in tasks if task.family in FAMILIES]
+    preserved = tables.preserved(run)
+    if len(models) < FEWEST_MODELS or preserved is None:
         return
-    table = pd.read_csv(path)
-    ratios = table[table["measure"] == MEASURE].set_index("model")["ratio"]
-    found = ranking(final["base"], [final[n] for n in names], ratios[names])
-    write_atomic(run.path / "tables" / "fidelity.csv", found.to_csv(index=False))
-    title = f"{accuracy.title(run.config)}, {run.config.rules}"
-    title = f"Which cheap measure ranks models as their function does\n{title}"
+    ratios = preserved.set_index("model")["ratio"]
+    found = ranking(final["base"], [final[n] for n in models], ratios[models])
+    tables.write(run, "fidelity", found)
+    says = "Which cheap measure ranks models as their function does"
+    heading = names.heading(says, run.config)
     draw = figures.fidelity.fidelity
-    jobs.draw(run.path / "figures" / "fidelity", draw, found, title)
+    jobs.draw(run.path / "figures" / "fidelity", draw, found, heading)

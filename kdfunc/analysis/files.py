@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from kdfunc import edge, pipelines, text
-from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis import figures, tables
+from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
-from kdfunc.similarity.groups import MEASURE
-from kdfunc.writing import write_atomic
 
 
 def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
@@ -26,16 +25,16 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     if not stored:
         return
     table = compression(run, stored, any(t.family == "independent" for t in tasks))
-    _write_csv(run, "compression", table)
+    tables.write(run, "compression", table)
     _write_latency(run, stored)
     if "compressed" in set(table["family"]):
         print(terminal(table), end="\n\n")
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
         draw = figures.compression.compression
-        title = f"{accuracy.title(run.config)}, {run.config.rules}"
-        title = f"Function preserved, by size of the .tflite file\n{title}"
-        jobs.draw(run.path / "figures" / "compression", draw, shown, title)
+        says = "Function preserved, by size of the .tflite file"
+        heading = naming.heading(says, run.config)
+        jobs.draw(run.path / "figures" / "compression", draw, shown, heading)
 
 
 def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.DataFrame:
@@ -146,13 +145,10 @@ def terminal(table: pd.DataFrame) -> str:
 
 def _measures(run: RunDirectory, has_scale: bool) -> pd.DataFrame:
     """Function preserved and disagreement of each model, from the tables."""
-    folder = run.path / "tables"
-    measures = pd.read_csv(folder / "similarity.csv")[["model", "disagreement"]]
+    measures = tables.read(run, "similarity")[["model", "disagreement"]]
     if has_scale:
-        preserved = pd.read_csv(folder / "function_preserved.csv")
-        preserved = preserved[preserved["measure"] == MEASURE]
         columns = ["model", "ratio", "preserved", "low", "high", "rests_on"]
-        measures = measures.merge(preserved[columns], on="model")
+        measures = measures.merge(tables.preserved(run)[columns], on="model")
     return measures
 
 
@@ -163,10 +159,10 @@ def _write_latency(run: RunDirectory, stored: list[Task]) -> None:
     between two runs of one config.
     """
     columns = ["model", "median_ms", "p90_ms", "p99_ms"]
-    path = run.path / "tables" / "latency.csv"
     try:
-        known = pd.read_csv(path)[columns].to_dict("records")
-    except (OSError, ValueError, KeyError):  # there is none, or it is damaged
+        found = tables.read(run, "latency")
+        known = [] if found is None else found[columns].to_dict("records")
+    except (OSError, ValueError, KeyError):  # it is damaged
         known = []
     rows = {row["model"]: row for row in known}
     for task in stored:
@@ -174,8 +170,4 @@ def _write_latency(run: RunDirectory, stored: list[Task]) -> None:
             (found,) = edge.benchmark(run.record(task.name).path / "model.tflite")
             rows[task.name] = {"model": task.name, **found}
     table = pd.DataFrame([rows[task.name] for task in stored], columns=columns)
-    _write_csv(run, "latency", table)
-
-
-def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
-    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
+    tables.write(run, "latency", table)

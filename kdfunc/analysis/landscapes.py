@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis import figures, tables
+from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.comparison import forms
 from kdfunc.config import PANELS
@@ -20,7 +21,6 @@ from kdfunc.errors import InputError, refuse_string
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import embedding
-from kdfunc.writing import write_atomic
 
 #: Maps of t-SNE from other starts, next to the one of the map that is drawn.
 NEARBY = 3
@@ -99,20 +99,16 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
         for (panel, places), made in zip(rows.items(), drawn, strict=True):
             placed = made.place(points.iloc[places])
             columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
-            _write_csv(run, f"landscape-{panel}", placed[columns])
-            title = f"{accuracy.title(config)}, {config.rules}: {panel}"
+            tables.write(run, f"landscape-{panel}", placed[columns])
+            title = f"{naming.title(config)}, {config.rules}: {panel}"
             told = (made.perplexity, made.stress, made.disparity)
             draw = figures.landscape.landscape
             jobs.draw(run.path / "figures" / panel, draw, placed, panel, title, *told)
             quality.append((panel, made.stress, *made.disparity))
         columns = ["panel", "stress", "disparity_least", "disparity_most"]
-        _write_csv(run, "landscape-stress", pd.DataFrame(quality, columns=columns))
+        tables.write(run, "landscape-stress", pd.DataFrame(quality, columns=columns))
 
     return finish
-
-
-def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
-    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
 
 
 @dataclass(frozen=True, eq=False)

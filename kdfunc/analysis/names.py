@@ -1,8 +1,54 @@
 """What models are called where people read; trainings of one kind share a name."""
 
-from kdfunc.analysis.accuracy import setting
-from kdfunc.catalog import CONTROLS
+from kdfunc.catalog import CONTROLS, FORMATS
+from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.runs.plan import Task
+
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+}
+
+
+def title(config: ExperimentConfig) -> str:
+    """What was trained on what: "LeNet on CIFAR-10".
+
+    Args:
+      config: the experiment.
+    """
+    architecture = ARCHITECTURE_NAMES.get(config.architecture, config.architecture)
+    return f"{architecture} on {DATASET_NAMES.get(config.dataset, config.dataset)}"
+
+
+def heading(says: str, config: ExperimentConfig) -> str:
+    """The heading of a figure: what it shows, and below that of which run.
+
+    Args:
+      says: what the figure shows.
+      config: the experiment; flags that change its preset's rules are named.
+    """
+    return f"{says}\n{title(config)}, {config.rules}"
+
+
+def setting(task: Task) -> str:
+    """What tells a compressed model from others of its method, as the paper has it.
+
+    Args:
+      task: a student, or a quantized or pruned model.
+
+    Raises:
+      ValueError: it is another task.
+    """
+    match task.family:
+        case "student":
+            return f"alpha {task.settings['alpha']:g}"
+        case "quantized":
+            mode = task.settings["mode"]
+            return FORMATS[mode].published or mode
+        case "pruned":
+            return f"{100 * task.settings['level']:g} %"
+    raise ValueError(f"{task.name} is no compressed model")
 
 
 def name(task: Task) -> str:

@@ -13,11 +13,10 @@ import zipfile
 import numpy as np
 import pandas as pd
 
+from kdfunc.analysis import tables
 from kdfunc.analysis.accuracy import deviation
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
-from kdfunc.similarity.groups import MEASURE
-from kdfunc.writing import write_atomic
 
 #: Pipelines that prune kernels and change nothing else.
 _KERNELS = re.compile(r"prune(\d+)(\+float32)?(\+sparse)?")
@@ -35,8 +34,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     whole = moving_variances(run.record("base").path / "final.keras")
     found = table(run, tasks, whole) if len(whole) else ()
     if len(found):
-        path = run.path / "tables" / "pruned_arrays.csv"
-        write_atomic(path, found.to_csv(index=False))
+        tables.write(run, "pruned_arrays", found)
 
 
 def moving_variances(path: pathlib.Path) -> np.ndarray:
@@ -72,11 +70,9 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
       set to `zero`.
     """
     final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
-    path = run.path / "tables" / "function_preserved.csv"
-    ratios = pd.Series(dtype=float)
-    if path.exists():
-        preserved = pd.read_csv(path)
-        ratios = preserved[preserved["measure"] == MEASURE].set_index("model")["ratio"]
+    ratios, preserved = pd.Series(dtype=float), tables.preserved(run)
+    if preserved is not None:
+        ratios = preserved.set_index("model")["ratio"]
     rows = []
     for task in tasks:
         variances = whole

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kdfunc import similarity
-from kdfunc.analysis import accuracy, fidelity, figures, tails, variants
+from kdfunc.analysis import fidelity, figures, tables, tails, variants
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
@@ -18,7 +18,6 @@ from kdfunc.similarity.claims import MARGIN, verdicts
 from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_group
 from kdfunc.similarity.ladder import ladder, yardstick
 from kdfunc.text import no_formula
-from kdfunc.writing import write_atomic
 
 #: Measures that are followed over the epochs.
 FOLLOWED = ("jensen_shannon", "disagreement")
@@ -33,28 +32,27 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     others = [task for task in tasks if task.name != "base"]
     if not others:
         return
-    title = f"{accuracy.title(run.config)}, {run.config.rules}"
-    _write_measures(run, tasks, final, title, jobs)
+    _write_measures(run, tasks, final, jobs)
     fidelity.write(run, tasks, final, jobs)
-    _write_trajectories(run, tasks, final["base"], title, jobs)
-    _write_classes(run, others, final, title, jobs)
+    _write_trajectories(run, tasks, final["base"], jobs)
+    _write_classes(run, others, final, jobs)
     evidence = evidence_of(run, tasks, final)
-    _draw_preserved(run, tasks, evidence, title, jobs)
-    _write_csv(run, "ladder", rungs := ladder(evidence))
+    _draw_preserved(run, tasks, evidence, jobs)
+    tables.write(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
-        heading = f"What each ingredient adds\n{title}"
+        heading = naming.heading("What each ingredient adds", run.config)
         jobs.draw(_figure(run, "ladder"), figures.preserved.ladder, rungs, heading)
-    _write_csv(run, "yardstick", yardstick(evidence, MARGIN))
+    tables.write(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
     columns += ["rests_on", "p", "adjusted_p", "estimate", "error"]
     rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
     table = pd.DataFrame(rows, columns=columns)
     table["against"] = [", ".join(verdict.against) for verdict in judged]
-    _write_csv(run, "verdicts", table)
+    tables.write(run, "verdicts", table)
     for number, verdict in enumerate(judged, 1):
         if len(verdict.details):
-            _write_csv(run, f"verdict-{number}", verdict.details)
+            tables.write(run, f"verdict-{number}", verdict.details)
 
 
 def evidence_of(
@@ -100,12 +98,11 @@ def size(run: RunDirectory, task: Task) -> int:
         path = run.record(task.name).path / name
         if path.exists():
             return len(zlib.compress(path.read_bytes(), 1))
-    path = run.path / "tables" / "preserved_by_size.csv"
-    sizes = pd.read_csv(path).set_index("group")["bytes"]
+    sizes = tables.read(run, "preserved_by_size").set_index("group")["bytes"]
     return int(sizes[group_of(task)])
 
 
-def _write_measures(run, tasks, final, title, jobs) -> None:
+def _write_measures(run, tasks, final, jobs) -> None:
     """All measures against the base model, function preserved, all pairs."""
     base, labels = final["base"], run.labels
     others = [task for task in tasks if task.name != "base"]
@@ -116,11 +113,11 @@ def _write_measures(run, tasks, final, title, jobs) -> None:
         for task in others
     }
     measures = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    _write_csv(run, "similarity", measures := measures.reset_index())
+    tables.write(run, "similarity", measures := measures.reset_index())
     changed = tails.changes(final, others)
-    _write_csv(run, "tails", tails.table(measures, changed, others))
+    tables.write(run, "tails", tails.table(measures, changed, others))
     again = tails.changed_images(changed, others, base, labels, run.class_names)
-    _write_csv(run, "changed_images", again)
+    tables.write(run, "changed_images", again)
     independents = [final[t.name] for t in others if t.family == "independent"]
     if independents:
         candidates = [final[task.name] for task in others]
@@ -143,24 +140,25 @@ def _write_measures(run, tasks, final, title, jobs) -> None:
             for measure, found in preserved.items()
             for task, kept in zip(others, found.groups, strict=True)
         )
-        _write_csv(run, "function_preserved", table)
+        tables.write(run, "function_preserved", table)
         named = table.assign(
             name=table["model"].map({t.name: naming.name(t) for t in others})
         )
         shown = (table["measure"] == MEASURE) & (table["family"] != "compressed")
-        heading = f"Function preserved, by method\n{title}"
+        heading = naming.heading("Function preserved, by method", run.config)
         draw = figures.preserved.preserved_by_method
         jobs.draw(_figure(run, "preserved_by_method"), draw, named[shown], heading)
         compared = variants.table(run, others, final)
         if len(compared):
-            _write_csv(run, "variants", compared)
-            draw, heading = figures.preserved.variants, f"One setting changed\n{title}"
+            tables.write(run, "variants", compared)
+            draw = figures.preserved.variants
+            heading = naming.heading("One setting changed", run.config)
             jobs.draw(_figure(run, "variants"), draw, compared, heading)
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
     places = {name: place for place, name in enumerate(names)}
     pairs = pd.DataFrame(apart, columns=names, index=pd.Index(names, name="model"))
-    _write_csv(run, "distances", pairs.reset_index())
+    tables.write(run, "distances", pairs.reset_index())
     shown = [task for task in tasks if task.family != "compressed"]  # would crowd it
     rows = [places[task.name] for task in shown]
     jobs.draw(
@@ -175,11 +173,11 @@ def _write_measures(run, tasks, final, title, jobs) -> None:
             }
         ),
         JENSEN_SHANNON,
-        f"How far apart any two models are\n{title}",
+        naming.heading("How far apart any two models are", run.config),
     )
 
 
-def _draw_preserved(run, tasks, evidence, title, jobs) -> None:
+def _draw_preserved(run, tasks, evidence, jobs) -> None:
     """Function preserved against size and sparsity; seeds of an alpha are one point."""
     if not evidence.has_scale:
         return
@@ -190,8 +188,7 @@ def _draw_preserved(run, tasks, evidence, title, jobs) -> None:
     if not first:
         return
     kept = [evidence.preserved(group) for group in first]
-    ratios = pd.read_csv(run.path / "tables" / "function_preserved.csv")
-    single = ratios[ratios["measure"] == MEASURE].set_index("model")["preserved"]
+    single = tables.preserved(run).set_index("model")["preserved"]
     each: dict[str, list[float]] = {}
     for task in tasks:
         if task.family in COMPRESSED:
@@ -209,15 +206,15 @@ def _draw_preserved(run, tasks, evidence, title, jobs) -> None:
             "each": [each[group] for group in first],
         }
     )
-    _write_csv(run, "preserved_by_size", points.drop(columns="each"))
+    tables.write(run, "preserved_by_size", points.drop(columns="each"))
     draw = figures.preserved.preserved_by_size
-    heading = f"Function preserved, by size of the file\n{title}"
+    heading = naming.heading("Function preserved, by size of the file", run.config)
     jobs.draw(_figure(run, "preserved_by_size"), draw, points, heading)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
         pruned["sparsity"] = pruned["sparsity"].astype(float)
         draw = figures.preserved.preserved_by_sparsity
-        heading = f"Function preserved, by weights pruned\n{title}"
+        heading = naming.heading("Function preserved, by weights pruned", run.config)
         jobs.draw(_figure(run, "preserved_by_sparsity"), draw, pruned, heading)
 
 
@@ -231,7 +228,7 @@ def group_of(task: Task) -> str:
     return task.settings["mode"]
 
 
-def _write_trajectories(run, tasks, base, title, jobs) -> None:
+def _write_trajectories(run, tasks, base, jobs) -> None:
     """Distance to the trained base model over the epochs."""
     trajectories = []
     for task in tasks:
@@ -252,18 +249,18 @@ def _write_trajectories(run, tasks, base, title, jobs) -> None:
         return
     table = pd.concat(trajectories, ignore_index=True)
     columns = ["model", "family", "epoch", *FOLLOWED]
-    _write_csv(run, "trajectories", table[columns])
+    tables.write(run, "trajectories", table[columns])
     shown = table[table["family"] != "variant"]
     jobs.draw(
         _figure(run, "distance_over_epochs"),
         figures.similarity.distance_over_epochs,
         shown.rename(columns={"jensen_shannon": "distance"}),
         JENSEN_SHANNON,
-        f"How far models are from the trained base model\n{title}",
+        naming.heading("How far models are from the trained base model", run.config),
     )
 
 
-def _write_classes(run, others, final, title, jobs) -> None:
+def _write_classes(run, others, final, jobs) -> None:
     """Agreement with the base model by class, and the answers lost most often."""
     base, labels = final["base"], run.labels
     left_out = ("control", "variant", "compressed")
@@ -281,7 +278,7 @@ def _write_classes(run, others, final, title, jobs) -> None:
         columns=run.class_names,
         index=[naming.in_figures(task) for task in shown],
     )
-    _write_csv(
+    tables.write(
         run,
         "agreement_by_class",
         agreement.set_axis([t.name for t in shown])
@@ -296,7 +293,7 @@ def _write_classes(run, others, final, title, jobs) -> None:
         figures.similarity.agreement_by_class,
         by_label,
         [families[[label]].iloc[0] for label in by_label.index],
-        f"Agreement with the base model, class by class\n{title}",
+        naming.heading("Agreement with the base model, class by class", run.config),
     )
     answers = base.argmax(axis=1)
     compressed = [task for task in shown if task.family in COMPRESSED]
@@ -307,7 +304,8 @@ def _write_classes(run, others, final, title, jobs) -> None:
     images = (run.record("data").path / "images.npy").absolute()
     lost = figures.similarity.loses(answers, after, methods).any(axis=None)
     if lost and images.exists():
-        heading = f"The test images whose answers most methods lose\n{title}"
+        says = "The test images whose answers most methods lose"
+        heading = naming.heading(says, run.config)
         told = (run.class_names, labels, answers, after, methods, heading)
         jobs.draw(_figure(run, "lost_images"), _lost_images, images, *told)
 
@@ -315,10 +313,6 @@ def _write_classes(run, others, final, title, jobs) -> None:
 def _lost_images(images: pathlib.Path, *told) -> Figure:
     """The figure of images that are read where it is drawn, since they are large."""
     return figures.similarity.lost_images(np.load(images, mmap_mode="r"), *told)
-
-
-def _write_csv(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
-    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
 
 
 def _figure(run: RunDirectory, name: str) -> pathlib.Path:

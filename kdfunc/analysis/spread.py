@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from kdfunc.analysis import accuracy, figures, published
+from kdfunc.analysis import accuracy, figures, published, tables
+from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import plan
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
-from kdfunc.writing import write_atomic
 
 #: What the rows of the base models themselves are called.
 BASE = ("Base model", "accuracy")
@@ -31,10 +31,10 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
         return
     table = spread(each, run.config)
     for name, written in (("base_models", each), ("spread", table)):
-        write_atomic(run.path / "tables" / f"{name}.csv", written.to_csv(index=False))
-    title = f"{accuracy.title(run.config)}, {run.config.preset}"
-    draw, title = figures.spread.spread, f"The spread over base models\n{title}"
-    jobs.draw(run.path / "figures" / "spread", draw, each, table, title)
+        tables.write(run, name, written)
+    heading = naming.heading("The spread over base models", run.config)
+    draw = figures.spread.spread
+    jobs.draw(run.path / "figures" / "spread", draw, each, table, heading)
 
 
 def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
         base = task.settings.get("base")
         if task.family in ("quantized", "pruned") and base in final:
             value = accuracy.deviation(final[task.name], final[base])
-            what = accuracy.METHODS[task.family], accuracy.setting(task)
+            what = accuracy.METHODS[task.family], naming.setting(task)
             rows.append((base, *what, final[task.name], float(value)))
     columns = ["base_model", "method", "setting", "accuracy", "value"]
     return pd.DataFrame(rows, columns=columns)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kdfunc.analysis import accuracy, names
+from kdfunc.analysis import names, tables
 from kdfunc.catalog import FAIR_ZERO, FAMILIES
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import MARGIN
-from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import count, score
 
 _FEW = 3  # trainings of a kind, below which little can be told from chance
@@ -58,7 +57,7 @@ def opening(
     right = ""
     if base_accuracy is not None:
         right = f", which answers {100 * base_accuracy:.1f} % of the test images right"
-    sentences = [f"The base model is {accuracy.title(config)}{right}."]
+    sentences = [f"The base model is {names.title(config)}{right}."]
     if preserved is not None:
         there = set(preserved["family"])
         methods = [FAMILIES[f].by for f in FAMILIES if FAMILIES[f].by and f in there]
@@ -151,24 +150,18 @@ def quoted(sentence: str) -> tuple[str, str]:
 
 def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
     """All of it for people at a terminal, from the tables that were just written."""
-    base = _table(run, "base").iloc[0]
-    preserved = _table(run, "function_preserved")
+    base = tables.read(run, "base").iloc[0]
+    preserved = tables.preserved(run)
     if preserved is not None:
         called = {task.name: names.name(task) for task in tasks}
-        preserved = preserved[preserved["measure"] == MEASURE]
         preserved = preserved.assign(name=preserved["model"].map(called))
     warning = "" if pd.isna(base["warning"]) else base["warning"]
-    verdicts = _table(run, "verdicts")
+    verdicts = tables.read(run, "verdicts")
     return terminal(
         opening(run.config, base["accuracy"], not warning, preserved, verdicts),
-        doubts(run.config, warning, _table(run, "yardstick")),
+        doubts(run.config, warning, tables.read(run, "yardstick")),
         verdicts,
     )
-
-
-def _table(run: RunDirectory, name: str) -> pd.DataFrame | None:
-    path = run.path / "tables" / f"{name}.csv"
-    return pd.read_csv(path) if path.exists() else None
 
 
 def terminal(paragraph: str, told: Sequence[str], verdicts: pd.DataFrame | None) -> str:

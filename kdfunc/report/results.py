@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from kdfunc.analysis import accuracy, published, setups
 from kdfunc.analysis import names as naming
+from kdfunc.analysis import published, setups, tables
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import plan, provenance
@@ -44,7 +44,7 @@ class Results:
     @property
     def title(self) -> str:
         """Architecture and data set for people to read."""
-        return accuracy.title(self.config)
+        return naming.title(self.config)
 
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
@@ -74,14 +74,14 @@ class Results:
           InputError: it cannot be read or lacks one of the columns.
         """
         path = self.directory.path / "tables" / f"{name}.csv"
-        if not path.exists():
-            return None
         remedy = "remove it and make the report again from the run's records"
         try:
-            table = pd.read_csv(path)
+            table = tables.read(self.directory, name)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path} cannot be read ({reason}); {remedy}.") from error
+        if table is None:
+            return None
         if missing := [column for column in columns if column not in table]:
             raise InputError(f"{path} has no column {missing[0]!r}; {remedy}.")
         if table.empty:  # whose columns are of no kind
