@@ -5,12 +5,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
-
+from kdfunc import pages
 from kdfunc.text import number, percent
 from kdfunc.writing import write_atomic
 
-FOLDER = pathlib.Path(__file__).parents[1]  # where the style of all pages is, too
 WIDTH = 220  # of a line on which an interval is drawn, in pixels
 FLIPS = 100  # that are listed
 
@@ -31,13 +29,7 @@ def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> pathlib.Pa
 
 def render(result: Mapping[str, Any]) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = pages.environment()
     environment.filters.update(percent=percent, number=number, four=_four, name=_name)
     environment.globals.update(bar=_bar, taken=_taken)
     return environment.get_template("comparison/page.html.jinja").render(

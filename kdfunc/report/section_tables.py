@@ -1,0 +1,191 @@
+"""Sections of the report page that are tables: what is shown of each, and how."""
+
+from typing import Any
+
+import pandas as pd
+
+from kdfunc.analysis import corruptions as corrupted
+from kdfunc.analysis.figures.fidelity import GROUPS, NAMES
+from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
+from kdfunc.catalog import FORMATS
+from kdfunc.report import tables
+from kdfunc.report.results import Results
+
+#: Tables of the model files: table, heading, caption.
+_FILES = (
+    (
+        "compression",
+        "Sizes",
+        "Every .tflite file: its size, and what the model in it keeps; brackets hold "
+        "95 % intervals",
+    ),
+    (
+        "latency",
+        "Latencies",
+        "Time for one image, on one thread of the machine that made these tables",
+    ),
+)
+
+
+def spread(run: Results) -> tables.Table | None:
+    """The post hoc columns over several base models."""
+    columns = ["own", "mean", "least", "most", "published"]
+    table = run.table("spread", "method", "setting", *columns, "where")
+    if table is None:
+        return None
+    shown = table[["own", "mean", "published", "where"]].assign(
+        name=table["method"] + ", " + table["setting"],
+        mean_low=table["least"],
+        mean_high=table["most"],
+    )
+    if shown["published"].isna().all():
+        shown = shown.drop(columns=["published", "where"])
+    return tables.of_run(
+        run,
+        "spread",
+        f"In %, over {table['base_models'].max()} base models: accuracy, and its "
+        "relative deviation after compression; brackets hold the range",
+        shown,
+    )
+
+
+def variants(run: Results) -> tables.Table | None:
+    """Students with one setting changed."""
+    columns = ["ratio", "preserved", "accuracy_difference"]
+    table = run.table("variants", "variant", "teacher", "models", *columns)
+    if table is None:
+        return None
+    students = table["variant"].replace("none", "as they were")
+    alone = table["teacher"].eq("none").map({True: ", no teacher", False: ""})
+    ends = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    ends += ["rests_on"]
+    return tables.of_run(
+        run,
+        "variants",
+        "Students with one setting changed; brackets hold 95 % intervals over test "
+        "images and seeds",
+        table[["models", *ends]].assign(students=students + alone),
+    )
+
+
+def flips(run: Results) -> tables.Table | None:
+    """How often answers change, and whether for the better."""
+    columns = ["disagreement", "negative_flips", "positive_flips"]
+    table = run.table("similarity", "model", *columns)
+    if table is None:
+        return None
+    means = table.groupby("name", sort=False)[columns].mean().reset_index()
+    return tables.of_run(
+        run, "similarity", "Share of test images, mean over the models of a row", means
+    )
+
+
+def tails(run: Results) -> tables.Table | None:
+    """What happens to the images whose outputs change most."""
+    again = ("changed_in_most", "changed_in_all")
+    table = run.table("tails", "group", "models", *TAIL_COLUMNS, *again)
+    if table is None:
+        return None
+    shown = ["name", "models", *TAIL_COLUMNS, *again]
+    return tables.of_run(
+        run,
+        "tails",
+        "The Jensen-Shannon divergence from the base model that 95, 99 and 99.9 % of "
+        "the test images do not exceed, in bits, and shares of the images; means over "
+        "the trainings of a row",
+        table[shown],
+    )
+
+
+def fidelity(run: Results) -> tables.Table | None:
+    """Rank correlations of cheap measures, a column a measure."""
+    numbers = ("models", "examples", "correlation", "low", "high")
+    table = run.table("fidelity", "group", "measure", *numbers)
+    if table is None:
+        return None
+    shown = pd.DataFrame(
+        {"name": f"{GROUPS[group]} ({models}), {examples:,} images"}
+        | {
+            name: f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
+            for key, name in NAMES.items()
+            for row in rows[rows["measure"] == key].itertuples()
+        }
+        for (group, models, examples), rows in table.groupby(
+            ["group", "models", "examples"], sort=False
+        )
+    )
+    return tables.of_run(
+        run,
+        "fidelity",
+        "Rank correlation with the distance from the base model; 1 is the same "
+        "ranking, brackets hold 95 % of draws of the images",
+        shown,
+    )
+
+
+def corruptions(run: Results) -> dict[str, Any] | None:
+    """What models preserve on corrupted images, a row a set of these."""
+    table = run.table("corruptions", "group", "family", "corruption", "outcome")
+    numbers = ("strength", "images", "clean_base_accuracy", "base_accuracy", "models")
+    numbers += ("correlation", "low", "high", *corrupted.OUTCOMES)
+    ranking = run.table("corruption_ranking", "corruption", *numbers)
+    if table is None or ranking is None:
+        return None
+    shown = ranking[["base_accuracy", "correlation", *corrupted.OUTCOMES]].assign(
+        name=[
+            corrupted.named(*row)
+            for row in zip(ranking["corruption"], ranking["strength"], strict=True)
+        ],
+        correlation_low=ranking["low"],
+        correlation_high=ranking["high"],
+    )
+    return {
+        "sentence": corrupted.sentences(table, ranking),
+        "table": tables.of_run(
+            run,
+            "corruption_ranking",
+            "Compressed models on corrupted images: rank correlation with the clean "
+            "images, brackets hold 95 % intervals over images; and how many preserve "
+            "less, as much, or more there by the margin",
+            shown,
+        ),
+    }
+
+
+def files(run: Results) -> list[tuple[str, str, tables.Table]]:
+    """Tables of the model files: name, heading, table."""
+    return [
+        (name, heading, table)
+        for name, heading, caption in _FILES
+        if (table := _of_files(run, name, caption)) is not None
+    ]
+
+
+def _of_files(run: Results, name: str, caption: str) -> tables.Table | None:
+    table = run.table(name, "model")
+    if table is None:
+        return None
+    if "not_possible" in table:
+        table = table[table["not_possible"].isna()]
+    if name == "compression" and "base" in set(table["model"]):
+        whole = table.loc[table["model"] == "base", "bytes"].iloc[0]
+        at = table.columns.get_loc("bytes") + 1
+        table.insert(at, "times_smaller", whole / table["bytes"])
+    if name == "latency":
+        floats = [name for name, row in FORMATS.items() if row.floats]
+        slow = table.loc[table["model"].isin(floats), "median_ms"]
+        if len(slow):
+            table = table.assign(times_faster=slow.iloc[0] / table["median_ms"])
+    hidden = ["model", "family", "method", "tuned", "operators", "not_possible"]
+    hidden.append("rests_on")  # the table of the function preserved has it
+    shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
+    return tables.of_run(run, name, caption, shown)
+
+
+def not_possible(run: Results) -> list[tuple[str, str]]:
+    """Models that a library cannot make, and why."""
+    table = run.table("compression", "model")
+    if table is None or "not_possible" not in table:
+        return []
+    rows = table.dropna(subset="not_possible")
+    return list(zip(rows["name"], rows["not_possible"], strict=True))
