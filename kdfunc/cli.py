@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kdfunc.commands import VERSION, Heard, Parser, code_of, exit_code
 from kdfunc.comparison import options
@@ -157,10 +157,8 @@ def _run(arguments: Sequence[str], command: str) -> int:
         "threads": values.threads,
         "log_tensorboard": values.tensorboard,
     }
-    from absl import logging
 
-    logging.set_verbosity(logging.ERROR)
-    try:
+    def work() -> int:
         if values.dry_run:
             from kdfunc.runs import dry_run, preparation
 
@@ -172,6 +170,18 @@ def _run(arguments: Sequence[str], command: str) -> int:
         if values.verify:
             return experiment.verify(config, values.output_dir)
         experiment.run(config, values.output_dir, scheduler=values.scheduler, **chosen)
+        return 0
+
+    return _resumable(command, work)
+
+
+def _resumable(command: str, work: Callable[[], int]) -> int:
+    """Does what the same command goes on with after a failure or Ctrl-C."""
+    from absl import logging
+
+    logging.set_verbosity(logging.ERROR)
+    try:
+        return work()
     except RuntimeError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
@@ -179,19 +189,19 @@ def _run(arguments: Sequence[str], command: str) -> int:
         print("\nStopped. What is done is kept; the same command goes on.")
         sys.stdout.flush()
         os._exit(code_of(interrupt))
-    return 0
 
 
 def _corruptions(asked: argparse.Namespace) -> int:
     from kdfunc.runs import experiment
 
-    try:
-        told = experiment.corrupt(asked.directory, asked.workers)
-    except RuntimeError as error:
-        print(f"kdfunc corruptions: {error}", file=sys.stderr)
-        return 1
-    print(f"\n{textwrap.fill(told, 79)}\n\nReport: {asked.directory}/report.html")
-    return 0
+    def work() -> int:
+        with contextlib.redirect_stdout(Heard(sys.stdout)):
+            told = experiment.corrupt(asked.directory, asked.workers)
+            report = os.path.join(asked.directory, "report.html")
+            print(f"\n{textwrap.fill(told, 79)}\n\nReport: {report}")
+        return 0
+
+    return _resumable("kdfunc corruptions", work)
 
 
 def _compare(asked: argparse.Namespace) -> int:

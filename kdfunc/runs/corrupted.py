@@ -1,16 +1,21 @@
 """A run's models on corrupted test images: tasks beside the plan, and their records.
 
     records/corrupted/            images.npy [sets, n, height, width, channels] uint8
-    records/<model>-corrupted/    softmax.npy [sets, n, classes] float32, and source.txt
+                                  ways.json
+    records/<model>-corrupted/    softmax.npy [sets, n, classes] float32
+                                  source.txt
 
 Sets are those of `kdfunc.corruptions.SETS`, of the first test images. Nothing here
 imports TensorFlow.
 """
 
+import json
+import pathlib
 from collections.abc import Iterable
 
 import numpy as np
 
+from kdfunc.corruptions import CORRUPTIONS
 from kdfunc.runs import records
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
@@ -19,8 +24,8 @@ from kdfunc.runs.records import RunDirectory
 IMAGES = 2000
 #: The task that corrupts them.
 CORRUPTED = Task("corrupted", "corrupt", needs=("data",), label="corrupted images")
-#: What outputs were made of; see `source`.
-SOURCE = "source.txt"
+#: How images were corrupted, see `ways`; and what outputs were made of, see `source`.
+WAYS, SOURCE = "ways.json", "source.txt"
 
 
 def tasks(models: Iterable[Task]) -> list[Task]:
@@ -39,6 +44,22 @@ def prediction(model: Task) -> Task:
     )
 
 
+def ways() -> str:
+    """How images are corrupted, as JSON: kinds and parameters, and how many images."""
+    rows = {name: row.strengths for name, row in CORRUPTIONS.items()}
+    return json.dumps({"most_images": IMAGES, "strengths": rows}) + "\n"
+
+
+def images_outdated(run: RunDirectory) -> bool:
+    """Whether images are there that were corrupted in other ways than now."""
+    record = run.record(CORRUPTED.name)
+    return record.exists and not _holds(record.path / WAYS, ways())
+
+
+def _holds(path: pathlib.Path, text: str) -> bool:
+    return path.is_file() and path.read_text("utf-8") == text
+
+
 def source(run: RunDirectory, model: str) -> str:
     """What a model's outputs are made of: checksums of two manifests."""
     needed = (
@@ -52,10 +73,9 @@ def outdated(run: RunDirectory, model: Task) -> bool:
     record = run.record(prediction(model).name)
     if not record.exists:
         return False
-    path = record.path / SOURCE
-    return not run.record(CORRUPTED.name).exists or not (
-        path.is_file() and path.read_text("utf-8") == source(run, model.name)
-    )
+    if not run.record(CORRUPTED.name).exists or images_outdated(run):
+        return True
+    return not _holds(record.path / SOURCE, source(run, model.name))
 
 
 def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:

@@ -126,10 +126,14 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
         )
     workers = engine.default_workers() if workers is None else workers
     place = Workplace(directory.path.absolute(), directory.config)
+    preparation.check_numbers(workers, place.threads)
     tasks = corrupted.tasks(models)
     begin = time.monotonic()
     with engine.open(workers) as crew, directory.claimed(place.config):
         with _remedy_told(directory):
+            images = corrupted.CORRUPTED.name
+            if corrupted.images_outdated(directory) or directory.damaged([images]):
+                directory.discard(images)
             for model in models:
                 if corrupted.outdated(directory, model):
                     directory.discard(corrupted.prediction(model).name)

@@ -66,7 +66,7 @@ def prepare(
         tensorboard.check()
     if workers is None:
         workers = engine.default_workers()
-    _check_numbers(workers, threads)
+    check_numbers(workers, threads)
     if data_dir is not None and "://" not in data_dir:
         data_dir = os.path.abspath(
             os.path.expanduser(data_dir)
@@ -85,7 +85,8 @@ def prepare(
     return Job(directory, place, tasks, "analyse" in stages, workers, about)
 
 
-def _check_numbers(workers: int, threads: int) -> None:
+def check_numbers(workers: int, threads: int) -> None:
+    """Refuses numbers of workers and threads that nobody means."""
     for flag, given, least in (("workers", workers, 0), ("threads", threads, 1)):
         if not least <= given <= MOST_AT_ONCE:
             raise InputError(

@@ -15,7 +15,6 @@ import numpy as np
 from kdfunc import (
     catalog,
     compression,
-    corruptions,
     datasets,
     distillation,
     edge,
@@ -28,7 +27,7 @@ from kdfunc import (
 )
 from kdfunc.config import ExperimentConfig, parse_variant
 from kdfunc.errors import NotPossible
-from kdfunc.runs import corrupted, forecast, records, tensorboard
+from kdfunc.runs import corrupting, forecast, records, tensorboard
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task, teacher_task
 from kdfunc.runs.workplace import Workplace
 from kdfunc.runtime import derive_seed, keras
@@ -392,42 +391,6 @@ def _snapshot(place, folder, softmax) -> list[str]:
     return ["softmax.npy", "metrics.csv"]
 
 
-def _corrupt(task, place, folder, report) -> list[str]:
-    """Corrupts the first test images in all ways, each with noise of its own seed."""
-    clean = np.load(place.run.record("data").path / "images.npy", mmap_mode="r")
-    clean = clean[: corrupted.IMAGES]
-    shape = (len(corruptions.SETS), *clean.shape)
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
-    for set_number, (name, strength) in enumerate(corruptions.SETS):
-        seed = derive_seed(place.config.seed, "corrupted", name, strength)
-        rng = np.random.default_rng(seed)
-        for number, image in enumerate(clean):
-            images[set_number, number] = corruptions.corrupt(image, name, strength, rng)
-    images.flush()
-    return ["images.npy"]
-
-
-def _predict(task, place, folder, report) -> list[str]:
-    """What a model of the run says of the corrupted images. Settings: `model`."""
-    model = place.run.record(task.settings["model"]).path
-    images = place.run.record(corrupted.CORRUPTED.name).path / "images.npy"
-    images = np.load(images, mmap_mode="r")
-    if (model / "model.tflite").exists():
-        content = (model / "model.tflite").read_bytes()
-        settings = edge.Settings(threads=place.threads)
-        softmax = [
-            edge.predict(content, of_one.astype(np.float32) / 255, settings)
-            for of_one in images
-        ]
-    else:
-        name = "model.keras" if (model / "model.keras").exists() else "final.keras"
-        softmax = list(map(training.predictor(models.load(model / name)), images))
-    np.save(folder / "softmax.npy", np.asarray(softmax, np.float32))
-    source = corrupted.source(place.run, task.settings["model"])
-    (folder / corrupted.SOURCE).write_text(source, "utf-8")
-    return ["softmax.npy", corrupted.SOURCE]
-
-
 KINDS = {
     "data": _data,
     "train": _train,
@@ -436,6 +399,6 @@ KINDS = {
     "prune": _prune,
     "tune": _tune,
     "compress": _compress,
-    "corrupt": _corrupt,
-    "predict": _predict,
+    "corrupt": corrupting.corrupt,
+    "predict": corrupting.predict,
 }

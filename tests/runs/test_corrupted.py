@@ -76,6 +76,16 @@ def test_what_is_done_is_not_done_again_and_what_is_damaged_is(answered, capsys)
     assert experiment.verify(CONFIG, answered.path.parent) == 0
 
 
+def test_with_damaged_images_all_is_made_again(answered):
+    before = contents(answered)
+    path = answered.record("corrupted").path / "images.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    experiment.corrupt(answered.path, workers=0)
+    changed = {p.name for p, c in contents(answered).items() if before[p] != c}
+    assert changed == {corrupted.SOURCE}
+    assert "Gaussian noise" in (answered.path / "report.html").read_text()
+
+
 def test_what_another_model_said_is_asked_again(answered):
     before = contents(answered)
     (float16,) = [t for t in plan.make(CONFIG) if t.name == "float16"]
@@ -89,12 +99,29 @@ def test_what_another_model_said_is_asked_again(answered):
     assert changed == {corrupted.SOURCE}
 
 
+def test_images_corrupted_in_other_ways_are_made_again(answered, monkeypatch):
+    monkeypatch.setattr(corrupted, "IMAGES", 20)
+    assert corrupted.images_outdated(answered)
+    assert not corrupted.outputs(answered, [t for t in plan.make(CONFIG) if t.family])
+    experiment.corrupt(answered.path, workers=0)
+    images = np.load(answered.record("corrupted").path / "images.npy")
+    assert images.shape[1] == 20
+    table = pd.read_csv(answered.path / "tables" / "corruption_ranking.csv")
+    assert set(table["images"]) == {20}
+
+
+def test_numbers_of_workers_that_nobody_means_are_refused(answered, capsys):
+    assert cli.main(["corruptions", str(answered.path), "--workers=-1"]) == 2
+    assert "--workers: got -1; allowed: 0, 1, ..." in capsys.readouterr().err
+
+
 def test_a_directory_without_models_is_refused(tmp_path, capsys):
     assert cli.main(["corruptions", str(tmp_path)]) == 2
     run = kdfunc.RunDirectory(tmp_path / "run")
     with run.claimed(CONFIG):
         pass
     assert cli.main(["corruptions", str(run.path)]) == 2
+    assert cli.main(["corruptions", str(tmp_path / "none")]) == 2
     assert "holds no records of a base model and of independent" in (
         capsys.readouterr().err
     )

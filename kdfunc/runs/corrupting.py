@@ -1,0 +1,44 @@
+"""How test images are corrupted and predicted: kinds of tasks, see `runs.tasks`."""
+
+import numpy as np
+
+from kdfunc import corruptions, edge, models, training
+from kdfunc.runs import corrupted
+from kdfunc.runtime import derive_seed
+
+
+def corrupt(task, place, folder, report) -> list[str]:
+    """Corrupts the first test images in all ways, each with noise of its own seed."""
+    clean = np.load(place.run.record("data").path / "images.npy", mmap_mode="r")
+    clean = clean[: corrupted.IMAGES]
+    shape = (len(corruptions.SETS), *clean.shape)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
+    for number, (name, strength) in enumerate(corruptions.SETS):
+        seed = derive_seed(place.config.seed, "corrupted", name, strength)
+        rng = np.random.default_rng(seed)
+        for index, image in enumerate(clean):
+            images[number, index] = corruptions.corrupt(image, name, strength, rng)
+    images.flush()
+    (folder / corrupted.WAYS).write_text(corrupted.ways(), "utf-8")
+    return ["images.npy", corrupted.WAYS]
+
+
+def predict(task, place, folder, report) -> list[str]:
+    """What a model of the run says of the corrupted images. Settings: `model`."""
+    model = place.run.record(task.settings["model"]).path
+    images = place.run.record(corrupted.CORRUPTED.name).path / "images.npy"
+    images = np.load(images, mmap_mode="r")
+    if (model / "model.tflite").exists():
+        content = (model / "model.tflite").read_bytes()
+        settings = edge.Settings(threads=place.threads)
+        softmax = [
+            edge.predict(content, each.astype(np.float32) / 255, settings)
+            for each in images
+        ]
+    else:
+        name = "model.keras" if (model / "model.keras").exists() else "final.keras"
+        softmax = list(map(training.predictor(models.load(model / name)), images))
+    np.save(folder / "softmax.npy", np.asarray(softmax, np.float32))
+    source = corrupted.source(place.run, task.settings["model"])
+    (folder / corrupted.SOURCE).write_text(source, "utf-8")
+    return ["softmax.npy", corrupted.SOURCE]
