@@ -50,13 +50,21 @@ def refuse_string(argument: str, given: object) -> None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from, to the bottom."""
+    """An error and what it came from, to the bottom.
+
+    Args:
+      error: Where to begin; None for nothing.
+    """
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, short enough to be told in a sentence."""
+    """What an error of another library says, short enough to be told in a sentence.
+
+    Args:
+      error: What was raised.
+    """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(lines[0].split()).rstrip(".:")

@@ -25,7 +25,12 @@ layers = keras.layers
 
 
 def lenet(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """The paper's LeNet: two convolutions, two dense layers (225,034 on MNIST)."""
+    """The paper's LeNet: two convolutions, two dense layers (225,034 on MNIST).
+
+    Args:
+      input_shape: height, width and channels.
+      classes: number of classes.
+    """
     image = keras.Input(input_shape, name="image")
     x = image
     for filters in (32, 64):
@@ -37,12 +42,22 @@ def lenet(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
 
 
 def mobilenet(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """MobileNet V1 with the paper's head (3,736,906 trainable on CIFAR-10)."""
+    """MobileNet V1 with the paper's head (3,736,906 trainable on CIFAR-10).
+
+    Args:
+      input_shape: height, width and channels.
+      classes: number of classes.
+    """
     return _with_head(keras.applications.MobileNet, input_shape, classes, "mobilenet")
 
 
 def resnet50(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """ResNet-50 with the paper's head (24,634,980 trainable on CIFAR-100)."""
+    """ResNet-50 with the paper's head (24,634,980 trainable on CIFAR-100).
+
+    Args:
+      input_shape: height, width and channels.
+      classes: number of classes.
+    """
     return _with_head(keras.applications.ResNet50, input_shape, classes, "resnet50")
 
 
@@ -55,6 +70,12 @@ ARCHITECTURES: dict[str, Builder] = {
 
 def own(architecture: str) -> Builder:
     """A builder of the user's; importing it registers the layers that it brings.
+
+    Args:
+      architecture: `MODULE:FUNCTION`.
+
+    Returns:
+      what makes the network from the shape of the images and the number of classes.
 
     Raises:
       InputError: it cannot be imported.
@@ -179,6 +200,10 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
     Keras stores the time of saving, in the archive and in its metadata; both are set
     to a constant here. What layers share is told by addresses in memory, which become
     1, 2, 3, ...
+
+    Args:
+      model: the model.
+      path: the file to write.
     """
     with tempfile.TemporaryDirectory() as folder:
         dated = pathlib.Path(folder, "model.keras")
@@ -209,6 +234,9 @@ def _numbered(config: bytes) -> bytes:
 
 def load(path: str | pathlib.Path) -> keras.Model:
     """The uncompiled model of a `.keras` file.
+
+    Args:
+      path: the file.
 
     Raises:
       InputError: it names what is neither Keras's own nor registered here.

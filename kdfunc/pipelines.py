@@ -64,6 +64,9 @@ ALL = (
 def parse(pipeline: str) -> tuple[list[str], str, bool]:
     """Takes a pipeline apart.
 
+    Args:
+      pipeline: its steps, joined by `+`.
+
     Returns:
       The steps that change the model, the format of the file, whether it is sparse.
 
@@ -120,6 +123,9 @@ def _order() -> str:
 def expand(pipelines: Iterable[str]) -> tuple[str, ...]:
     """The pipelines with `all` replaced by `ALL`, checked.
 
+    Args:
+      pipelines: each with its steps joined by `+`.
+
     Raises:
       InputError: one is no pipeline; see `parse`.
     """
@@ -136,6 +142,9 @@ def stems(pipeline: str) -> list[str]:
 
     Pipelines share them, so each is trained once. From a step of one's own on there are
     none: nobody knows whether its model can be stored.
+
+    Args:
+      pipeline: its steps, joined by `+`.
     """
     steps = pipeline.split("+")
     found = []
@@ -148,13 +157,21 @@ def stems(pipeline: str) -> list[str]:
 
 
 def trainings(pipeline: str) -> int:
-    """How many of a pipeline's steps train."""
+    """How many of a pipeline's steps train.
+
+    Args:
+      pipeline: its steps, joined by `+`.
+    """
     kinds = map(kind, pipeline.split("+"))
     return sum(name in STEPS and STEPS[name].trains for name in kinds)
 
 
 def method(pipeline: str) -> str:
-    """What a pipeline does to the weights, a key of `catalog.METHODS`."""
+    """What a pipeline does to the weights, a key of `catalog.METHODS`.
+
+    Args:
+      pipeline: its steps, joined by `+`.
+    """
     kinds = {kind(step) for step in pipeline.split("+")}
     marked = frozenset().union(*(row.steps for row in METHODS.values()))
     if any(not STEPS[name].trains for name in (kinds & STEPS.keys()) - marked):

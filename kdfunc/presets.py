@@ -41,7 +41,12 @@ MORE_TRAININGS: Mapping[str, Any] = {"independents": 5, "distillation_seeds": SE
 
 
 def implied(preset: str, dataset: str) -> dict[str, Any]:
-    """The fields of a config that follow from preset and data set where not given."""
+    """The fields of a config that follow from preset and data set where not given.
+
+    Args:
+      preset: a key of `RULES`.
+      dataset: the name of the data set, for which some defaults differ.
+    """
     papers = preset == "published" and dataset != "digits"
     return {**RULES[preset], **(PAPERS_TRAININGS if papers else MORE_TRAININGS)}
 
@@ -64,5 +69,9 @@ class _Tuple(Implied, tuple): ...
 
 
 def marked(value: str | int | tuple) -> Implied:
-    """The same value, as `Implied`."""
+    """The same value, as `Implied`.
+
+    Args:
+      value: a field's value that was not given.
+    """
     return {str: _Text, int: _Number, tuple: _Tuple}[type(value)](value)

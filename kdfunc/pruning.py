@@ -89,6 +89,9 @@ def prune_2_of_4(model: keras.Model) -> keras.Model:
     left over as many as two stay; with one or two input channels nothing is pruned.
     Depthwise kernels have one input channel an output and stay dense.
 
+    Args:
+      model: the trained model.
+
     Raises:
       InputError: a model that cannot be cloned, or one with a model inside.
     """
@@ -110,6 +113,9 @@ def prune_2_of_4(model: keras.Model) -> keras.Model:
 def clone(model: keras.Model) -> keras.Model:
     """A copy with weights of its own.
 
+    Args:
+      model: the model to copy.
+
     Raises:
       InputError: it is no functional or Sequential tf_keras model.
     """
@@ -120,7 +126,11 @@ def clone(model: keras.Model) -> keras.Model:
 
 
 def kernels(model: keras.Model) -> list:
-    """The kernels of a model: of convolutions, depthwise ones too, and dense layers."""
+    """The kernels of a model: of convolutions, depthwise ones too, and dense layers.
+
+    Args:
+      model: the model.
+    """
     return [v for v in model.weights if "kernel" in v.name.rsplit("/", 1)[-1]]
 
 
@@ -167,7 +177,11 @@ def prunable(model: keras.Model) -> keras.Model:
 
 
 def strip(wrapped: keras.Model) -> keras.Model:
-    """The plain model inside of `prunable`'s wrappers, zeros and all."""
+    """The plain model inside of `prunable`'s wrappers, zeros and all.
+
+    Args:
+      wrapped: a model from `prunable`.
+    """
     stripped = tfmot.sparsity.keras.strip_pruning(wrapped)
 
     def plain(layer):

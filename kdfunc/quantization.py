@@ -21,6 +21,9 @@ def limits_of(package: str) -> Iterator[None]:
 
     To be put around calls with a model that the library may not know how to handle.
     Errors of other kinds, such as those of wrong calls or of memory, are let through.
+
+    Args:
+      package: the library's name, as pip knows it.
     """
     try:
         yield
@@ -71,30 +74,62 @@ def convert(
 
 
 def float32(model, representative, sparse) -> bytes:
-    """Weights as they are; see `convert`."""
+    """Weights as they are; see `convert`.
+
+    Args:
+      model: the model.
+      representative: `[n, ...]` images; not needed here.
+      sparse: whether zeros are left out of the file where TFLite can.
+    """
     return _converted(_converter(model, sparse, optimize=False))
 
 
 def float16(model, representative, sparse) -> bytes:
-    """Weights rounded to float16; see `convert`."""
+    """Weights rounded to float16; see `convert`.
+
+    Args:
+      model: the model.
+      representative: `[n, ...]` images; not needed here.
+      sparse: whether zeros are left out of the file where TFLite can.
+    """
     converter = _converter(model, sparse)
     converter.target_spec.supported_types = [tf.float16]
     return _converted(converter)
 
 
 def dynamic_range(model, representative, sparse) -> bytes:
-    """Weights as int8, activations scaled at run time; see `convert`."""
+    """Weights as int8, activations scaled at run time; see `convert`.
+
+    Args:
+      model: the model.
+      representative: `[n, ...]` images; not needed here.
+      sparse: whether zeros are left out of the file where TFLite can.
+    """
     return _converted(_converter(model, sparse))
 
 
 def full_int8(model, representative, sparse) -> bytes:
-    """Weights and activations as int8; see `convert`."""
+    """Weights and activations as int8; see `convert`.
+
+    Args:
+      model: the model.
+      representative: `[n, ...]` training images, by which the ranges of activations are
+        set.
+      sparse: whether zeros are left out of the file where TFLite can.
+    """
     ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return _integer(_converter(model, sparse), representative, ops, tf.int8)
 
 
 def int16x8(model, representative, sparse) -> bytes:
-    """Weights as int8, activations as int16; see `convert`."""
+    """Weights as int8, activations as int16; see `convert`.
+
+    Args:
+      model: the model.
+      representative: `[n, ...]` training images, by which the ranges of activations are
+        set.
+      sparse: whether zeros are left out of the file where TFLite can.
+    """
     if sparse:
         # Seen with LeNet, MobileNet and ResNet-50.
         raise NotPossible(
@@ -107,7 +142,13 @@ def int16x8(model, representative, sparse) -> bytes:
 
 
 def int4(model, representative, sparse) -> bytes:
-    """Weights as int4, by ai-edge-quantizer; see `convert`."""
+    """Weights as int4, by ai-edge-quantizer; see `convert`.
+
+    Args:
+      model: the model.
+      representative: `[n, ...]` images; not needed here.
+      sparse: whether zeros are left out of the file where TFLite can.
+    """
     from ai_edge_quantizer import quantizer, recipe
 
     content = float32(model, representative, sparse)

@@ -25,7 +25,11 @@ WINDOWS_PATH = 259
 
 
 def sync(path: str | os.PathLike[str]) -> None:
-    """Asks the system to bring a file or folder to the disk."""
+    """Asks the system to bring a file or folder to the disk.
+
+    Args:
+      path: the file or folder.
+    """
     is_folder = os.path.isdir(path)
     try:
         # Windows syncs no handle that cannot write.
@@ -41,7 +45,11 @@ def sync(path: str | os.PathLike[str]) -> None:
 
 
 def takes_path(path: pathlib.Path) -> bool:
-    """Whether a path is short enough, whole and in its parts."""
+    """Whether a path is short enough, whole and in its parts.
+
+    Args:
+      path: the path, which need not exist.
+    """
     path = path.absolute()
     if os.name == "nt":
         return len(str(path)) <= WINDOWS_PATH
@@ -56,7 +64,11 @@ def processor() -> str:
 
 
 def cpuinfo(entry: str) -> str:
-    """What Linux tells of the first processor; empty where it tells nothing."""
+    """What Linux tells of the first processor; empty where it tells nothing.
+
+    Args:
+      entry: a key of `/proc/cpuinfo`, such as `model name`.
+    """
     try:
         lines = (PROC / "cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -114,7 +126,11 @@ def leave_no_core_file() -> None:
 
 
 def how_it_ended(code: int) -> str:
-    """A process's return code in words: the signal that ended it, or its exit code."""
+    """A process's return code in words: the signal that ended it, or its exit code.
+
+    Args:
+      code: as `subprocess` gives it; negative for a signal.
+    """
     if code < 0:
         return signal.Signals(-code).name
     return f"exit code {code:#x}" if code > 255 else f"exit code {code}"

@@ -49,6 +49,12 @@ def short_names(names: Sequence[str]) -> list[str]:
     """Names of layers without the scopes before and after what tells them apart.
 
     Of names that fused operators list, with semicolons between, the first is taken.
+
+    Args:
+      names: of the layers of one network.
+
+    Returns:
+      a name for each, in the same order; those that differed still do.
     """
     names = [name.split(";")[0] for name in names]
     for trim in (lambda x: x.rpartition("/")[0], lambda x: x.partition("/")[2]):
@@ -61,24 +67,44 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number of a table, whole ones with commas; `-` where there is none."""
+    """A number of a table, whole ones with commas; `-` where there is none.
+
+    Args:
+      value: a whole number, any other number, or None.
+      digits: decimals of numbers that are not whole.
+    """
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 def percent(share: float) -> str:
-    """A share as percent."""
+    """A share as percent.
+
+    Args:
+      share: in [0, 1].
+    """
     return f"{100 * share:.1f} %"
 
 
 def no_formula(name: str) -> str:
-    """A name that a spreadsheet which opens a CSV file does not compute."""
+    """A name that a spreadsheet which opens a CSV file does not compute.
+
+    Args:
+      name: the text of a cell.
+
+    Returns:
+      the name, with an apostrophe before it where it would be taken for a formula.
+    """
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def duration(seconds: float) -> str:
-    """A time span as a person would say it."""
+    """A time span as a person would say it.
+
+    Args:
+      seconds: how long it took.
+    """
     seconds = round(seconds)
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -92,7 +118,11 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as a person would say them: 1.2 kB, 34 MB."""
+    """Bytes as a person would say them: 1.2 kB, 34 MB.
+
+    Args:
+      count: number of bytes.
+    """
     units = ["bytes", "kB", "MB", "GB", "TB"]
     while count >= 1000 and len(units) > 1:
         count /= 1000

@@ -51,6 +51,12 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
     It survives power cuts, too. A process that is killed meanwhile leaves a hidden file
     that ends in `.partial`, which the next run removes.
 
+    Args:
+      path: the file to write; folders that it needs are made.
+
+    Yields:
+      the file, open for bytes.
+
     Raises:
       InputError: a device or the like is there, which would be no more.
     """
@@ -72,7 +78,12 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
-    """Writes a file so that it is there whole or not at all; see `replacing`."""
+    """Writes a file so that it is there whole or not at all; see `replacing`.
+
+    Args:
+      path: the file to write; folders that it needs are made.
+      content: text is written as UTF-8.
+    """
     with replacing(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
 

@@ -25,7 +25,11 @@ SOURCES = {
     for path in sorted((ROOT / "kdfunc").rglob("*.py"))
 }
 #: Begins the names of modules whose functions have all their arguments documented.
-DOCUMENTED = ("kdfunc.lazy", "kdfunc.training")
+DOCUMENTED = (
+    *("kdfunc.errors", "kdfunc.lazy", "kdfunc.models", "kdfunc.pipelines"),
+    *("kdfunc.presets", "kdfunc.pruning", "kdfunc.quantization", "kdfunc.similarity"),
+    *("kdfunc.system", "kdfunc.text", "kdfunc.training", "kdfunc.writing"),
+)
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -83,6 +83,11 @@ def resample_counts(
 ) -> Iterator[np.ndarray]:
     """How often each of n examples occurs in resamples of n with replacement.
 
+    Args:
+      n: Number of examples.
+      resamples: Number of resamples.
+      rng: Draws them.
+
     Yields:
       `[block, n]` float64 counts, `resamples` rows in all.
     """

@@ -73,16 +73,31 @@ class Distances:
             return np.log(self.values)
 
     def mean(self, members: Sequence[int]) -> float:
-        """Mean distance of some models."""
+        """Mean distance of some models.
+
+        Args:
+          members: Places of the models in `values`.
+        """
         return float(self.values[list(members)].mean())
 
     def ratio(self, members: Sequence[int]) -> float:
-        """Mean distance of some models over that of the independent ones."""
+        """Mean distance of some models over that of the independent ones.
+
+        Args:
+          members: Places of the models in `values`.
+
+        Returns:
+          The ratio; NaN where the independent models do not differ from the base model.
+        """
         unit = self.mean(self.independents)
         return self.mean(members) / unit if unit > 0 else math.nan
 
     def log_mean(self, members: Sequence[int]) -> TEstimate:
-        """Logarithm of the mean distance of the models at these places."""
+        """Logarithm of the mean distance of the models at these places.
+
+        Args:
+          members: Places of the models in `values`.
+        """
         independent = tuple(members) == tuple(self.independents)
         return TEstimate.of(
             log(self.mean(members)),
@@ -91,13 +106,21 @@ class Distances:
         )
 
     def spread_of(self, members: Sequence[int]) -> float:
-        """Standard deviation of distances in percent of them; NaN of a single one."""
+        """Standard deviation of distances in percent of them; NaN of a single one.
+
+        Args:
+          members: Places of the models in `values`.
+        """
         independent = tuple(members) == tuple(self.independents)
         found = self.yardstick(1) if independent else self.trainings((1, members))
         return 100 * math.sqrt(found.spread) if found.freedom else math.nan
 
     def preserved(self, members: Sequence[int]) -> Preserved:
-        """Function preserved by the models at these places, as one group."""
+        """Function preserved by the models at these places, as one group.
+
+        Args:
+          members: Places of the models in `values`.
+        """
         if tuple(members) == tuple(self.independents):
             estimate = TEstimate(0.0 * log(self.ratio(members)), 0.0, math.inf)
         else:
@@ -119,7 +142,12 @@ class Distances:
         return Gain(self, tuple(members), tuple(others), paired)
 
     def over_images(self, *terms: tuple[float, Sequence[int]]) -> float:
-        """Variance over images of a sum of weighted logarithms of mean distances."""
+        """Variance over images of a sum of weighted logarithms of mean distances.
+
+        Args:
+          *terms: Pairs of a weight and the places of the models whose mean distance it
+            weights.
+        """
         weights = np.zeros(len(self.values))
         for weight, members in terms:
             total = self.values[list(members)].sum()
@@ -128,7 +156,12 @@ class Distances:
         return max(0.0, float(weights @ self.images @ weights))
 
     def trainings(self, *terms: tuple[float, Sequence[int]]) -> Trainings:
-        """Trainings whose weighted log distances are added up, seed by seed."""
+        """Trainings whose weighted log distances are added up, seed by seed.
+
+        Args:
+          *terms: Pairs of a weight and the places of models; models at the same place
+            of each pair share a seed.
+        """
         terms = [(weight, list(members)) for weight, members in terms if weight]
         if not terms:
             return Trainings(1, 0.0, 0.0, 0)
@@ -146,7 +179,11 @@ class Distances:
         return Trainings(number, spread, float(own), number - 1)
 
     def yardstick(self, weight: float) -> Trainings:
-        """The independent models as trainings."""
+        """The independent models as trainings.
+
+        Args:
+          weight: Of the logarithm of their mean distance.
+        """
         places = list(self.independents)
         if not weight or not self.freedom:
             return Trainings(len(places), 0.0, 0.0, 0)

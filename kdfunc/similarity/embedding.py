@@ -194,6 +194,10 @@ def disparity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     Both are centred and scaled to unit norm, one is turned to fit the other; then it
     is the sum of squared distances between the points: 0 the same map, at most 1.
     Symmetric.
+
+    Args:
+      one: Positions `[m, 2]`.
+      other: Positions `[m, 2]` of the same points in the same order.
     """
     return float(procrustes(one, other)[2])
 

@@ -17,7 +17,18 @@ Pair = tuple[str, str]
 
 
 def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
-    """Checks names of measures; None is all, without labels those that need none."""
+    """Checks names of measures; None is all, without labels those that need none.
+
+    Args:
+      names: of measures in `MEASURES`, or None.
+      labels: `[examples]` true classes, or None.
+
+    Returns:
+      the names of the chosen measures.
+
+    Raises:
+      InputError: an unknown measure, or one that needs labels where there are none.
+    """
     refuse_string("names", names)
     if names is None:
         return [

@@ -59,16 +59,28 @@ class Gain:
         return f"{against}, {yardstick}"
 
     def widened(self, tests: int) -> "Gain":
-        """With an interval that holds for all of several such tests (Bonferroni)."""
+        """With an interval that holds for all of several such tests (Bonferroni).
+
+        Args:
+          tests: How many they are.
+        """
         return replace(self, confidence=1 - (1 - self.confidence) / tests)
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for the gain lying above so many points."""
+        """Two-sided p value for the gain lying above so many points.
+
+        Args:
+          points: Of function preserved, in percentage points.
+        """
         p = self._moved(points).p_below(0)
         return min(p, self._moved(0.0).p_below(0)) if points < 0 else p
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for the gain lying below so many points."""
+        """Two-sided p value for the gain lying below so many points.
+
+        Args:
+          points: Of function preserved, in percentage points.
+        """
         p = self._moved(points).p_above(0)
         return min(p, self._moved(0.0).p_above(0)) if points > 0 else p
 

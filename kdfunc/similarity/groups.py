@@ -30,12 +30,21 @@ Seeds = Mapping[Hashable, np.ndarray]  # softmax outputs by seed
 
 
 def student_group(alpha: float) -> str:
-    """The name of the group of an alpha's students."""
+    """The name of the group of an alpha's students.
+
+    Args:
+      alpha: Weight of the label loss or, by the run's convention, of the teacher's, in
+        [0, 1].
+    """
     return f"alpha {alpha:g}"
 
 
 def pruned_group(level: float) -> str:
-    """The name of the group of the model pruned to a level."""
+    """The name of the group of the model pruned to a level.
+
+    Args:
+      level: Share of weights set to zero, in [0, 1].
+    """
     return f"pruning by {100 * level:g} %"
 
 
@@ -126,12 +135,19 @@ class Evidence:
         """What a group's seeds are; groups of the same ones share their data orders.
 
         Models of other groups have seeds that no other group has.
+
+        Args:
+          group: Name of a group.
         """
         models = self.groups[group]
         return tuple(self._seeded.get(group, [(group, i) for i in range(len(models))]))
 
     def places(self, group: str) -> list[int]:
-        """Places of a group's models among all of them."""
+        """Places of a group's models among all of them.
+
+        Args:
+          group: Name of a group.
+        """
         return self._members[group]
 
     @cached_property
@@ -165,7 +181,11 @@ class Evidence:
         }
 
     def distances(self, measure: str = MEASURE) -> Distances:
-        """Distances of all models to the base model, by a measure."""
+        """Distances of all models to the base model, by a measure.
+
+        Args:
+          measure: Name of a measure with an `identity`.
+        """
         return self._distances[measure]
 
     @cached_property
@@ -190,6 +210,10 @@ class Evidence:
 
         Groups with some seeds in common are compared on these alone; but not on a
         single one where both have several models, since one pair decides nothing.
+
+        Args:
+          group: Name of a group.
+          other: Name of the group that it is compared with.
         """
         places = [
             dict(zip(self.seeds(name), self._members[name], strict=True))
@@ -202,11 +226,20 @@ class Evidence:
         return *([own[seed] for seed in seeds] for own in places), True
 
     def distance(self, group: str) -> TEstimate:
-        """Logarithm of the mean distance of a group's models to the base model."""
+        """Logarithm of the mean distance of a group's models to the base model.
+
+        Args:
+          group: Name of a group.
+        """
         return self.distances().log_mean(self._members[group])
 
     def preserved(self, group: str, measure: str = MEASURE) -> Preserved:
-        """Function preserved by a group's models, in percent."""
+        """Function preserved by a group's models, in percent.
+
+        Args:
+          group: Name of a group.
+          measure: Name of a measure with an `identity`.
+        """
         return self.distances(measure).preserved(self._members[group])
 
     def gain(self, group: str, other: str, measure: str = MEASURE) -> Gain | Preserved:
@@ -228,7 +261,14 @@ class Evidence:
         return self.distances(measure).gain(*self.common(group, other))
 
     def each_preserved(self, group: str) -> np.ndarray:
-        """Function preserved by each of a group's models, in percent."""
+        """Function preserved by each of a group's models, in percent.
+
+        Args:
+          group: Name of a group.
+
+        Returns:
+          `[models of the group]`.
+        """
         distances = self.distances()
         return np.array(
             [distances.preserved([place]).value for place in self._members[group]]
@@ -240,7 +280,11 @@ class Evidence:
         return float(np.mean(np.argmax(self.base, axis=1) == self.labels))
 
     def accuracy_deviation(self, group: str) -> TEstimate:
-        """Mean relative deviation from the base model's accuracy, in percent."""
+        """Mean relative deviation from the base model's accuracy, in percent.
+
+        Args:
+          group: Name of a group.
+        """
         estimate, places = self.estimates["accuracy_difference"], self._members[group]
         unit = self.base_accuracy / 100
         return mean_of(

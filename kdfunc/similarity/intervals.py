@@ -53,7 +53,12 @@ def t_tail(t: float, freedom: float) -> float:
 
 
 def t_quantile(tail: float, freedom: float) -> float:
-    """The number that Student's t exceeds with this probability, at most 1 / 2."""
+    """The number that Student's t exceeds with this probability, at most 1 / 2.
+
+    Args:
+      tail: The probability, in (0, 1 / 2].
+      freedom: Degrees of freedom, above 0; infinite for the normal distribution.
+    """
     low, high = 0.0, math.pi / 2  # angles, as in `t_tail`
     scale = math.sqrt(min(freedom, 1e8))
     for _ in range(60):
@@ -136,7 +141,11 @@ class TEstimate:
         return math.sqrt(self.variance)
 
     def widened(self, tests: int) -> "TEstimate":
-        """With an interval that holds for all of several such tests (Bonferroni)."""
+        """With an interval that holds for all of several such tests (Bonferroni).
+
+        Args:
+          tests: How many they are.
+        """
         return replace(self, confidence=1 - (1 - self.confidence) / tests)
 
     @cached_property
@@ -164,11 +173,18 @@ class TEstimate:
 
         Below 0.05 where the whole 95 % interval lies above it, and 1 where the number
         itself does not.
+
+        Args:
+          threshold: In the unit of `value`.
         """
         return _two_sided(self.value - threshold, self.variance, self.freedom)
 
     def p_below(self, threshold: float) -> float:
-        """Two-sided p value for the truth lying below a threshold."""
+        """Two-sided p value for the truth lying below a threshold.
+
+        Args:
+          threshold: In the unit of `value`.
+        """
         return _two_sided(threshold - self.value, self.variance, self.freedom)
 
 
@@ -183,7 +199,11 @@ def _two_sided(excess: float, variance: float, freedom: float) -> float:
 
 
 def covariance(replicates: np.ndarray) -> np.ndarray:
-    """Covariance `[k, k]` of replicates `[resamples, k]`; 0 for a single resample."""
+    """Covariance `[k, k]` of replicates `[resamples, k]`; 0 for a single resample.
+
+    Args:
+      replicates: One row per resample.
+    """
     if len(replicates) < 2:
         return np.zeros([replicates.shape[1]] * 2)
     return np.atleast_2d(np.cov(replicates, rowvar=False))

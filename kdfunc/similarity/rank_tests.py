@@ -79,6 +79,9 @@ def smallest_p(*sizes: int) -> float:
 
     Of all ways to deal the ranks to the samples, two are the most extreme: 2 / C(n + m,
     n) for two samples, 2 / (n + m + ...)! * n! * m! * ... for more.
+
+    Args:
+      *sizes: Number of values in each sample.
     """
     return min(1.0, 2 / _ways(sizes))
 

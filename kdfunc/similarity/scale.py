@@ -18,12 +18,23 @@ from kdfunc.similarity.intervals import TEstimate
 
 
 def score(ratio: float) -> float:
-    """Function preserved, in percent, at a distance ratio."""
+    """Function preserved, in percent, at a distance ratio.
+
+    Args:
+      ratio: Distance to the base model over that of independent models, at least 0.
+
+    Returns:
+      100 for the same function, 0 for as far as independent models, never below -100.
+    """
     return 100 * (1 / ratio - 1) if ratio > 1 else 100 * (1 - ratio)
 
 
 def ratio_at(score: float) -> float:
-    """Distance ratio at which so much of the function is preserved, in percent."""
+    """Distance ratio at which so much of the function is preserved, in percent.
+
+    Args:
+      score: Function preserved, in (-100, 100].
+    """
     if score >= 0:
         return 1 - score / 100
     return 1 / (1 + score / 100) if score > -100 else math.inf
@@ -34,6 +45,11 @@ def in_words(ratio: float, low: float | None = None, high: float | None = None) 
 
     "preserves 78.0 % of the base model's function", or "is 3.5 times as far from the
     base model as an independently trained model is".
+
+    Args:
+      ratio: Distance to the base model over that of independent models.
+      low: Lower end of the ratio's interval, or None.
+      high: Upper end of the ratio's interval, or None.
     """
     interval = ""
     if not ratio > 1:
@@ -52,17 +68,30 @@ def _factor(ratio: float) -> str:
 
 
 def exp(value: float) -> float:
-    """The exponential, infinite where it is too large for a float."""
+    """The exponential, infinite where it is too large for a float.
+
+    Args:
+      value: Any number.
+    """
     return math.inf if value > 700 else math.exp(value)
 
 
 def log(value: float) -> float:
-    """The logarithm, minus infinity of 0."""
+    """The logarithm, minus infinity of 0.
+
+    Args:
+      value: A number of at least 0.
+    """
     return math.log(value) if value else -math.inf
 
 
 def count(number: int, what: str) -> str:
-    """A number of things in words: 1 model, 2 models."""
+    """A number of things in words: 1 model, 2 models.
+
+    Args:
+      number: How many there are.
+      what: The thing in the singular; its plural ends in s.
+    """
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -127,19 +156,35 @@ class Preserved:
         return in_words(self.ratio, self.ratio_low, self.ratio_high)
 
     def at(self, confidence: float) -> "Preserved":
-        """With an interval of another confidence."""
+        """With an interval of another confidence.
+
+        Args:
+          confidence: Share of intervals that are to cover the truth, in (0, 1).
+        """
         return replace(self, log_ratio=replace(self.log_ratio, confidence=confidence))
 
     def widened(self, tests: int) -> "Preserved":
-        """With an interval that holds for all of several such tests (Bonferroni)."""
+        """With an interval that holds for all of several such tests (Bonferroni).
+
+        Args:
+          tests: How many they are.
+        """
         return replace(self, log_ratio=self.log_ratio.widened(tests))
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for more than so much being preserved."""
+        """Two-sided p value for more than so much being preserved.
+
+        Args:
+          points: Function preserved, in percent.
+        """
         return self.log_ratio.p_below(log(ratio_at(points)))
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for less than so much being preserved."""
+        """Two-sided p value for less than so much being preserved.
+
+        Args:
+          points: Function preserved, in percent.
+        """
         return self.log_ratio.p_above(log(ratio_at(points)))
 
 

@@ -33,6 +33,13 @@ def unseen_share(examples: int, confidence: float) -> float:
     """How often at most what none of the examples shows may happen all the same.
 
     The upper end of `exact_interval` for 0 of them.
+
+    Args:
+      examples: How many were looked at.
+      confidence: Share of intervals that are to cover the truth, in (0, 1).
+
+    Returns:
+      A share in [0, 1].
     """
     return 1 - ((1 - confidence) / 2) ** (1 / examples)
 

@@ -37,7 +37,11 @@ class Distant:
 
     @classmethod
     def mean(cls, several: Sequence["Distant"]) -> "Distant":
-        """Mean distances over sets of the same images."""
+        """Mean distances over sets of the same images.
+
+        Args:
+          several: distances of the same models, in the same order.
+        """
         estimates = [each.estimate for each in several]
         return cls(
             Estimate(
@@ -101,11 +105,19 @@ class Shift:
         self.groups = groups
 
     def clean(self, group: str) -> Preserved:
-        """Function preserved on the first set."""
+        """Function preserved on the first set.
+
+        Args:
+          group: name of a group.
+        """
         return self._clean.preserved(self.groups[group])
 
     def changed(self, group: str) -> Preserved:
-        """Function preserved on the second set."""
+        """Function preserved on the second set.
+
+        Args:
+          group: name of a group.
+        """
         return self._changed.preserved(self._moved(self.groups[group]))
 
     def _moved(self, places: Sequence[int]) -> list[int]:
@@ -116,6 +128,9 @@ class Shift:
 
         The variance is that of the linearized difference (delta method): a score
         changes by `min(r, 1 / r)` per change of the logarithm of the distance ratio r.
+
+        Args:
+          group: name of a group.
         """
         before = self.groups[group]
         if tuple(before) == self._clean.independents:
@@ -144,6 +159,9 @@ class Shift:
 
     def correlation(self, groups: Sequence[str]) -> tuple[float, float, float]:
         """Spearman's rank correlation of the groups' mean distances on both sets.
+
+        Args:
+          groups: names of groups.
 
         Returns:
           It, and the ends of its 95 % interval over test images (percentiles of the

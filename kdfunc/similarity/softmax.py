@@ -200,7 +200,14 @@ def _marked(columns: np.ndarray, width: int) -> np.ndarray:
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
-    """Shannon entropy of each row in bits, with 0 log 0 = 0."""
+    """Shannon entropy of each row in bits, with 0 log 0 = 0.
+
+    Args:
+      p: `[..., classes]` probabilities.
+
+    Returns:
+      `[...]`, from 0 to log2 of the number of classes.
+    """
     return -(p * np.log2(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1)
 
 

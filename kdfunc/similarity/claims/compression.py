@@ -49,6 +49,12 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     Supported: every difference lies above `MARGIN`.
     Contradicted: some difference lies below `MARGIN`, in a test that is corrected for
     their number: a rival does as well or better.
+
+    Args:
+      evidence: softmax outputs of all models.
+
+    Returns:
+      what was found, or the names of what the claim needs and the run lacks.
     """
     needed = {
         "quantized models": evidence.quantized,
@@ -129,6 +135,12 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     The limits are told: the levels that keep `SAME_FUNCTION` and `HALFWAY`, by the
     estimates and by the whole intervals. How they change with architecture and data set
     takes several runs.
+
+    Args:
+      evidence: softmax outputs of all models.
+
+    Returns:
+      what was found, or the names of what the claim needs and the run lacks.
     """
     levels = evidence.levels
     worthwhile = [name for name in levels if levels[name] >= WORTHWHILE_LEVEL]
@@ -181,6 +193,12 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
     Supported: the largest such difference lies above `MARGIN`, in a test that is
     corrected for the number of pairs.
     Contradicted: all lie below `MARGIN`.
+
+    Args:
+      evidence: softmax outputs of all models.
+
+    Returns:
+      what was found, or the names of what the claim needs and the run lacks.
     """
     deviations = {
         name: evidence.accuracy_deviation(name)

@@ -39,6 +39,12 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
     number of pairs, as its interval is (Bonferroni).
     The trend over alpha is told beside it and does not decide: with enough seeds it is
     sure of differences too small to matter.
+
+    Args:
+      evidence: softmax outputs of all models.
+
+    Returns:
+      what was found, or the names of what the claim needs and the run lacks.
     """
     students = evidence.alphas
     if lacking := missing({"students of two alphas": len(students) > 1}):
@@ -107,6 +113,12 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     below. A Mann-Whitney U test on the models is told and does not decide: with three
     seeds it cannot. `details` holds the students against every control by the same
     rules, also by disagreement.
+
+    Args:
+      evidence: softmax outputs of all models.
+
+    Returns:
+      what was found, or the names of what the claim needs and the run lacks.
     """
     zero = evidence.fair_zero
     needed = {

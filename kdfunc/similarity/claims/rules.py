@@ -35,10 +35,18 @@ class Effect(Protocol):
     high: float
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for the truth lying above."""
+        """Two-sided p value for the truth lying above.
+
+        Args:
+          points: What it is to lie above, in the unit of `value`.
+        """
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for the truth lying below."""
+        """Two-sided p value for the truth lying below.
+
+        Args:
+          points: What it is to lie below, in the unit of `value`.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +174,12 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
     an independent model, is undecided: no interval covers what chance did to them.
     Where the base model has learnt nothing there is no function to preserve, and every
     claim is undecided.
+
+    Args:
+      evidence: Softmax outputs of all models.
+
+    Returns:
+      One verdict per registered claim, in their order.
     """
     claims = [CLAIMS[number] for number in sorted(CLAIMS)]
     findings = [_find(claim, evidence) for claim in claims]
@@ -241,12 +255,23 @@ def _undecided(claim: Claim, sentence: str) -> Verdict:
 
 
 def missing(needed: Mapping[str, object]) -> list[str]:
-    """The names of what is not there."""
+    """The names of what is not there.
+
+    Args:
+      needed: By name, what a claim needs; what is empty or None is missing.
+    """
     return [what for what, there in needed.items() if not there]
 
 
 def some(p_values: Sequence[float]) -> float:
-    """P value of at least one of several (Bonferroni)."""
+    """P value of at least one of several (Bonferroni).
+
+    Args:
+      p_values: Of each of the tests, in [0, 1].
+
+    Returns:
+      Their smallest times their number, at most 1.
+    """
     return min(1.0, len(p_values) * min(p_values))
 
 
@@ -255,33 +280,60 @@ def within(effect: Effect, margin: float = MARGIN) -> float:
 
     Two one-sided tests (Schuirmann 1987), at half the usual level, so that it is below
     0.05 where the 95 % interval lies within the margin.
+
+    Args:
+      effect: The number and its distribution.
+      margin: Largest difference that does not matter, in percentage points.
     """
     return max(effect.p_above(-margin), effect.p_below(margin))
 
 
 def beyond(effect: Effect, margin: float = MARGIN) -> float:
-    """P value for the truth lying beyond the margin on one side."""
+    """P value for the truth lying beyond the margin on one side.
+
+    Args:
+      effect: The number and its distribution.
+      margin: Largest difference that does not matter, in percentage points.
+    """
     return min(effect.p_above(margin), effect.p_below(-margin))
 
 
 def p_text(p: float) -> str:
-    """A p value as text."""
+    """A p value as text.
+
+    Args:
+      p: The p value, in [0, 1].
+    """
     return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
 def numbers(effect: Effect) -> tuple[float, float, float]:
-    """Value and ends of the interval."""
+    """Value and ends of the interval.
+
+    Args:
+      effect: The number and its distribution.
+    """
     return float(effect.value), float(effect.low), float(effect.high)
 
 
 def text(effect: Effect, unit: str = "") -> str:
-    """Value and interval as text."""
+    """Value and interval as text.
+
+    Args:
+      effect: The number and its distribution.
+      unit: Stands right behind the value, so it begins with a space.
+    """
     value, low, high = (_plain(number) for number in numbers(effect))
     return f"{value}{unit} [{low}, {high}]"
 
 
 def more_or_less(effect: Effect, unit: str = "points") -> str:
-    """A difference as text: "12.0 [3.0, 21.0] points less", never a negative "more"."""
+    """A difference as text: "12.0 [3.0, 21.0] points less", never a negative "more".
+
+    Args:
+      effect: A difference and its distribution.
+      unit: What it is counted in.
+    """
     value, low, high = numbers(effect)
     if value < 0:
         value, low, high = -value, -high, -low
@@ -295,10 +347,20 @@ def _plain(number: float) -> str:
 
 
 def once(evidence: Evidence, groups: Iterable[str]) -> list[str]:
-    """The groups of a single training."""
+    """The groups of a single training.
+
+    Args:
+      evidence: Softmax outputs of all models.
+      groups: Names of groups.
+    """
     return [name for name in groups if len(evidence.groups[name]) == 1]
 
 
 def table(columns: str, rows: Sequence[tuple]) -> pd.DataFrame:
-    """A table from the names of its columns and its rows."""
+    """A table from the names of its columns and its rows.
+
+    Args:
+      columns: The names, with spaces between.
+      rows: One tuple of cells per row.
+    """
     return pd.DataFrame(rows, columns=columns.split())

@@ -100,7 +100,13 @@ def adoption(students: np.ndarray, control: np.ndarray) -> np.ndarray:
 
 
 def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None:
-    """Students held against a control, seed by seed; None without seeds in common."""
+    """Students held against a control, seed by seed; None without seeds in common.
+
+    Args:
+      evidence: Softmax outputs of all models.
+      students: The group of the students.
+      control: The group of models that they are held against.
+    """
     places, others, paired = evidence.common(students, control)
     if not paired:
         return None
@@ -146,6 +152,12 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     Undecided where the teacher makes fewer than `FEWEST_ERRORS` errors, or where
     neither adoption is shown to be above `SOME_ADOPTION`.
     Source: Mason-Williams et al. 2025, arXiv 2510.12615.
+
+    Args:
+      evidence: Softmax outputs of all models.
+
+    Returns:
+      What was found, or the names of what the claim needs and the run lacks.
     """
     needed = {
         "students": evidence.alphas,
