@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kdfunc.analysis import accuracy, figures
+from kdfunc.analysis import figures, tables
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.catalog import FAMILIES
@@ -20,7 +20,6 @@ from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.rank_tests import LEVEL, holm
 from kdfunc.similarity.scale import count
 from kdfunc.similarity.shifts import Distant, Shift, distant
-from kdfunc.writing import write_atomic
 
 #: What the corrupted images of all kinds and strengths are called, together.
 ALL = "all"
@@ -39,10 +38,9 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
     families = {task.family for task in tasks}
     if not {"base", "independent"} <= families:
         return
-    table, ranking = tables(tasks, softmax, run.labels)
-    for name, found in ("corruptions", table), ("corruption_ranking", ranking):
-        path = run.path / "tables" / f"{name}.csv"
-        write_atomic(path, found.to_csv(index=False))
+    table, ranking = compared(tasks, softmax, run.labels)
+    tables.write(run, "corruptions", table)
+    tables.write(run, "corruption_ranking", ranking)
     shown = table[compressed(table) & (table["corruption"] != ALL)]
     if len(shown):
         title = f"{accuracy.title(run.config)}, {run.config.rules}"
@@ -58,7 +56,7 @@ def compressed(table: pd.DataFrame) -> pd.Series:
     return table["family"].map(lambda family: bool(FAMILIES[family].by))
 
 
-def tables(
+def compared(
     tasks: Sequence[Task], softmax: dict[str, np.ndarray], labels: np.ndarray
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What each model preserves on each set, and how the sets rank the models.
@@ -190,7 +188,7 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
     """The answer, in a few sentences.
 
     Args:
-      table: As `tables` gives it, with the `name` of each group.
+      table: As `compared` gives it, with the `name` of each group.
       ranking: The same of the sets.
     """
     row = ranking[ranking["corruption"] == ALL].iloc[0]
@@ -240,12 +238,9 @@ def _preserve(number: int, what: str) -> str:
 
 def told(run: RunDirectory, tasks: Sequence[Task]) -> str:
     """The answer from the tables of a run; empty where there are none."""
-    paths = [
-        run.path / "tables" / f"{name}.csv"
-        for name in ("corruptions", "corruption_ranking")
-    ]
-    if not all(path.exists() for path in paths):
+    table = tables.read(run, "corruptions")
+    ranking = tables.read(run, "corruption_ranking")
+    if table is None or ranking is None:
         return ""
-    table, ranking = map(pd.read_csv, paths)
     called = {task.group: naming.name(task) for task in tasks}
     return sentences(table.assign(name=table["group"].map(called)), ranking)

@@ -50,7 +50,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def found(models):
-    table, ranking = corruptions.tables(*models)
+    table, ranking = corruptions.compared(*models)
     called = {task.group: names.name(task) for task in models[0]}
     return table.assign(name=table["group"].map(called)), ranking
 
@@ -101,7 +101,7 @@ def test_by_a_single_independent_model_nothing_is_decided(models):
     tasks, outputs, labels = models
     few = [t for t in tasks if t.family != "independent" or t.name == "independent-1"]
     few = [t for t in few if t.family in ("base", "independent", "quantized")]
-    table, ranking = corruptions.tables(few, outputs, labels)
+    table, ranking = corruptions.compared(few, outputs, labels)
     quantized = table[table["family"] == "quantized"]
     assert set(quantized["outcome"]) == {"undecided"}
     assert ranking["correlation"].isna().all()  # of two models

@@ -26,7 +26,7 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
     """A plot a corruption; on the diagonal, corrupted images are no harder.
 
     Args:
-      table: Rows of `kdfunc.analysis.corruptions.tables` of some models and of single
+      table: Rows of `kdfunc.analysis.corruptions.compared` of some models and of single
         sets.
       title: The heading.
       ax: Where to draw; None makes a figure.
