@@ -43,12 +43,10 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
     tables.write(run, "corruption_ranking", ranking)
     shown = table[compressed(table) & (table["corruption"] != ALL)]
     if len(shown):
-        title = f"{accuracy.title(run.config)}, {run.config.rules}"
-        title = (
-            f"Function preserved on corrupted images, by that on clean ones\n{title}"
-        )
+        says = "Function preserved on corrupted images, by that on clean ones"
+        heading = naming.heading(says, run.config)
         draw = figures.corruptions.corruptions
-        jobs.draw(run.path / "figures" / "corruptions", draw, shown, title)
+        jobs.draw(run.path / "figures" / "corruptions", draw, shown, heading)
 
 
 def compressed(table: pd.DataFrame) -> pd.Series:
