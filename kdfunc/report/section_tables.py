@@ -1,5 +1,6 @@
 """Sections of the report page that are tables: what is shown of each, and how."""
 
+import dataclasses
 from typing import Any
 
 import pandas as pd
@@ -68,16 +69,22 @@ def variants(run: Results) -> tables.Table | None:
     )
 
 
-def flips(run: Results) -> tables.Table | None:
-    """How often answers change, and whether for the better."""
+def flips(run: Results) -> list[tables.Table]:
+    """How often answers change, by method; in a table of their own, by pipeline."""
     columns = ["disagreement", "negative_flips", "positive_flips"]
-    table = run.table("similarity", "model", *columns)
+    table = run.table("similarity", "model", "family", *columns)
     if table is None:
-        return None
-    means = table.groupby("name", sort=False)[columns].mean().reset_index()
-    return tables.of_run(
-        run, "similarity", "Share of test images, mean over the models of a row", means
-    )
+        return []
+    caption = "Share of test images, mean over the models of a row"
+    found = []
+    for of, rows in table.groupby(table["family"] == "compressed"):
+        means = rows.groupby("name", sort=False)[columns].mean().reset_index()
+        shown = tables.of_run(
+            run, "similarity", caption + (": pipelines of several steps" * of), means
+        )
+        id = shown.id.replace("-table", "-pipelines-table" if of else "-table")
+        found.append(dataclasses.replace(shown, id=id))
+    return found
 
 
 def tails(run: Results) -> tables.Table | None:
@@ -177,7 +184,7 @@ def _of_files(run: Results, name: str, caption: str) -> tables.Table | None:
         if len(slow):
             table = table.assign(times_faster=slow.iloc[0] / table["median_ms"])
     hidden = ["model", "family", "method", "tuned", "operators", "not_possible"]
-    hidden.append("rests_on")  # the table of the function preserved has it
+    hidden += ["rests_on", "disagreement"]  # other tables have them
     shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
     return tables.of_run(run, name, caption, shown)
 

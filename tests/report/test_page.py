@@ -261,6 +261,19 @@ def test_all_ways_of_compressing_are_asked_for_by_one_word(tmp_path):
     assert "Compressions all" in text
 
 
+def test_answers_by_pipeline_are_folded_away_from_those_by_method(tmp_path):
+    config = dataclasses.replace(CONFIG, compressions=("int4", "prune50+finetune"))
+    html = page.render([write_run(tmp_path / "run", config)])
+    methods, pipelines = (
+        html[html.index(f'id="run1-similarity-{name}"') :].partition("</table>")[0]
+        for name in ("table", "pipelines-table")
+    )
+    assert "prune50+finetune" in pipelines and "Quantized" not in pipelines
+    assert "prune50+finetune" not in methods and "Quantized" in methods
+    before = html[: html.index('id="run1-similarity-pipelines-table"')]
+    assert before.count("<details") == before.count("</details>") + 1
+
+
 def test_a_session_names_machine_and_versions_where_they_are_new(full_run):
     machine = {"processor": "Abacus", "cores": 2, "system": "Linux"}
     session = {
