@@ -201,9 +201,9 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
         return told
     if not np.isnan(row.correlation):
         told += (
-            f" What {row.models} compressed models preserve there ranks them "
-            f"{_alike(row.low)} what they preserve on the clean images: rank "
-            f"correlation {row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]."
+            f" Ranked by the function preserved there, {row.models} compressed models "
+            f"come in {_order(row.low)} order as on the clean images: rank correlation "
+            f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]."
         )
     for outcome, what in (
         ("less", f"less by more than {MARGIN:g} points"),
@@ -226,8 +226,10 @@ def named(corruption: str, strength: float) -> str:
     return f"{CORRUPTIONS[corruption].label}, strength {strength:g}"
 
 
-def _alike(low: float) -> str:
-    return "much as" if low > 0.9 else "roughly as" if low > 0.5 else "not surely as"
+def _order(low: float) -> str:
+    """How alike two rankings are, by the lower end of their correlation."""
+    sure = "much" if low > 0.9 else "roughly" if low > 0.5 else "not surely"
+    return f"{sure} the same"
 
 
 def _preserve(number: int, what: str) -> str:
