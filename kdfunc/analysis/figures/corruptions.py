@@ -32,10 +32,11 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
       ax: Where to draw; None makes a figure.
     """
     kinds = [name for name in CORRUPTIONS if name in set(table["corruption"])]
-    figure, plots = divided(PAGE, 3.0, title, (1, len(kinds)), ax)
+    figure, plots = divided(PAGE, 3.2, title, (1, len(kinds)), ax)
     both = table[["clean", "preserved"]]
-    low = max(-100, min(both.min().min(), 0) - 8)
-    ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low}
+    low = max(-106, min(both.min().min(), 0) - 8)
+    # The last would run into the one before.
+    ticks = {at: t for at, t in PRESERVED_TICKS.items() if at > max(low, -95)}
     for place, (kind, axes) in enumerate(zip(kinds, plots.flat, strict=True)):
         rows = table[table["corruption"] == kind]
         for (family, strength), points in rows.groupby(["family", "strength"]):
@@ -43,7 +44,7 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
             look |= {"color": shade(family, _SHADES[strength])}
             axes.plot(points["clean"], points["preserved"], **look)
         axes.plot([low, 108], [low, 108], color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
-        axes.set(xlim=(low, 108), ylim=(low, 108), aspect="equal")
+        axes.set(xlim=(low, 108), ylim=(low, 108))
         axes.set_xticks(list(ticks), list(ticks.values()), rotation=90)
         axes.set_yticks(list(ticks), list(ticks.values()) if not place else [])
         axes.grid(color="0.93", linewidth=0.6)
