@@ -129,7 +129,7 @@ def expand(pipelines: Iterable[str]) -> tuple[str, ...]:
     Raises:
       InputError: one is no pipeline; see `parse`.
     """
-    expanded = []
+    expanded: list[str] = []
     for given in pipelines:
         expanded += ALL if given == "all" else [given]
     for pipeline in expanded:

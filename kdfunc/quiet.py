@@ -15,6 +15,8 @@ def quiet_stderr() -> Iterator[None]:
     TFLite interpreter one that no setting silences.
     """
     try:
+        if sys.__stderr__ is None:
+            raise OSError("there is no stderr")
         stderr = sys.__stderr__.fileno()
     except (AttributeError, OSError, ValueError):  # no real stderr: nothing to hold
         yield

@@ -12,11 +12,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
+from typing import Any
 
 try:
     import resource
 except ImportError:  # on Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 #: What Linux tells of processes and processors.
 PROC = pathlib.Path("/proc")
@@ -145,7 +146,7 @@ def interrupts_put_off() -> Iterator[None]:
     """
     numbers = {signal.SIGINT, signal.SIGTERM}
     heard: list[int] = []
-    handlers = {}
+    handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():  # which alone hears them
         # A signal can come by a thread that does not block it, such as numpy's.
         for number in numbers:
@@ -154,7 +155,7 @@ def interrupts_put_off() -> Iterator[None]:
     if blocks:  # whichever thread starts this ends with both unblocked
         resource_tracker.ensure_running()
     # Threads and processes inherit what is blocked.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if blocks else None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if blocks else set()
     try:
         yield
     finally:
@@ -162,5 +163,5 @@ def interrupts_put_off() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in handlers.items():
             signal.signal(number, handler or signal.SIG_DFL)
-        for number in heard[:1]:
-            signal.raise_signal(number)
+        if heard:
+            signal.raise_signal(heard[0])

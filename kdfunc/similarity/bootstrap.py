@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Estimate:
         tail = (1 - self.confidence) / 2
         # Such as a ratio of signal to no noise: nothing lies between it and others.
         infinite = np.isinf(self.replicates).any()
+        method: Literal["closest_observation", "linear"]
         method = "closest_observation" if infinite else "linear"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
@@ -144,7 +146,9 @@ def bootstrap_measures(
     models = {"reference": reference, **dict(zip(titles, candidates, strict=True))}
     wanted = {("reference", title): names for title in titles}
     n = len(reference)
-    parts = {name: {title: [] for title in titles} for name in names}
+    parts: dict[str, dict[str, list]] = {
+        name: {title: [] for title in titles} for name in names
+    }
     for _, (_, title), name, values in components(models, wanted, labels):
         parts[name][title].append(_compact(values))
     tables = {name: _joined([*parts[name].values()]) for name in names}
@@ -154,7 +158,7 @@ def bootstrap_measures(
         means = sums.reshape(*sums.shape[:-1], len(titles), -1) / n
         return MEASURES[name].combine(means)
 
-    replicates = {name: [] for name in names}
+    replicates: dict[str, list] = {name: [] for name in names}
     for counts in resample_counts(n, resamples, np.random.default_rng(seed)):
         for name, table in tables.items():
             step = max(1, BLOCK_SIZE // table.shape[1])  # sums take no more than counts

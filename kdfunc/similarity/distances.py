@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -162,19 +163,19 @@ class Distances:
           *terms: Pairs of a weight and the places of models; models at the same place
             of each pair share a seed.
         """
-        terms = [(weight, list(members)) for weight, members in terms if weight]
-        if not terms:
+        weighted = [(weight, list(members)) for weight, members in terms if weight]
+        if not weighted:
             return Trainings(1, 0.0, 0.0, 0)
-        number = len(terms[0][1])
+        number = len(weighted[0][1])
         if number < 2:
             return Trainings(number, 0.0, 0.0, 0)
         with np.errstate(invalid="ignore"):
-            sums = sum(weight * self.logs[members] for weight, members in terms)
-            spread = float(sums.var(ddof=1))
+            sums = sum(weight * self.logs[members] for weight, members in weighted)
+            spread = float(np.var(sums, ddof=1))
         own = sum(
             weight * other * own_variance(self.images[np.ix_(members, others)])
-            for weight, members in terms
-            for other, others in terms
+            for weight, members in weighted
+            for other, others in weighted
         )
         return Trainings(number, spread, float(own), number - 1)
 
@@ -267,9 +268,10 @@ def function_preserved(
                 f"measure {name!r} is a difference in quality and tells nothing of the "
                 "function preserved; give one with an identity."
             )
-    models, members = [], []
+    models: list[np.ndarray] = []
+    members = []
     for candidate in candidates:
-        group = candidate if np.ndim(candidate[0]) == 2 else [candidate]
+        group: Any = candidate if np.ndim(candidate[0]) == 2 else [candidate]
         members.append(range(len(models), len(models) + len(group)))
         models += group
     yardstick = range(len(models), len(models) + len(independents))

@@ -9,6 +9,7 @@ by block from memory-mapped records, and every panel is a sub-matrix of the resu
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -278,7 +279,7 @@ def _release_pages(records: Sequence[NDArray]) -> None:
     for record in records:
         # Dropping the pages of a writable map could lose what was written.
         if isinstance(record, np.memmap) and record.mode == "r":
-            memory = record
+            memory: Any = record
             while isinstance(memory, np.ndarray):
                 memory = memory.base
             if hasattr(memory, "madvise"):

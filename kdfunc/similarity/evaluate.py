@@ -257,7 +257,7 @@ def rashomon_capacity(models: Sequence[np.ndarray], tolerance: float = 1e-4) -> 
     Source: Hsu and Calmon 2022, arXiv 2206.01295, who give 2 to the power of it for
     each example; found by the algorithm of Blahut and Arimoto 1972.
     """
-    capacities = []
+    capacities: list[float] = []
     models = listed(models, "models")
     for _, outputs in blocks({f"models[{i}]": p for i, p in enumerate(models)}):
         p = np.stack([model.p for model in outputs.values()], axis=1)

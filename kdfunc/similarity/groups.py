@@ -222,8 +222,10 @@ class Evidence:
         seeds = [seed for seed in places[0] if seed in places[1]]
         fewest = min(map(len, places))
         if len(seeds) < min(2, fewest):
-            return *(list(own.values()) for own in places), False
-        return *([own[seed] for seed in seeds] for own in places), True
+            first, second = (list(own.values()) for own in places)
+            return first, second, False
+        first, second = ([own[seed] for seed in seeds] for own in places)
+        return first, second, True
 
     def distance(self, group: str) -> TEstimate:
         """Logarithm of the mean distance of a group's models to the base model.

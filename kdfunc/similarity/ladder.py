@@ -86,6 +86,7 @@ def _rungs(evidence: Evidence) -> list[tuple[str | None, str, str | None]]:
     students = evidence.alphas[-1] if evidence.alphas else None
     controls = [(name, row.rung, row.over) for name, row in CONTROLS.items()]
     (other,) = (name for name, row in CONTROLS.items() if not row.rung)
+    taught: dict[str, str | None]
     taught = dict.fromkeys(("probabilities", "logits"), other)
     taught[evidence.soft_targets] = students
     return [

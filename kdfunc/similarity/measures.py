@@ -89,7 +89,7 @@ def register(label: str, source: str, **fields):
 
     def add(components: Components) -> Components:
         name = components.__name__.removeprefix("_")
-        formula = " ".join(components.__doc__.split())
+        formula = " ".join((components.__doc__ or "").split())
         MEASURES[name] = Measure(name, label, formula, source, components, **fields)
         return components
 

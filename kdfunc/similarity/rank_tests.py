@@ -15,11 +15,14 @@ from scipy.stats import mannwhitneyu
 
 from kdfunc.errors import InputError
 
+#: A sample: numbers in a list or an array.
+Numbers = Sequence[float] | np.ndarray
+
 LEVEL = 0.05  # of every test
 PERMUTATIONS = 10_000  # all of them where there are no more, else as many at random
 
 
-def _sample(values: Sequence[float], name: str) -> np.ndarray:
+def _sample(values: Numbers, name: str) -> np.ndarray:
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or not sample.size or not np.isfinite(sample).all():
         raise InputError(
@@ -35,7 +38,7 @@ def _significance(p: float, smallest_p: float, sizes: Sequence[int]) -> str:
     return "significant" if p < LEVEL else "not significant"
 
 
-def cliffs_delta(x: Sequence[float], y: Sequence[float]) -> float:
+def cliffs_delta(x: Numbers, y: Numbers) -> float:
     """How often numbers of one sample exceed those of another.
 
     `P(x > y) - P(x < y)` over all pairs: 1 where every x exceeds every y, 0 where
@@ -65,10 +68,10 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
     Source: Holm 1979.
     """
-    p_values = np.asarray(p_values, dtype=np.float64)
-    tests = len(p_values)
-    order = np.argsort(p_values)
-    stepped = np.maximum.accumulate((tests - np.arange(tests)) * p_values[order])
+    given = np.asarray(p_values, dtype=np.float64)
+    tests = len(given)
+    order = np.argsort(given)
+    stepped = np.maximum.accumulate((tests - np.arange(tests)) * given[order])
     adjusted = np.empty(tests)
     adjusted[order] = stepped.clip(max=1)
     return adjusted
@@ -122,9 +125,7 @@ class UTest:
         )
 
 
-def mann_whitney(
-    sample: Sequence[float], controls: Mapping[str, Sequence[float]]
-) -> list[UTest]:
+def mann_whitney(sample: Numbers, controls: Mapping[str, Numbers]) -> list[UTest]:
     """Tests a sample against each control; the controls are one family of tests.
 
     P values are exact for small samples: by the distribution of U, or with ties by
@@ -142,20 +143,20 @@ def mann_whitney(
 
     Source: Mann and Whitney 1947; `scipy.stats.mannwhitneyu`.
     """
-    sample = _sample(sample, "sample")
-    controls = {name: _sample(values, name) for name, values in controls.items()}
+    own = _sample(sample, "sample")
+    others = {name: _sample(values, name) for name, values in controls.items()}
     statistics, p_values = [], []
-    for control in controls.values():
-        statistic, p_value = mannwhitneyu(sample, control)
-        both = np.concatenate([sample, control])
+    for control in others.values():
+        statistic, p_value = mannwhitneyu(own, control)
+        both = np.concatenate([own, control])
         if len(np.unique(both)) < len(both):
             # Tied: scipy takes the normal distribution, which errs in small samples.
             # Its `PermutationMethod` gives what `_trend` does, but refuses a sample of
             # a single model.
-            p_value = _trend([[sample, control]])[1]
+            p_value = _trend([[own, control]])[1]
         statistics.append(float(statistic))
         p_values.append(float(p_value))
-    sizes = [(len(sample), len(control)) for control in controls.values()]
+    sizes = [(len(own), len(control)) for control in others.values()]
     # Adjusted p values grow with every p value of the family, so the adjusted smallest
     # ones are the smallest adjusted ones.
     return [
@@ -212,9 +213,7 @@ class Trend:
         )
 
 
-def jonckheere_terpstra(
-    groups: Sequence[Sequence[float]], matched: bool = False
-) -> Trend:
+def jonckheere_terpstra(groups: Sequence[Numbers], matched: bool = False) -> Trend:
     """Tests whether numbers rise or fall over ordered groups.
 
     The test for a design of three alphas with three seeds: it uses the order of the
@@ -238,12 +237,13 @@ def jonckheere_terpstra(
     """
     if len(groups) < 2:
         raise InputError(f"there are {len(groups)} groups; give at least two.")
-    groups = [_sample(group, f"group {i}") for i, group in enumerate(groups)]
-    sizes = tuple(map(len, groups))
+    samples = [_sample(group, f"group {i}") for i, group in enumerate(groups)]
+    sizes = tuple(map(len, samples))
+    strata: Sequence[Sequence[np.ndarray]] = [samples]
     if not matched:
-        strata = [groups]
+        pass
     elif len(set(sizes)) == 1:
-        strata = np.transpose(groups)[..., None]  # by seed, groups of one number
+        strata = [*np.transpose(samples)[..., None]]  # by seed, groups of one number
     else:
         raise InputError(
             f"matched groups have {', '.join(map(str, sizes))} numbers; "

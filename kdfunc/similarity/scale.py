@@ -53,11 +53,11 @@ def in_words(ratio: float, low: float | None = None, high: float | None = None) 
     """
     interval = ""
     if not ratio > 1:
-        if low is not None:
+        if low is not None and high is not None:
             interval = f" [{score(high):.1f}, {score(low):.1f}]"
         kept = f"{score(ratio):.1f}{interval} %"
         return f"preserves {kept} of the base model's function"
-    if low is not None:
+    if low is not None and high is not None:
         interval = f" [{_factor(low)}, {_factor(high)}]"
     times = f"{_factor(ratio)}{interval} times"
     return f"is {times} as far from the base model as an independently trained model is"

@@ -1,11 +1,14 @@
 """Softmax outputs: checked, read in blocks, with what the measures share."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from kdfunc.errors import InputError
+
+T = TypeVar("T")
 
 SUM_TOLERANCE = 1e-3
 INTEGER_STEPS = (1 << 8, 1 << 15)  # of a probability, in TFLite's integer softmax
@@ -74,7 +77,7 @@ def _logits_note(rows: np.ndarray, name: str) -> str:
     )
 
 
-def listed(models: Sequence[np.ndarray], name: str) -> Sequence[np.ndarray]:
+def listed(models: T, name: str) -> T:
     """Refuses one array `[examples, classes]` where a list of them is meant.
 
     Args:
@@ -170,15 +173,22 @@ class Outputs:
         """Shannon entropy in bits."""
         return entropy(self.p)
 
+    @property
+    def _truth(self) -> np.ndarray:
+        """The labels, of what cannot do without them."""
+        if self.labels is None:
+            raise InputError("there are no labels; give the true classes.")
+        return self.labels
+
     @cached_property
     def log_loss(self) -> np.ndarray:
         """Cross-entropy to the true class in nats."""
-        return -self.clipped_log[np.arange(len(self.labels)), self.labels]
+        return -self.clipped_log[np.arange(len(self.p)), self._truth]
 
     @cached_property
     def brier(self) -> np.ndarray:
         """Squared L2 distance to the one-hot true class."""
-        truth = _marked(self.labels, self.p.shape[1])
+        truth = _marked(self._truth, self.p.shape[1])
         return np.square(self.p - truth).sum(axis=1)
 
     @cached_property

@@ -125,7 +125,7 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
         "students": evidence.alphas,
         "control independent-optimizer, the fair zero": zero,
     }
-    if lacking := missing(needed):
+    if (lacking := missing(needed)) or zero is None:
         return lacking
     students = evidence.alphas[-1]
     controls = [name for name in ("independent", *CONTROLS) if name in evidence.groups]

@@ -30,9 +30,17 @@ Outcome = Literal["supported", "contradicted", "undecided"]
 class Effect(Protocol):
     """A number with an interval and tests of it, in points or percent."""
 
-    value: float
-    low: float
-    high: float
+    @property
+    def value(self) -> float:
+        """The number."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of its interval."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of its interval."""
 
     def p_above(self, points: float) -> float:
         """Two-sided p value for the truth lying above.
@@ -217,10 +225,10 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
 def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verdict:
     p = min(found.p_supported, found.p_contradicted)
     estimate = getattr(found.effect, "times", found.effect)
-    side = "supported"
+    side: Outcome = "supported"
     if found.p_contradicted < found.p_supported:
         side = "contradicted"
-    outcome = side if adjusted < LEVEL else "undecided"
+    outcome: Outcome = side if adjusted < LEVEL else "undecided"
     corrected = p_text(adjusted).removeprefix("p = ")
     tests = f"{p_text(p)}; after Holm's correction for {judged} claims {corrected}"
     alone = (
@@ -246,11 +254,20 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
 
 
 def _undecided(claim: Claim, sentence: str) -> Verdict:
-    unknown = [math.nan] * 3
+    unknown = math.nan
     return Verdict(
-        *(claim.text, claim.statistic, *unknown, "", *unknown[:2], (), "undecided"),
-        sentence,
-        pd.DataFrame(),
+        claim.text,
+        claim.statistic,
+        effect=unknown,
+        low=unknown,
+        high=unknown,
+        rests_on="",
+        p=unknown,
+        adjusted_p=unknown,
+        against=(),
+        outcome="undecided",
+        sentence=sentence,
+        details=pd.DataFrame(),
     )
 
 

@@ -167,15 +167,15 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
         return lacking
     students = evidence.alphas[-1]
     names = [n for n in (ANOTHER_TEACHER, NO_TEACHER) if n in evidence.groups]
-    held = {name: transfer(evidence, students, name) for name in names}
-    held = {n: f for n, f in held.items() if f and np.isfinite(f.asymmetry.value)}
+    found = {name: transfer(evidence, students, name) for name in names}
+    held = {n: f for n, f in found.items() if f and np.isfinite(f.asymmetry.value)}
     alike = f"control {ANOTHER_TEACHER} of the students' seeds that leaves some of the "
     alike += "teacher's errors and right answers to adopt"
     if lacking := missing({alike: ANOTHER_TEACHER in held}):
         return lacking
     clean = held[ANOTHER_TEACHER]
     effect = clean.asymmetry
-    none_adopted = some([found.p_above(SOME_ADOPTION) for found in clean.adoption])
+    none_adopted = some([each.p_above(SOME_ADOPTION) for each in clean.adoption])
     caveat, open_ = "", 0.0
     if clean.errors < FEWEST_ERRORS:
         open_ = 1.0
@@ -198,7 +198,7 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             "undecided": "Whether distillation passes on the teacher's errors more "
             "than its right answers is open.",
         },
-        numbers=" ".join(_told(found) for found in held.values()) + f" {READ}{caveat}",
+        numbers=" ".join(map(_told, held.values())) + f" {READ}{caveat}",
         against=list(held),
         rests_on=clean.rests_on,
         details=table(
@@ -206,10 +206,10 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             "error_images right_images error_adoption right_adoption asymmetry low "
             "high rests_on",
             [
-                (name, found.errors, found.right, *found.shares, *found.images)
-                + (found.adoption[0].value, found.adoption[1].value)
-                + (*numbers(found.asymmetry), found.rests_on)
-                for name, found in held.items()
+                (name, each.errors, each.right, *each.shares, *each.images)
+                + (each.adoption[0].value, each.adoption[1].value)
+                + (*numbers(each.asymmetry), each.rests_on)
+                for name, each in held.items()
             ],
         ),
         chance=[students, ANOTHER_TEACHER],
