@@ -62,6 +62,9 @@ Outputs, limits and exit codes are those of `kdfunc-edge compare`.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
+    Args:
+      arguments: of the command line; None for the process's own.
+
     Returns:
       Exit code: 0, 1 where a task failed, 2 for bad input, 130 after Ctrl-C, 143 after
       SIGTERM.

@@ -18,6 +18,10 @@ def spelled(arguments: Sequence[str], mark: str) -> list[str]:
     """Arguments with one mark, `-` or `_`, between the words of each flag's name.
 
     So `--batch_size` and `--batch-size` are the same flag to every command.
+
+    Args:
+      arguments: of the command line.
+      mark: the one to write.
     """
     return [_spelled(argument, mark) for argument in arguments]
 
@@ -46,7 +50,12 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_known_args(self, args=None, namespace=None):
-        """As in `ArgumentParser`; flags may have `_` between their words."""
+        """As in `ArgumentParser`; flags may have `_` between their words.
+
+        Args:
+          args: of the command line; None for the process's own.
+          namespace: takes the values; None for a new one.
+        """
         args = sys.argv[1:] if args is None else args
         return super().parse_known_args(spelled(args, "-"), namespace)
 
@@ -56,7 +65,11 @@ class Terminated(KeyboardInterrupt):
 
 
 def code_of(interrupt: KeyboardInterrupt) -> int:
-    """The exit code of a command that was stopped: 130 by Ctrl-C, 143 by SIGTERM."""
+    """The exit code of a command that was stopped: 130 by Ctrl-C, 143 by SIGTERM.
+
+    Args:
+      interrupt: what was raised.
+    """
     terminated = isinstance(interrupt, Terminated)
     return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
 
@@ -66,6 +79,10 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
 
     SIGTERM is treated as Ctrl-C is, and standard streams that are closed swallow what
     is written to them.
+
+    Args:
+      command: its name, which begins the line.
+      run: does the work and returns an exit code.
 
     Returns:
       What `run` returns; 2 for bad input, 130 after Ctrl-C and 143 after SIGTERM.
@@ -109,7 +126,11 @@ class Heard:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Writes text, which may be lost."""
+        """Writes text, which may be lost.
+
+        Args:
+          text: what to write.
+        """
         try:
             return self._stream.write(text)
         except OSError:

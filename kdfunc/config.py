@@ -61,6 +61,9 @@ REDUCIBLE = ("alphas", "independents")
 def parse_variant(text: str) -> tuple[str, float | int | str]:
     """What a variant changes and to what, as `("temperature", 10.0)`.
 
+    Args:
+      text: such as `temperature=10`.
+
     Raises:
       InputError: there is no such variant.
     """
@@ -299,6 +302,9 @@ class ExperimentConfig:
         More or less of what is `EXTENDABLE` is no conflict, nor is less of what is
         `REDUCIBLE`.
 
+        Args:
+          wanted: the config of the run that is to go on.
+
         Returns:
           For each such field this config's value and the wanted one's.
         """
@@ -316,6 +322,9 @@ class ExperimentConfig:
 
         Where the wanted one asks for all that is here, the order is its own, as if the
         run had been asked for no less from the start.
+
+        Args:
+          wanted: a config without `conflicts`.
         """
         together = {}
         for field in EXTENDABLE:
@@ -328,7 +337,12 @@ class ExperimentConfig:
         return dataclasses.replace(self, **together)
 
     def asks_for(self, field: str, value: Any) -> bool:
-        """Whether a list has the value, or a count comes to it."""
+        """Whether a list has the value, or a count comes to it.
+
+        Args:
+          field: the field's name.
+          value: a list's item, or a count.
+        """
         return _holds(getattr(self, field), value)
 
     @property

@@ -50,7 +50,12 @@ def write(run: RunDirectory, done: list[Task]) -> str:
 
 
 def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:
-    """Relative deviation of accuracy from the base model's, in percent."""
+    """Relative deviation of accuracy from the base model's, in percent.
+
+    Args:
+      accuracy: of one or several models, in [0, 1].
+      base: of the base model, in (0, 1].
+    """
     return 100 * (np.asarray(accuracy) - base) / base
 
 
@@ -90,7 +95,12 @@ def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
 
 
 def paper_layout(deviations: pd.DataFrame, architecture: str) -> pd.DataFrame:
-    """One row for the architecture, a column a method and setting, as in the paper."""
+    """One row for the architecture, a column a method and setting, as in the paper.
+
+    Args:
+      deviations: from `accuracy_deviations`.
+      architecture: its name in the config.
+    """
     cells = [
         f"{row.deviation:.2f}" + ("" if np.isnan(row.std) else f" (±{row.std:.2f})")
         for row in deviations.itertuples()
@@ -103,13 +113,22 @@ def paper_layout(deviations: pd.DataFrame, architecture: str) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table of `paper_layout` in Markdown, its two heading rows joined."""
+    """A table of `paper_layout` in Markdown, its two heading rows joined.
+
+    Args:
+      table: from `paper_layout`.
+    """
     flat = table.set_axis([" ".join(column) for column in table.columns], axis=1)
     return flat.to_markdown(disable_numparse=True) + "\n"
 
 
 def latex(table: pd.DataFrame, caption: str) -> str:
-    """A table of `paper_layout` in LaTeX (packages booktabs and multirow)."""
+    """A table of `paper_layout` in LaTeX (packages booktabs and multirow).
+
+    Args:
+      table: from `paper_layout`.
+      caption: in LaTeX.
+    """
     text = table.to_latex(
         multicolumn_format="c",
         column_format="l" + "r" * table.shape[1],
@@ -122,7 +141,12 @@ def latex(table: pd.DataFrame, caption: str) -> str:
 
 
 def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
-    """The same numbers for people at a terminal, within 80 columns."""
+    """The same numbers for people at a terminal, within 80 columns.
+
+    Args:
+      deviations: from `accuracy_deviations`.
+      base_accuracy: in [0, 1].
+    """
     several = deviations["std"].notna().any()
     spread = " (± standard deviation over seeds)" if several else ""
     lines = [

@@ -90,7 +90,11 @@ def _seal(run: RunDirectory, models: list[str]) -> None:
 
 
 def finished(run: RunDirectory) -> list[Task]:
-    """The tasks that trained or made the models that a run directory holds."""
+    """The tasks that trained or made the models that a run directory holds.
+
+    Args:
+      run: the run directory.
+    """
     return [
         task
         for task in plan.make(run.config)
@@ -102,6 +106,9 @@ def finished(run: RunDirectory) -> list[Task]:
 
 def outdated(run: RunDirectory) -> list[str]:
     """Why tables and figures have to be made again from the records of a run.
+
+    Args:
+      run: the run directory.
 
     Returns:
       A clause for each reason; none if they are whole, or no records to make them from

@@ -20,6 +20,11 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     """Writes `compression.csv`, `latency.csv` and the figure of a run's stored models.
 
     To be called once `functions.write` has written the measures.
+
+    Args:
+      run: the run directory.
+      tasks: those whose records are there.
+      jobs: draws the figure.
     """
     stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]
     if not stored:
@@ -113,7 +118,11 @@ def _pipeline(task: Task) -> str:
 
 
 def terminal(table: pd.DataFrame) -> str:
-    """The table of `compression` for people at a terminal, within 80 columns."""
+    """The table of `compression` for people at a terminal, within 80 columns.
+
+    Args:
+      table: from `compression`.
+    """
     made = table[table["not_possible"].isna()]
     rows = [
         (

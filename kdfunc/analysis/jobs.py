@@ -44,7 +44,12 @@ class Jobs:
             self._limits.restore_original_limits()
 
     def call(self, function: Callable, *arguments: Any) -> Future:
-        """Begins to call a function; it and its arguments must be picklable."""
+        """Begins to call a function; it and its arguments must be picklable.
+
+        Args:
+          function: the function.
+          *arguments: of the function.
+        """
         return (self._submit or self._threads.submit)(function, *arguments)
 
     def draw(

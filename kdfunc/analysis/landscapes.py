@@ -32,6 +32,13 @@ def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
     A panel without any of its compressed models is left out. Of the students, the
     panel of all methods shows one an alpha: the one whose distillation KL is lowest
     on average over the epochs.
+
+    Args:
+      run: The run directory.
+      tasks: Those whose records are there.
+
+    Returns:
+      The tasks of each panel, the base model first.
     """
 
     def closeness(student: Task) -> float:
@@ -68,6 +75,11 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
     the test images of the Euclidean distance between two softmax outputs, from 0 to
     the square root of 2. How far either can be trusted is told with it: the metric
     map's stress, and by how much t-SNE's shape changes with next to nothing.
+
+    Args:
+      run: The run directory.
+      tasks: Those whose records are there.
+      jobs: Makes the maps and draws the figures.
     """
     config = run.config
     chosen = panels(run, tasks)
@@ -132,7 +144,11 @@ class Maps:
     stress: float
 
     def place(self, points: pd.DataFrame) -> pd.DataFrame:
-        """The points with their places: `x` and `y` by t-SNE, `mds_x` and `mds_y`."""
+        """The points with their places: `x` and `y` by t-SNE, `mds_x` and `mds_y`.
+
+        Args:
+          points: One row per point of the maps, in their order.
+        """
         (x, y), (mds_x, mds_y) = self.tsne.T, self.metric.T
         return points.assign(x=x, y=y, mds_x=mds_x, mds_y=mds_y)
 

@@ -52,7 +52,11 @@ def setting(task: Task) -> str:
 
 
 def name(task: Task) -> str:
-    """The name of a model in tables, on the page and in figures with room for it."""
+    """The name of a model in tables, on the page and in figures with room for it.
+
+    Args:
+      task: that made the model.
+    """
     match task.family:
         case "student":
             return f"Distilled, {setting(task)}"
@@ -73,14 +77,25 @@ def name(task: Task) -> str:
 
 
 def in_figures(task: Task) -> str:
-    """The same where a colour tells the family."""
+    """The same where a colour tells the family.
+
+    Args:
+      task: that made the model.
+    """
     if task.family == "control":
         return CONTROLS[task.settings["control"]].name.capitalize()
     return name(task)
 
 
 def training(task: Task) -> str:
-    """What tells a training from others of its name: its number or its seed."""
+    """What tells a training from others of its name: its number or its seed.
+
+    Args:
+      task: that made the model.
+
+    Returns:
+      the number or the seed; empty where there is one training of the name.
+    """
     match task.family:
         case "independent":
             return task.name.rpartition("-")[2]

@@ -28,6 +28,10 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
     """Writes `pruned_arrays.csv` of a run whose network has batch normalization.
 
     To be called once the table `function_preserved` is written.
+
+    Args:
+      run: the run directory.
+      tasks: those whose records are there.
     """
     if importlib.util.find_spec("h5py") is None:  # kdfunc without its part `train`
         return
@@ -38,7 +42,11 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
 
 
 def moving_variances(path: pathlib.Path) -> np.ndarray:
-    """The moving variances of all batch normalizations of a `.keras` file, `[n]`."""
+    """The moving variances of all batch normalizations of a `.keras` file, `[n]`.
+
+    Args:
+      path: the file.
+    """
     import h5py
 
     variances = [np.empty(0, np.float32)]
@@ -100,7 +108,11 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
 
 
 def sentence(found: pd.DataFrame) -> str:
-    """What the lightest pruning of all arrays does, beside that of kernels alone."""
+    """What the lightest pruning of all arrays does, beside that of kernels alone.
+
+    Args:
+      found: from `table`.
+    """
     whole = found[(found["scope"] == SCOPES["all"]) & (found["zero"] > 0)]
     if whole.empty:
         return ""

@@ -23,6 +23,10 @@ RULE = (
 def load(dataset: str | None = None, architecture: str | None = None) -> pd.DataFrame:
     """The paper's Tables 3 to 5, or what they hold of a data set and architecture.
 
+    Args:
+      dataset: its name in the config; None for all.
+      architecture: its name in the config; None for all.
+
     Returns:
       A row a cell: number of the `table`; `dataset` and `architecture` as in
       `ExperimentConfig`; `base_accuracy` of the base model in %; `method` and `setting`

@@ -60,7 +60,14 @@ class Answer:
 
 
 def differences(config: ExperimentConfig) -> dict[str, str]:
-    """The flags that tell a run from its preset, but for parts left out or added."""
+    """The flags that tell a run from its preset, but for parts left out or added.
+
+    Args:
+      config: the experiment.
+
+    Returns:
+      values as a command gives them, by the flag's name.
+    """
     preset = ExperimentConfig(
         dataset=config.dataset,
         architecture=config.architecture,
@@ -75,13 +82,20 @@ def differences(config: ExperimentConfig) -> dict[str, str]:
 
 
 def is_papers(config: ExperimentConfig) -> bool:
-    """Whether accuracies come about as the paper's do, whatever is left to chance."""
+    """Whether accuracies come about as the paper's do, whatever is left to chance.
+
+    Args:
+      config: the experiment.
+    """
     same = {"seed", "data_order", "finetune_epochs", "perplexities", *REDUCIBLE}
     return config.preset == "published" and not differences(config).keys() - same
 
 
 def table(setups: Sequence[Setup]) -> pd.DataFrame:
     """Every claim in every set-up.
+
+    Args:
+      setups: the judged runs.
 
     Returns:
       A row a claim and set-up: `run`, `dataset`, `architecture`, `preset`, `epochs`;
@@ -106,7 +120,14 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
 
 
 def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
-    """One answer for each claim that some set-up was asked about."""
+    """One answer for each claim that some set-up was asked about.
+
+    Args:
+      setups: the judged runs.
+
+    Returns:
+      the answers by claim.
+    """
     all_of = table(setups)
     if all_of.empty:
         return {}
@@ -118,7 +139,11 @@ def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
 
 
 def answers_table(found: Mapping[str, Answer]) -> pd.DataFrame:
-    """The same as a table: `claim`, `outcome`, and the numbers of `Pooled`."""
+    """The same as a table: `claim`, `outcome`, and the numbers of `Pooled`.
+
+    Args:
+      found: from `answers`.
+    """
     return pd.DataFrame(
         {"claim": each.claim, "outcome": each.outcome}
         | (asdict(each.pooled) if each.pooled else {})

@@ -27,7 +27,13 @@ COMPRESSED = ("student", "quantized", "pruned")
 
 
 def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
-    """Writes everything on functional similarity."""
+    """Writes everything on functional similarity.
+
+    Args:
+      run: the run directory.
+      tasks: those whose records are there.
+      jobs: draws the figures.
+    """
     final = {task.name: np.array(run.record(task.name).softmax[-1]) for task in tasks}
     others = [task for task in tasks if task.name != "base"]
     if not others:
@@ -58,7 +64,13 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 def evidence_of(
     run: RunDirectory, tasks: Iterable[Task], final: dict[str, np.ndarray]
 ) -> Evidence:
-    """The final outputs of a run's models, by what they are evidence of."""
+    """The final outputs of a run's models, by what they are evidence of.
+
+    Args:
+      run: the run directory.
+      tasks: those whose records are there.
+      final: softmax `[n_test, classes]` of the last snapshot by the name of the model.
+    """
     groups: dict[str, dict] = {family: {} for family in (*COMPRESSED, "control")}
     for task in tasks:
         match task.family:
@@ -93,6 +105,10 @@ def size(run: RunDirectory, task: Task) -> int:
     """Bytes of a model's file after zlib, which is what saves space in pruned ones.
 
     Where the file was not kept, it is what the table says that was made with it.
+
+    Args:
+      run: the run directory.
+      task: that made the model.
     """
     for name in ("model.tflite", "model.keras", "final.keras"):
         path = run.record(task.name).path / name
@@ -219,7 +235,11 @@ def _draw_preserved(run, tasks, evidence, jobs) -> None:
 
 
 def group_of(task: Task) -> str:
-    """The name of a compressed model's group in the evidence."""
+    """The name of a compressed model's group in the evidence.
+
+    Args:
+      task: a student, or a quantized or pruned model.
+    """
     match task.family:
         case "student":
             return student_group(task.settings["alpha"])

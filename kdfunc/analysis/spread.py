@@ -40,6 +40,10 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
     """The post hoc columns of the paper's Tables 3 to 5 for each base model.
 
+    Args:
+      run: the run directory.
+      tasks: those whose records are there, replicates among them.
+
     Returns:
       A row a base model and setting: `base_model`, its task, the run's own first;
       `method` and `setting` as `accuracy.accuracy_deviations` has them, or `BASE`;

@@ -143,13 +143,22 @@ def doubts(
 
 
 def quoted(sentence: str) -> tuple[str, str]:
-    """The sentence of a verdict that may be quoted, and the numbers that follow it."""
+    """The sentence of a verdict that may be quoted, and the numbers that follow it.
+
+    Args:
+      sentence: Of a verdict.
+    """
     plain, _, rest = sentence.partition(". ")
     return plain.removesuffix(".") + ".", rest
 
 
 def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
-    """All of it for people at a terminal, from the tables that were just written."""
+    """All of it for people at a terminal, from the tables that were just written.
+
+    Args:
+      run: The run directory, with its tables.
+      tasks: Those whose records are there.
+    """
     base = tables.read(run, "base").iloc[0]
     preserved = tables.preserved(run)
     if preserved is not None:
@@ -165,7 +174,13 @@ def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
 
 
 def terminal(paragraph: str, told: Sequence[str], verdicts: pd.DataFrame | None) -> str:
-    """The same for people at a terminal, within 80 columns."""
+    """The same for people at a terminal, within 80 columns.
+
+    Args:
+      paragraph: From `opening`.
+      told: From `doubts`.
+      verdicts: The table of them, or None.
+    """
     lines = [*textwrap.wrap(paragraph, 79), ""]
     if told:
         lines.append("What this run cannot tell:")

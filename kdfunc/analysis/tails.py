@@ -30,7 +30,11 @@ def per_model(p: np.ndarray, q: np.ndarray) -> dict[str, float | None]:
 
 
 def groups(tasks: Sequence[Task]) -> dict[str, list[Task]]:
-    """The tasks by `Task.group`, in order of appearance."""
+    """The tasks by `Task.group`, in order of appearance.
+
+    Args:
+      tasks: the tasks.
+    """
     found: dict[str, list[Task]] = {}
     for task in tasks:
         found.setdefault(task.group, []).append(task)

@@ -119,6 +119,9 @@ def compare_files(
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of a file by name; a file of one array has it under "".
 
+    Args:
+      path: A `.npy`, `.npz` or `.csv` file.
+
     Raises:
       InputError: It cannot be read, or there are no numbers in it.
     """

@@ -96,7 +96,12 @@ def settle(
 
 
 def title(name: str, model: str) -> str:
-    """What errors call an output of a model."""
+    """What errors call an output of a model.
+
+    Args:
+      name: Of the output; empty for a single one.
+      model: The model's role.
+    """
     return f"output {name!r} of {model}" if name else f"the output of {model}"
 
 

@@ -51,7 +51,11 @@ class Limit:
     confidence: float | None = None
 
     def judge(self, quantity: Quantity) -> str:
-        """`met`, `missed` or `undecided`; what is not a number misses every limit."""
+        """`met`, `missed` or `undecided`; what is not a number misses every limit.
+
+        Args:
+          quantity: What the limit is on.
+        """
         low = high = quantity.value
         if self.confidence and not math.isnan(quantity.value):
             if quantity.is_open(self.bound, self.confidence, quantity.examples):
@@ -237,7 +241,11 @@ def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
 
 
 def exit_code(entries: Iterable[Mapping[str, Any]]) -> int:
-    """0 where every limit is met, 1 where one is missed, else 3: undecided."""
+    """0 where every limit is met, 1 where one is missed, else 3: undecided.
+
+    Args:
+      entries: The results on limits, each with its `outcome`.
+    """
     outcomes = {entry["outcome"] for entry in entries}
     if MISSED in outcomes:
         return 1

@@ -27,7 +27,12 @@ def add(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
-    """Adds the options of all that compares; arguments as for `add`."""
+    """Adds the options of all that compares; arguments as for `add`.
+
+    Args:
+      parser: Takes the options.
+      what: Is compared, for the help text.
+    """
     parser.add_argument(
         "--independent",
         action="append",
@@ -69,6 +74,9 @@ def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
 def given(asked: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `compare` that were asked for.
 
+    Args:
+      asked: The parsed options.
+
     Raises:
       InputError: Two options say different things, a number is out of range, or the
         page would replace what is read.
@@ -93,7 +101,12 @@ def given(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
-    """Prints a comparison, writes its page, and returns the exit code."""
+    """Prints a comparison, writes its page, and returns the exit code.
+
+    Args:
+      compared: From `compare`.
+      asked: The parsed options.
+    """
     from kdfunc.comparison import limits
 
     if asked.report is not None:
@@ -106,6 +119,11 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
 
 def checked_output(path: str, asked: argparse.Namespace, option: str) -> pathlib.Path:
     """Where a file is written that an option names.
+
+    Args:
+      path: As the user gave it.
+      asked: The parsed options, whose files must not be lost.
+      option: By which it was given.
 
     Raises:
       InputError: It would replace what is read, or is no file.

@@ -36,6 +36,9 @@ class Said:
     def of(self, role: str) -> dict[str | None, str]:
         """By output, what is said of the model in a role; None for all outputs.
 
+        Args:
+          role: One of `roles`.
+
         Raises:
           InputError: It is none of `forms.SAYINGS`.
         """
@@ -54,7 +57,11 @@ class Said:
 
 
 def roles(models: int) -> list[str]:
-    """`reference`, `candidate`, `independent-1` and so on."""
+    """`reference`, `candidate`, `independent-1` and so on.
+
+    Args:
+      models: How many there are, at least two.
+    """
     others = [f"{INDEPENDENT}-{i + 1}" for i in range(models - 2)]
     return [REFERENCE, CANDIDATE, *others]
 
@@ -117,7 +124,12 @@ def _measures(found: Mapping[str, Quantity], confidence: float) -> dict[str, Any
 
 
 def told(quantity: Quantity, confidence: float) -> dict[str, float]:
-    """Value and ends of the interval."""
+    """Value and ends of the interval.
+
+    Args:
+      quantity: What was measured.
+      confidence: Share of intervals that are to cover the truth, in (0, 1).
+    """
     low, high = quantity.interval(confidence)
     return {"value": quantity.value, "low": low, "high": high}
 

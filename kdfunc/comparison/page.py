@@ -28,7 +28,11 @@ def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> pathlib.Pa
 
 
 def render(result: Mapping[str, Any]) -> str:
-    """The page as HTML."""
+    """The page as HTML.
+
+    Args:
+      result: From `kdfunc.compare` or `kdfunc.edge.compare`.
+    """
     environment = pages.environment()
     environment.filters.update(percent=percent, number=number, four=_four, name=_name)
     environment.globals.update(bar=_bar, taken=_taken)

@@ -36,13 +36,23 @@ class Quantity:
     narrows: bool = True
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Lower and upper end; the value itself where there is no chance in it."""
+        """Lower and upper end; the value itself where there is no chance in it.
+
+        Args:
+          confidence: Share of intervals that are to cover the truth, in (0, 1).
+        """
         if self.ends is None:
             return self.value, self.value
         return self.ends(confidence, self.examples)
 
     def is_open(self, bound: float, confidence: float, examples: int) -> bool:
-        """Whether so many examples leave open on which side of the bound it is."""
+        """Whether so many examples leave open on which side of the bound it is.
+
+        Args:
+          bound: Of a limit, in the quantity's unit.
+          confidence: Share of intervals that are to cover the truth, in (0, 1).
+          examples: How many there would be.
+        """
         if self.ends is None:
             return False
         low, high = self.ends(confidence, examples)
@@ -52,6 +62,10 @@ class Quantity:
         """About how many examples would tell on which side of the bound it is.
 
         If the value stays what it is; None where no number of examples would.
+
+        Args:
+          bound: Of a limit, in the quantity's unit.
+          confidence: Share of intervals that are to cover the truth, in (0, 1).
         """
         enough = self.examples
         still_open = enough

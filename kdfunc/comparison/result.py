@@ -33,6 +33,10 @@ MOST_RESAMPLES = 1_000_000
 def check_resampling(resamples: int, confidence: float) -> None:
     """Checks what intervals are made with.
 
+    Args:
+      resamples: Number of bootstrap resamples.
+      confidence: Share of intervals that are to cover the truth.
+
     Raises:
       InputError: One of them is out of range.
     """

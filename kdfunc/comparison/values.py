@@ -100,7 +100,11 @@ class Facts:
 
 
 def blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """The same examples of several arrays `[n, ...]`, float64, some at a time."""
+    """The same examples of several arrays `[n, ...]`, float64, some at a time.
+
+    Args:
+      *arrays: Of the same length n.
+    """
     step = max(1, BLOCK_SIZE // max(1, arrays[0][0].size))
     for start in range(0, len(arrays[0]), step):
         yield [
@@ -110,7 +114,11 @@ def blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def spread(reference: np.ndarray) -> float:
-    """`Facts.spread` of an array `[n, ...]`."""
+    """`Facts.spread` of an array `[n, ...]`.
+
+    Args:
+      reference: Outputs of the reference.
+    """
     mean = sum(block.sum(axis=0) for (block,) in blocks(reference)) / len(reference)
     squares = sum(np.square(block - mean).sum() for (block,) in blocks(reference))
     return float(np.sqrt(squares / reference.size))
@@ -241,7 +249,11 @@ def _pixel_agreement(r, c, facts):
 
 
 def ious(means: np.ndarray) -> np.ndarray:
-    """IoU `[..., classes]` from means of `overlap`; NaN for classes nobody gives."""
+    """IoU `[..., classes]` from means of `overlap`; NaN for classes nobody gives.
+
+    Args:
+      means: `[..., 2 * classes]`, intersections and unions.
+    """
     common, either = np.split(means, 2, axis=-1)
     with np.errstate(invalid="ignore"):
         return np.where(either > 0, common / either, np.nan)
@@ -267,7 +279,13 @@ def _same_map(r, c, facts):
 
 
 def overlap(r: np.ndarray, c: np.ndarray, classes: int) -> tuple[np.ndarray, ...]:
-    """Of classes `[n, positions]`, how many `[n, classes]` both and either give."""
+    """Of classes `[n, positions]`, how many `[n, classes]` both and either give.
+
+    Args:
+      r: `[n, positions]` classes that the reference gives.
+      c: `[n, positions]` classes that the candidate gives.
+      classes: Number of classes.
+    """
     same = np.where(r == c, r, classes)  # a class more, for what they do not share
     common = _counts(same, classes + 1)[:, :classes]
     return common, _counts(r, classes) + _counts(c, classes) - common

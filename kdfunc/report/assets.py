@@ -21,7 +21,14 @@ def plotly() -> str:
 
 
 def picture(png: bytes | None) -> str | None:
-    """A PNG with fewer colours as a `data:` URI."""
+    """A PNG with fewer colours as a `data:` URI.
+
+    Args:
+      png: content of the file, or None.
+
+    Returns:
+      the URI; None for None.
+    """
     if png is None:
         return None
     content = io.BytesIO()

@@ -198,7 +198,11 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def lines(models: pd.DataFrame) -> list[tuple[str, str, str, str]]:
-    """Family, name, colour and dashes (as in SVG) of each line of `over_epochs`."""
+    """Family, name, colour and dashes (as in SVG) of each line of `over_epochs`.
+
+    Args:
+      models: one row per model and epoch, with the columns `family` and `name`.
+    """
     names = models.drop_duplicates(["family", "name"])[["family", "name"]]
     places = names.groupby("family").cumcount()
     counts = names.groupby("family")["name"].transform("size")
@@ -291,7 +295,11 @@ def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
 
 
 def plain(figure: go.Figure) -> None:
-    """No colours but the data's: the page's style sheet gives the others."""
+    """No colours but the data's: the page's style sheet gives the others.
+
+    Args:
+      figure: is changed in place.
+    """
     figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
@@ -305,7 +313,12 @@ def plain(figure: go.Figure) -> None:
 
 
 def to_page(figure: go.Figure, id: str) -> str:
-    """A chart as HTML; the page has plotly.js itself."""
+    """A chart as HTML; the page has plotly.js itself.
+
+    Args:
+      figure: the chart.
+      id: of its element.
+    """
     return to_html(
         figure,
         config={"displayModeBar": False, "responsive": True, "doubleClick": False},

@@ -30,7 +30,11 @@ COLUMNS = {
 
 
 def found(path: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """A run directory itself, or the run directories in a folder of such."""
+    """A run directory itself, or the run directories in a folder of such.
+
+    Args:
+      path: as the user gave it.
+    """
     path = pathlib.Path(path)
     if (path / "config.json").exists():
         return [path]

@@ -55,7 +55,11 @@ def write(
 
 
 def damage(path: pathlib.Path) -> str | None:
-    """What is wrong with a page that `write` wrote; None if it is whole."""
+    """What is wrong with a page that `write` wrote; None if it is whole.
+
+    Args:
+      path: of the page.
+    """
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, ValueError) as error:
@@ -114,6 +118,9 @@ def render(
 
 def check(directory: RunDirectory) -> None:
     """Refuses what is no run, or one without any table.
+
+    Args:
+      directory: the run directory.
 
     Raises:
       InputError: it says what is missing.

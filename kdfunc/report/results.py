@@ -70,6 +70,10 @@ class Results:
 
         Models and groups of them get their `name` in a column.
 
+        Args:
+          name: of the table, without a suffix.
+          *columns: that it must have; those that are no words must hold numbers.
+
         Raises:
           InputError: it cannot be read or lacks one of the columns.
         """
@@ -97,7 +101,11 @@ class Results:
         return table
 
     def figure(self, name: str) -> bytes | None:
-        """A PNG of the analysis."""
+        """A PNG of the analysis.
+
+        Args:
+          name: of the figure, without a suffix.
+        """
         path = self.directory.path / "figures" / f"{name}.png"
         return path.read_bytes() if path.exists() else None
 

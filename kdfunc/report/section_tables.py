@@ -29,7 +29,11 @@ _FILES = (
 
 
 def spread(run: Results) -> tables.Table | None:
-    """The post hoc columns over several base models."""
+    """The post hoc columns over several base models.
+
+    Args:
+      run: the run.
+    """
     columns = ["own", "mean", "least", "most", "published"]
     table = run.table("spread", "method", "setting", *columns, "where")
     if table is None:
@@ -51,7 +55,11 @@ def spread(run: Results) -> tables.Table | None:
 
 
 def variants(run: Results) -> tables.Table | None:
-    """Students with one setting changed."""
+    """Students with one setting changed.
+
+    Args:
+      run: the run.
+    """
     columns = ["ratio", "preserved", "accuracy_difference"]
     table = run.table("variants", "variant", "teacher", "models", *columns)
     if table is None:
@@ -70,7 +78,11 @@ def variants(run: Results) -> tables.Table | None:
 
 
 def flips(run: Results) -> list[tables.Table]:
-    """How often answers change, by method; in a table of their own, by pipeline."""
+    """How often answers change, by method; in a table of their own, by pipeline.
+
+    Args:
+      run: the run.
+    """
     columns = ["disagreement", "negative_flips", "positive_flips"]
     table = run.table("similarity", "model", "family", *columns)
     if table is None:
@@ -88,7 +100,11 @@ def flips(run: Results) -> list[tables.Table]:
 
 
 def tails(run: Results) -> tables.Table | None:
-    """What happens to the images whose outputs change most."""
+    """What happens to the images whose outputs change most.
+
+    Args:
+      run: the run.
+    """
     again = ("changed_in_most", "changed_in_all")
     table = run.table("tails", "group", "models", *TAIL_COLUMNS, *again)
     if table is None:
@@ -105,7 +121,11 @@ def tails(run: Results) -> tables.Table | None:
 
 
 def fidelity(run: Results) -> tables.Table | None:
-    """Rank correlations of cheap measures, a column a measure."""
+    """Rank correlations of cheap measures, a column a measure.
+
+    Args:
+      run: the run.
+    """
     numbers = ("models", "examples", "correlation", "low", "high")
     table = run.table("fidelity", "group", "measure", *numbers)
     if table is None:
@@ -131,7 +151,11 @@ def fidelity(run: Results) -> tables.Table | None:
 
 
 def corruptions(run: Results) -> dict[str, Any] | None:
-    """What models preserve on corrupted images, a row a set of these."""
+    """What models preserve on corrupted images, a row a set of these.
+
+    Args:
+      run: the run.
+    """
     table = run.table("corruptions", "group", "family", "corruption", "outcome")
     numbers = ("strength", "images", "clean_base_accuracy", "base_accuracy", "models")
     numbers += ("correlation", "low", "high", *corrupted.OUTCOMES)
@@ -160,7 +184,11 @@ def corruptions(run: Results) -> dict[str, Any] | None:
 
 
 def files(run: Results) -> list[tuple[str, str, tables.Table]]:
-    """Tables of the model files: name, heading, table."""
+    """Tables of the model files: name, heading, table.
+
+    Args:
+      run: the run.
+    """
     return [
         (name, heading, table)
         for name, heading, caption in _FILES
@@ -190,7 +218,14 @@ def _of_files(run: Results, name: str, caption: str) -> tables.Table | None:
 
 
 def not_possible(run: Results) -> list[tuple[str, str]]:
-    """Models that a library cannot make, and why."""
+    """Models that a library cannot make, and why.
+
+    Args:
+      run: the run.
+
+    Returns:
+      name and reason of each.
+    """
     table = run.table("compression", "model")
     if table is None or "not_possible" not in table:
         return []

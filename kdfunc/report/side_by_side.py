@@ -14,7 +14,14 @@ ICONS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
 
 def compare(runs: Sequence[Results]) -> dict[str, Any]:
-    """What several runs say side by side."""
+    """What several runs say side by side.
+
+    Args:
+      runs: two or more.
+
+    Returns:
+      what `page.html.jinja` shows as `comparison`, by its names there.
+    """
     judged = [run for run in runs if run.verdicts is not None]
     asked = [setups.Setup(run.name, run.config, run.verdicts) for run in judged]
     together = setups.answers(asked)

@@ -83,6 +83,14 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
 
     Each run's row follows the paper's for its data set and architecture. All of them
     have the table `accuracy`.
+
+    Args:
+      runs: those with a table `accuracy`.
+      id: begins the id of the element.
+
+    Returns:
+      methods with their numbers of columns, settings, rows of cells with whether each
+      is marked, whether the paper's numbers are there, id and download.
     """
     settings = list(
         dict.fromkeys(
@@ -139,6 +147,12 @@ def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
 
     A column that names the rows comes first; the ends of intervals, in columns `_low`
     and `_high` or, of `preserved`, `low` and `high`, stand in brackets behind values.
+
+    Args:
+      run: the run.
+      name: of the file's table.
+      caption: what it shows.
+      shown: the rows and columns to show.
     """
     path = run.directory.path / "tables" / f"{name}.csv"
     shown = shown.rename(columns={"low": "preserved_low", "high": "preserved_high"})
@@ -209,10 +223,20 @@ def _text(value: Any, form: str | None) -> str:
 
 
 def download(name: str, table: pd.DataFrame) -> tuple[str, str]:
-    """A file name, and a table as a `data:` URI of that file."""
+    """A file name, and a table as a `data:` URI of that file.
+
+    Args:
+      name: of the file, without a suffix.
+      table: its content.
+    """
     return f"{name}.csv", uri("text/csv", table.to_csv(index=False).encode())
 
 
 def uri(kind: str, content: bytes) -> str:
-    """Content as a `data:` URI, so that the page has it in itself."""
+    """Content as a `data:` URI, so that the page has it in itself.
+
+    Args:
+      kind: the media type, such as `text/csv`.
+      content: of the file.
+    """
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

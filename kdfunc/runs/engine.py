@@ -39,13 +39,24 @@ class InProcess:
     submit = None  # calls are made here or not at all
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
-        """Calls a function where tasks are done; what it returns there."""
+        """Calls a function where tasks are done; what it returns there.
+
+        Args:
+          function: the function.
+          *arguments: of the function.
+        """
         return [function(*arguments)]
 
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
     ) -> dict[str, str]:
-        """Does the tasks; see `OnDask.run`."""
+        """Does the tasks; see `OnDask.run`.
+
+        Args:
+          tasks: as for `OnDask.run`.
+          work: as for `OnDask.run`.
+          listener: as for `OnDask.run`.
+        """
         failures: dict[str, str] = {}
         for task in tasks:
             lost = [need for need in task.needs if need in failures]
@@ -80,7 +91,15 @@ class OnDask:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
-        """Calls a function on every worker; what it returns there, or raises."""
+        """Calls a function on every worker; what it returns there, or raises.
+
+        Args:
+          function: the function, which must be picklable.
+          *arguments: of the function.
+
+        Returns:
+          one value per worker.
+        """
         from distributed.comm import CommClosedError
 
         try:
@@ -89,7 +108,12 @@ class OnDask:
             raise RuntimeError(f"a worker was killed, {_WHY}") from error
 
     def submit(self, function: Callable, *arguments: Any) -> Any:
-        """Begins to call a function on some worker; returns a future."""
+        """Begins to call a function on some worker; returns a future.
+
+        Args:
+          function: the function, which must be picklable.
+          *arguments: of the function.
+        """
         return self._client.submit(function, *arguments, pure=False)
 
     def run(

@@ -154,6 +154,10 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
 def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     """Checks every file of a run directory and says what is missing or damaged.
 
+    Args:
+      config: the experiment.
+      output_dir: the run directory.
+
     Returns:
       0 if all records are there, and all files that are there are whole, else 1.
 

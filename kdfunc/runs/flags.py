@@ -141,6 +141,9 @@ def explained() -> str:
 def config(values: flags.FlagValues) -> ExperimentConfig:
     """The experiment that the flags ask for.
 
+    Args:
+      values: absl's parsed flags.
+
     Raises:
       InputError: a value is not allowed.
     """

@@ -27,13 +27,21 @@ class Speed:
 
     @classmethod
     def mean(cls, speeds: Sequence["Speed"]) -> "Speed":
-        """What several workers are like."""
+        """What several workers are like.
+
+        Args:
+          speeds: one per worker.
+        """
         columns = zip(*map(dataclasses.astuple, speeds), strict=True)
         return cls(*(sum(column) / len(speeds) for column in columns))
 
 
 def network(task: Task) -> str:
-    """The architecture of a task where it is not the experiment's; else empty."""
+    """The architecture of a task where it is not the experiment's; else empty.
+
+    Args:
+      task: the task.
+    """
     return task.settings.get("changes", {}).get("architecture", "")
 
 
@@ -41,6 +49,10 @@ def recorded(run: RunDirectory, tasks: Iterable[Task]) -> dict[str, Speed]:
     """The speeds of networks, by name, that a run directory has trainings of.
 
     Of several the slowest counts: one that was resumed tells of its last part alone.
+
+    Args:
+      run: the run directory.
+      tasks: the tasks of its plan.
     """
     speeds: dict[str, Speed] = {}
     for task in tasks:
@@ -57,14 +69,24 @@ def recorded(run: RunDirectory, tasks: Iterable[Task]) -> dict[str, Speed]:
 
 
 def remaining(run: RunDirectory, task: Task) -> Task:
-    """A task with the cost that is left of it."""
+    """A task with the cost that is left of it.
+
+    Args:
+      run: the run directory.
+      task: the task.
+    """
     return dataclasses.replace(
         task, cost=max(task.cost - run.record(task.name).epochs_done, 0)
     )
 
 
 def seconds(tasks: Iterable[Task], speeds: Mapping[str, Speed]) -> dict[str, float]:
-    """Of each task, from the cost that is left of it."""
+    """Of each task, from the cost that is left of it.
+
+    Args:
+      tasks: the tasks.
+      speeds: by what `network` calls the networks.
+    """
     return {
         task.name: speeds[network(task)].start + task.cost * speeds[network(task)].epoch
         for task in tasks
@@ -77,7 +99,14 @@ def disk(
     config: ExperimentConfig,
     about: Description,
 ) -> int:
-    """Bytes that the records of tasks will take; of compressed models at most."""
+    """Bytes that the records of tasks will take; of compressed models at most.
+
+    Args:
+      tasks: the tasks.
+      speeds: by what `network` calls the networks.
+      config: the experiment.
+      about: number and shape of the data set's images.
+    """
     total = 0
     classes = len(about.class_names)
     snapshot = 4 * classes * about.test_images

@@ -80,6 +80,9 @@ def rounded(softmax: np.ndarray) -> np.ndarray:
 def load(path: pathlib.Path) -> dict[str, np.ndarray]:
     """The arrays of the file that `save` wrote, by name.
 
+    Args:
+      path: of the file.
+
     Raises:
       InputError: it is damaged.
     """

@@ -60,7 +60,11 @@ class Task:
     asked_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def is_asked_for(self, config: ExperimentConfig) -> bool:
-        """Whether a config asks for this task of a larger one's plan."""
+        """Whether a config asks for this task of a larger one's plan.
+
+        Args:
+          config: the smaller experiment.
+        """
         return all(config.asks_for(*asked) for asked in self.asked_by.items())
 
     @property
@@ -80,7 +84,11 @@ class Task:
 
 
 def make(config: ExperimentConfig) -> list[Task]:
-    """All tasks of an experiment, each after the ones that it needs."""
+    """All tasks of an experiment, each after the ones that it needs.
+
+    Args:
+      config: the experiment.
+    """
     later = [*_students(config), *_controls(config), *_variants(config)]
     return [
         Task("data", "data", label="test split"),
@@ -125,6 +133,9 @@ def base_models(config: ExperimentConfig) -> list[str]:
 
     An independent model is what the base model is but for its seed, so the independent
     models come first.
+
+    Args:
+      config: the experiment.
     """
     names = ["base", *(f"independent-{k + 1}" for k in range(config.independents))]
     names += [f"base-{k + 1}" for k in range(len(names), config.base_models)]
@@ -161,7 +172,11 @@ def _trained(config: ExperimentConfig) -> Iterable[Task]:
 
 
 def teacher_task(teacher: str) -> str:
-    """The task that leaves the logits of a teacher with knowledge."""
+    """The task that leaves the logits of a teacher with knowledge.
+
+    Args:
+      teacher: `base`, `independent-1` and so on, or `ensemble`.
+    """
     return "teacher" if teacher == "base" else f"teacher-{teacher}"
 
 
@@ -211,7 +226,11 @@ def _without_teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaning_alpha(config: ExperimentConfig) -> float:
-    """The alpha that leans most on the teacher."""
+    """The alpha that leans most on the teacher.
+
+    Args:
+      config: the experiment, with at least one alpha.
+    """
     leaning = max if config.alpha_convention == "teacher" else min
     return leaning(config.alphas)
 

@@ -29,6 +29,9 @@ PACKAGES = (
 def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     """The sessions of a run directory, the oldest first; none where none was noted.
 
+    Args:
+      folder: the run directory's path.
+
     Raises:
       ValueError: the file is damaged, and how.
     """

@@ -53,7 +53,12 @@ CHECKPOINT = "checkpoint.npz"
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes readable JSON atomically."""
+    """Writes readable JSON atomically.
+
+    Args:
+      path: the file to write.
+      content: what JSON can hold.
+    """
     write_atomic(path, json.dumps(content, indent=2) + "\n")
 
 
@@ -78,13 +83,22 @@ def seal(
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """Checksum of what JSON holds, however it is laid out."""
+    """Checksum of what JSON holds, however it is laid out.
+
+    Args:
+      content: what JSON can hold.
+    """
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, Any]:
-    """The manifest of a folder, or an empty dict where there is none that is whole."""
+    """The manifest of a folder, or an empty dict where there is none that is whole.
+
+    Args:
+      folder: the record's folder.
+      manifest: the file's name.
+    """
     try:
         content = json.loads((folder / manifest).read_text("utf-8"))
         whole = content.pop("sha256") == digest(content)
@@ -94,7 +108,12 @@ def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, A
 
 
 def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
-    """What is wrong with a sealed folder, a clause a file; empty if it is whole."""
+    """What is wrong with a sealed folder, a clause a file; empty if it is whole.
+
+    Args:
+      folder: the record's folder.
+      manifest: the file's name.
+    """
     entries = read_manifest(folder, manifest).get("files")
     if entries is None:
         return [f"{manifest} is missing or damaged"]
@@ -113,7 +132,11 @@ def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
 
 
 def sha256(path: pathlib.Path) -> str:
-    """Checksum of a file's content."""
+    """Checksum of a file's content.
+
+    Args:
+      path: the file.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -122,7 +145,11 @@ def sha256(path: pathlib.Path) -> str:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes whatever stands there, a folder with all that it holds; if anything."""
+    """Removes whatever stands there, a folder with all that it holds; if anything.
+
+    Args:
+      path: a file, a link or a folder.
+    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -152,7 +179,11 @@ class SoftmaxFile:
         self.checksums = []
 
     def resume(self, checksums: list[str]) -> bool:
-        """Keeps the first snapshots if they are whole; False if they are not."""
+        """Keeps the first snapshots if they are whole; False if they are not.
+
+        Args:
+          checksums: one per snapshot that was written.
+        """
         size = self.shape[1] * self.shape[2] * 4
         try:
             with open(self.path, "r+b") as file:
@@ -169,7 +200,11 @@ class SoftmaxFile:
         return whole
 
     def append(self, softmax: np.ndarray) -> None:
-        """Adds a snapshot `[n_test, classes]` and waits until it is on the disk."""
+        """Adds a snapshot `[n_test, classes]` and waits until it is on the disk.
+
+        Args:
+          softmax: of the model after an epoch, float32.
+        """
         content = np.ascontiguousarray(softmax, "<f4").tobytes()
         with open(self.path, "ab") as file:
             file.write(content)
@@ -293,7 +328,11 @@ class RunDirectory:
         return kept.load(self._outputs_path)
 
     def record(self, task: str) -> Record:
-        """The record of a task, whether or not it is there yet."""
+        """The record of a task, whether or not it is there yet.
+
+        Args:
+          task: its name.
+        """
         path = self.path / "records" / task
         return KeptRecord(path, self._outputs.get(task)) if self.kept else Record(path)
 
@@ -323,6 +362,9 @@ class RunDirectory:
 
     def check(self, config: ExperimentConfig) -> ExperimentConfig:
         """Makes sure that the directory can be written and holds no other experiment.
+
+        Args:
+          config: the experiment that is to be run.
 
         Returns:
           What the directory is to hold: the config, with what it holds beside that.
@@ -368,6 +410,9 @@ class RunDirectory:
     def claimed(self, config: ExperimentConfig) -> Iterator[None]:
         """Holds the directory for one run; a lock of a dead process does not count.
 
+        Args:
+          config: the experiment that is to be run.
+
         Raises:
           InputError: another run is at work on it, or `check` refuses it.
         """
@@ -391,7 +436,11 @@ class RunDirectory:
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:
-        """The finished records among the tasks that are damaged, and how."""
+        """The finished records among the tasks that are damaged, and how.
+
+        Args:
+          tasks: names of tasks.
+        """
         found = {}
         for task in tasks:
             record = self.record(task)
@@ -401,7 +450,11 @@ class RunDirectory:
         return found
 
     def discard(self, task: str) -> None:
-        """Removes a task's record, the manifest first."""
+        """Removes a task's record, the manifest first.
+
+        Args:
+          task: its name.
+        """
         record = self.record(task)
         if record.path.is_dir():
             remove(record.path / MANIFEST)

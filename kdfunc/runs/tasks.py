@@ -50,6 +50,9 @@ REPRESENTATIVES = 200
 def check(place: Workplace) -> dict[str, Any]:
     """Builds each model, imports each step: what cannot work is told before the work.
 
+    Args:
+      place: config, run directory and data of this process.
+
     Returns:
       What results depend on in this machine, for the provenance.
 
@@ -76,6 +79,9 @@ def measure(place: Workplace) -> dict[str, forecast.Speed]:
     """How fast the networks of an experiment are in this process, by a few steps.
 
     Images and labels are drawn at random; speed does not depend on them.
+
+    Args:
+      place: config, run directory and data of this process.
 
     Returns:
       The speeds by what `forecast.network` calls the networks.
@@ -137,6 +143,11 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
 
     One process at a time works on a record, so a worker that was given up for dead and
     its replacement cannot disturb each other.
+
+    Args:
+      place: config, run directory and data of this process.
+      task: what to do.
+      report: is told of progress.
 
     Returns:
       The last snapshot's scores, for a task whose record has any, or why it is

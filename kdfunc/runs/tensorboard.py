@@ -39,6 +39,9 @@ class Curves:
         """Adds a row of `metrics.csv`; what it lacks (None or NaN) is left out.
 
         `train_loss` becomes `train/loss`, `accuracy` becomes `test/accuracy`.
+
+        Args:
+          snapshot: the row, by column.
         """
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary

@@ -17,6 +17,9 @@ def damages(run: RunDirectory) -> list[str]:
     """What is wrong beside the records, a clause for each file; none if all is whole.
 
     Tables, figures and the report count as soon as one of them is there.
+
+    Args:
+      run: the run directory.
     """
     found = []
     try:
@@ -33,7 +36,11 @@ def damages(run: RunDirectory) -> list[str]:
 
 
 def unknown(run: RunDirectory) -> Iterator[str]:
-    """Files that no manifest lists; leftovers of work that is not done do not count."""
+    """Files that no manifest lists; leftovers of work that is not done do not count.
+
+    Args:
+      run: the run directory.
+    """
     known = {run.path / name for name in ("config.json", "report.html", ".lock")}
     known |= {run.path / provenance.FILE, *(run.path / name for name in _NO_RESULTS)}
     known |= _listed(run.path, everything.MANIFEST)

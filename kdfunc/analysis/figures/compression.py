@@ -89,7 +89,12 @@ _FILLED = "Filled: trained afterwards. Open: not."
 
 
 def pareto_front(sizes: pd.Series, preserved: pd.Series) -> NDArray[np.bool_]:
-    """Whether no other model is as good in both and better in one, `[models]`."""
+    """Whether no other model is as good in both and better in one, `[models]`.
+
+    Args:
+      sizes: Bytes of each model.
+      preserved: Function preserved by each, in percent.
+    """
     sizes, preserved = np.asarray(sizes, float), np.asarray(preserved, float)
     fits = (sizes[None] <= sizes[:, None]) & (preserved[None] >= preserved[:, None])
     better = (sizes[None] < sizes[:, None]) | (preserved[None] > preserved[:, None])

@@ -138,7 +138,11 @@ def preserved_by_sparsity(
 
 
 def rung_family(group: str) -> str:
-    """The family whose colour a rung of the ladder has, by what its models are."""
+    """The family whose colour a rung of the ladder has, by what its models are.
+
+    Args:
+      group: The rung's group of models.
+    """
     if group == "independent":
         return "independent"
     untaught = group in CONTROLS and CONTROLS[group].teacher != "base"
@@ -284,7 +288,13 @@ def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
 
 
 def intervals(axes: Axes, points: pd.DataFrame, **look) -> None:
-    """Draws marks with their intervals."""
+    """Draws marks with their intervals.
+
+    Args:
+      axes: Where to draw.
+      points: One row per mark, with the columns `x`, `y`, `low` and `high`.
+      **look: Of `Axes.errorbar`.
+    """
     ends = np.array([points["y"] - points["low"], points["high"] - points["y"]])
     axes.errorbar(points["x"], points["y"], yerr=ends, **look, elinewidth=1, capsize=2)
 
@@ -302,7 +312,12 @@ def _seeds(axes: Axes, points: pd.DataFrame) -> NDArray:
 
 
 def preserved_axis(axes: Axes, low: float) -> None:
-    """Labels the axis and draws what its 0 and 100 % mean."""
+    """Labels the axis and draws what its 0 and 100 % mean.
+
+    Args:
+      axes: Whose y axis it is.
+      low: The lowest function preserved that is shown, in percent.
+    """
     low = min(low, -8)
     ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low - 5}
     axes.set_ylabel(PRESERVED)

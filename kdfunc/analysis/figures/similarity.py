@@ -342,7 +342,13 @@ def lost_images(
 
 
 def loses(answers: NDArray, after: NDArray, methods: Sequence[str]) -> pd.DataFrame:
-    """Which methods lose which answers, `[methods, n]`; arguments of `lost_images`."""
+    """Which methods lose which answers, `[methods, n]`; arguments of `lost_images`.
+
+    Args:
+      answers: `[n]` classes that the base model gives.
+      after: `[models, n]` classes that compressed models give.
+      methods: Of each of these models.
+    """
     changed = pd.DataFrame(np.asarray(after) != np.asarray(answers))
     return changed.groupby(list(methods), sort=False).mean() > 0.5
 

@@ -50,7 +50,11 @@ _SHORT = {
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
-    """For each family that short names such as P30 occur of, what they mean."""
+    """For each family that short names such as P30 occur of, what they mean.
+
+    Args:
+      labels: Of models.
+    """
     labels = list(labels)
     return {
         family: f"{letter}, {meaning}"
@@ -60,24 +64,42 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def decimal(value: float, _: object = None) -> str:
-    """A number without an exponent, as a formatter of ticks."""
+    """A number without an exponent, as a formatter of ticks.
+
+    Args:
+      value: The tick's.
+    """
     return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def style(family: str) -> Family:
-    """A family's row of the catalog; one that has none goes by its own name."""
+    """A family's row of the catalog; one that has none goes by its own name.
+
+    Args:
+      family: Its name.
+    """
     row = FAMILIES["compressed"]
     return FAMILIES.get(family, dataclasses.replace(row, label=family.capitalize()))
 
 
 def shade(family: str, step: float = 0.5) -> tuple[float, ...]:
-    """The family's colour, lighter below a step of 0.5 and darker above."""
+    """The family's colour, lighter below a step of 0.5 and darker above.
+
+    Args:
+      family: Its name.
+      step: From 0, the lightest, to 1, the darkest.
+    """
     color = style(family).color
     return sns.blend_palette(["white", color, "black"], as_cmap=True)(step)
 
 
 def blank_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches that needs no display."""
+    """A figure of so many inches that needs no display.
+
+    Args:
+      width: In inches.
+      height: In inches.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -104,7 +126,15 @@ def new_figure(
 def divided(
     width: float, height: float, title: str, shape: tuple[int, int], ax: Axes | None
 ) -> tuple[Figure, NDArray]:
-    """A figure of several plots, `[rows, columns]`, or the caller's plot divided."""
+    """A figure of several plots, `[rows, columns]`, or the caller's plot divided.
+
+    Args:
+      width: Of a new figure, in inches.
+      height: Of a new figure, in inches.
+      title: The heading.
+      shape: Rows and columns.
+      ax: The caller's plot, or None for a new figure.
+    """
     rows, columns = shape
     if ax is None:
         figure = blank_figure(width, height)
@@ -139,7 +169,14 @@ def divided(
 def add_legend(
     figure: Figure, ax: Axes | None, handles: Sequence[Artist], columns: int = 3
 ) -> None:
-    """Explains marks and lines below the plots, or below the caller's plot."""
+    """Explains marks and lines below the plots, or below the caller's plot.
+
+    Args:
+      figure: The figure.
+      ax: The caller's plot, or None for the whole figure.
+      handles: What is explained, each with its label.
+      columns: Of the legend.
+    """
     look = {"ncols": columns, "frameon": False, "fontsize": TEXT_SIZE}
     if ax is None:
         figure.legend(handles=handles, loc="outside lower center", **look)
@@ -149,14 +186,22 @@ def add_legend(
 
 
 def shrink_text(axes: Axes) -> None:
-    """Makes the numbers and names of the axes as small as the rest."""
+    """Makes the numbers and names of the axes as small as the rest.
+
+    Args:
+      axes: The plot.
+    """
     axes.tick_params(labelsize=TEXT_SIZE)
     axes.xaxis.label.set_size(TEXT_SIZE)
     axes.yaxis.label.set_size(TEXT_SIZE)
 
 
 def marker(family: str) -> dict[str, object]:
-    """How to draw single points of a family, for `Axes.plot` and its like."""
+    """How to draw single points of a family, for `Axes.plot` and its like.
+
+    Args:
+      family: Its name.
+    """
     return {
         "color": shade(family),
         "marker": style(family).marker,
@@ -172,7 +217,15 @@ def family_legend(
     ax: Axes | None = None,
     more: Sequence[Artist] = (),
 ) -> None:
-    """Names families, and what short names among the labels mean, below the plots."""
+    """Names families, and what short names among the labels mean, below the plots.
+
+    Args:
+      figure: The figure.
+      families: Names of the families that are drawn.
+      labels: Of models, in which short names may occur.
+      ax: The caller's plot, or None for the whole figure.
+      more: Further entries, each with its label.
+    """
     short = short_names(labels)
     handles = []
     for family in families:
@@ -195,7 +248,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 
 def contents(figure: Figure) -> dict[str, bytes]:
-    """What is in a figure's files, by their suffixes."""
+    """What is in a figure's files, by their suffixes.
+
+    Args:
+      figure: The figure.
+    """
     drawn, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=160, pil_kwargs={"compress_level": 0})
     # Without the alpha channel, which is 1 throughout, a tenth smaller.
@@ -210,7 +267,12 @@ def contents(figure: Figure) -> dict[str, bytes]:
 def write(
     drawn: Mapping[str, bytes], path: str | os.PathLike[str]
 ) -> list[pathlib.Path]:
-    """Writes the `contents` of a figure; returns the files."""
+    """Writes the `contents` of a figure; returns the files.
+
+    Args:
+      drawn: Contents by suffix, from `contents`.
+      path: Where to, without a suffix.
+    """
     files = []
     for suffix, content in drawn.items():
         files.append(pathlib.Path(f"{os.fspath(path)}.{suffix}"))
