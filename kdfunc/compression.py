@@ -102,7 +102,12 @@ def change(
 
 
 def pruned(model: keras.Model, context: Context) -> keras.Model:
-    """The steps `pruneN`, `pruneN-layerwise` and `prune2of4`."""
+    """The steps `pruneN`, `pruneN-layerwise` and `prune2of4`.
+
+    Args:
+      model: the model so far.
+      context: the step and what surrounds it.
+    """
     if context.step == "prune2of4":
         with limits_of(TFMOT):
             return pruning.prune_2_of_4(model)
@@ -111,31 +116,54 @@ def pruned(model: keras.Model, context: Context) -> keras.Model:
 
 
 def changed(model: keras.Model, context: Context) -> keras.Model:
-    """The step `my_module:function`."""
+    """The step `my_module:function`.
+
+    Args:
+      model: the model so far.
+      context: the step and what surrounds it.
+    """
     return own_step(context.step)(model)
 
 
 def tuned(model: keras.Model, context: Context) -> keras.Model:
-    """The step `finetune`; after `clusterN` it moves the centroids."""
+    """The step `finetune`; after `clusterN` it moves the centroids.
+
+    Args:
+      model: the model so far.
+      context: the step and what surrounds it.
+    """
     if context.clusters:
         return cluster(model, context.clusters, context.train)
     return fine_tune(model, context.train)
 
 
 def clustered(model: keras.Model, context: Context) -> keras.Model:
-    """The step `clusterN`; a fine-tuning that follows does it together with its own."""
+    """The step `clusterN`; a fine-tuning that follows does it together with its own.
+
+    Args:
+      model: the model so far.
+      context: the step and what surrounds it.
+    """
     if context.following == "finetune":
         return model
     return cluster(model, context.clusters)
 
 
 def aware(model: keras.Model, context: Context) -> keras.Model:
-    """The step `qat`."""
+    """The step `qat`.
+
+    Args:
+      model: the model so far.
+      context: the step and what surrounds it.
+    """
     return quantization_aware(model, context.clusters, context.train)
 
 
 def own_step(step: str) -> Callable[[keras.Model], keras.Model]:
     """The function that a step such as `my_module:function` names.
+
+    Args:
+      step: `MODULE:FUNCTION`.
 
     Raises:
       InputError: it cannot be imported.
@@ -144,7 +172,12 @@ def own_step(step: str) -> Callable[[keras.Model], keras.Model]:
 
 
 def fine_tune(model: keras.Model, train: Train) -> keras.Model:
-    """A copy that is trained on with the zeros of its kernels kept."""
+    """A copy that is trained on with the zeros of its kernels kept.
+
+    Args:
+      model: the model, which stays as it is.
+      train: trains a model in place.
+    """
     with limits_of(TFMOT):
         wrapped = pruning.prunable(model)
     masks = tfmot.sparsity.keras.UpdatePruningStep()

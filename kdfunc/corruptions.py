@@ -34,23 +34,47 @@ class Corruption:
 
 
 def noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Adds Gaussian noise of a standard deviation, as a share of the full range."""
+    """Adds Gaussian noise of a standard deviation, as a share of the full range.
+
+    Args:
+      image: `[height, width, channels]` uint8.
+      deviation: As a share of 255.
+      rng: Draws the noise.
+    """
     return _rounded(image + 255 * deviation * rng.standard_normal(image.shape))
 
 
 def blur(image: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """Blurs by a Gaussian of a radius, its standard deviation in pixels."""
+    """Blurs by a Gaussian of a radius, its standard deviation in pixels.
+
+    Args:
+      image: `[height, width, channels]` uint8.
+      radius: In pixels.
+      rng: Not needed here.
+    """
     return _array(_picture(image).filter(ImageFilter.GaussianBlur(radius)), image)
 
 
 def contrast(image: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
-    """Leaves a share of each pixel's distance from the mean of its channel."""
+    """Leaves a share of each pixel's distance from the mean of its channel.
+
+    Args:
+      image: `[height, width, channels]` uint8.
+      kept: The share, in [0, 1].
+      rng: Not needed here.
+    """
     mean = image.mean(axis=(0, 1))
     return _rounded(mean + kept * (image - mean))
 
 
 def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndarray:
-    """Stores an image as JPEG of a quality from 1 to 95, and reads it again."""
+    """Stores an image as JPEG of a quality from 1 to 95, and reads it again.
+
+    Args:
+      image: `[height, width, channels]` uint8.
+      quality: As Pillow has it.
+      rng: Not needed here.
+    """
     file = io.BytesIO()
     _picture(image).save(file, "jpeg", quality=int(quality))
     return _array(Image.open(file), image)

@@ -79,6 +79,10 @@ def prepare(name: str, data_dir: str | None = None) -> None:
     begins: it shows how far it is, and a failure is told at once. One process at a time
     prepares a data set; others wait for it.
 
+    Args:
+      name: `digits`, or the name of a TFDS data set.
+      data_dir: where TFDS keeps its data; None for its own default.
+
     Raises:
       InputError: as of `describe`, or it could not be downloaded or prepared.
     """
@@ -93,6 +97,10 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
     """The arrays of a data set, in an order that never changes.
 
     Arguments and errors are those of `prepare`.
+
+    Args:
+      name: `digits`, or the name of a TFDS data set.
+      data_dir: where TFDS keeps its data; None for its own default.
     """
     if name == "digits":
         return _digits()
@@ -304,7 +312,12 @@ _not_interesting = _NotInteresting()
 
 
 def write_test_split(data: Dataset, folder: pathlib.Path) -> list[str]:
-    """Leaves what analysis needs of the data; returns the names of the files."""
+    """Leaves what analysis needs of the data; returns the names of the files.
+
+    Args:
+      data: the data set.
+      folder: where to write `labels.npy`, `images.npy` and `class_names.json`.
+    """
     np.save(folder / "labels.npy", data.test_labels)
     np.save(folder / "images.npy", data.test_images)
     (folder / "class_names.json").write_text(json.dumps(data.class_names), "utf-8")

@@ -17,6 +17,9 @@ def padded_first(model: keras.Model) -> Iterator[None]:
     """While its training is traced, a model's depthwise convolutions pad before.
 
     Afterwards its layers are as they were, so its files know nothing of it.
+
+    Args:
+      model: the model, which is changed meanwhile.
     """
     found = [
         layer

@@ -123,7 +123,12 @@ class Distiller(keras.Model):
         return [*self._loss_means, *given]
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The student's softmax `[batch, classes]`."""
+        """The student's softmax `[batch, classes]`.
+
+        Args:
+          images: `[batch, height, width, channels]`.
+          training: whether layers such as dropout act as in training.
+        """
         return self.student(images, training=training)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -151,7 +156,11 @@ class Distiller(keras.Model):
         return super().fit(x, y, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step of the student; `distillation_loss` is KL before its weight."""
+        """One step of the student; `distillation_loss` is KL before its weight.
+
+        Args:
+          data: a batch from Keras: images and labels.
+        """
         images, labels, teacher_logits = self._parts(data)
         with tf.GradientTape() as tape:
             logits, probabilities = self._student(images, training=True)
@@ -162,7 +171,11 @@ class Distiller(keras.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """The losses and the student's metrics; without a teacher, no losses."""
+        """The losses and the student's metrics; without a teacher, no losses.
+
+        Args:
+          data: a batch from Keras: images and labels.
+        """
         images, labels, teacher_logits = self._parts(data)
         logits, probabilities = self._student(images, training=False)
         self.compiled_metrics.update_state(labels, probabilities)

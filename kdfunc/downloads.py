@@ -87,7 +87,11 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a full disk is at the bottom of an error."""
+    """Whether a full disk is at the bottom of an error.
+
+    Args:
+      error: what was raised.
+    """
     return any(
         getattr(link, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         or "No space left on device" in str(link)  # in TensorFlow's errors
@@ -97,7 +101,11 @@ def is_full(error: BaseException) -> bool:
 
 
 def disk_is_full(builder: tfds.core.DatasetBuilder) -> str:
-    """The clause on a data set that does not fit on its disk."""
+    """The clause on a data set that does not fit on its disk.
+
+    Args:
+      builder: of the data set.
+    """
     return (
         f"{builder.name} does not fit on the disk of {builder.data_dir_root}; make "
         "room and give the same command again, or give another --data_dir."
@@ -146,7 +154,11 @@ class Status:
         print(title, file=self._stream, flush=True)
 
     def show(self, text: str) -> None:
-        """Tells how far it is, unless something was told just before."""
+        """Tells how far it is, unless something was told just before.
+
+        Args:
+          text: what to tell.
+        """
         if time.monotonic() - self._shown < self.EVERY[self._live]:
             return
         self._shown = time.monotonic()

@@ -136,12 +136,21 @@ def import_function(flag: str, name: str, signature: str) -> Callable:
 
 
 def told(error: BaseException) -> str:
-    """The first line of what an error says, with its type where that is needed."""
+    """The first line of what an error says, with its type where that is needed.
+
+    Args:
+      error: what was raised.
+    """
     text = " ".join(str(error).split("\n")[0].split()).rstrip(".")
     plain = isinstance(error, ImportError | AttributeError | ValueError) and text
     return text if plain else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def derive_seed(seed: int, *names: object) -> int:
-    """A 32-bit seed that depends on the experiment's seed and on what it is for."""
+    """A 32-bit seed that depends on the experiment's seed and on what it is for.
+
+    Args:
+      seed: the experiment's.
+      *names: what it is for, such as the name of a task.
+    """
     return zlib.crc32("/".join(map(str, (seed, *names))).encode())

@@ -32,6 +32,11 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
 
     Nothing is written where the models have not predicted corrupted images, or where
     there are no independent models among them.
+
+    Args:
+      run: the run directory.
+      tasks: those whose records are there.
+      jobs: draws the figure.
     """
     softmax = corrupted.outputs(run, tasks)
     tasks = [task for task in tasks if task.name in softmax]
@@ -50,7 +55,11 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
 
 
 def compressed(table: pd.DataFrame) -> pd.Series:
-    """Which rows are of the base model, compressed."""
+    """Which rows are of the base model, compressed.
+
+    Args:
+      table: one row per model, with its `family`.
+    """
     return table["family"].map(lambda family: bool(FAMILIES[family].by))
 
 
@@ -159,6 +168,9 @@ def judged(differences: Sequence[TEstimate]) -> list[str]:
 
     More or less: the test of the difference lying beyond the margin is significant
     after Holm's correction. As much: so are both tests of its lying within.
+
+    Args:
+      differences: in points of function preserved, corrupted less clean.
     """
     tests = [
         {
@@ -220,7 +232,12 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
 
 
 def named(corruption: str, strength: float) -> str:
-    """What a set of corrupted images is called."""
+    """What a set of corrupted images is called.
+
+    Args:
+      corruption: its name.
+      strength: of the corruption.
+    """
     if corruption == ALL:
         return "All together"
     return f"{CORRUPTIONS[corruption].label}, strength {strength:g}"
@@ -237,7 +254,12 @@ def _preserve(number: int, what: str) -> str:
 
 
 def told(run: RunDirectory, tasks: Sequence[Task]) -> str:
-    """The answer from the tables of a run; empty where there are none."""
+    """The answer from the tables of a run; empty where there are none.
+
+    Args:
+      run: the run directory, with its tables.
+      tasks: those whose records are there.
+    """
     table = tables.read(run, "corruptions")
     ranking = tables.read(run, "corruption_ranking")
     if table is None or ranking is None:

@@ -72,7 +72,11 @@ def write(
 
 
 def write_corruptions(run: RunDirectory) -> None:
-    """Adds what models say of corrupted images to tables and figures that are whole."""
+    """Adds what models say of corrupted images to tables and figures that are whole.
+
+    Args:
+      run: the run directory.
+    """
     done = finished(run)
     with Jobs() as jobs:
         corruptions.write(run, [task for task in done if not task.replicate], jobs)

@@ -19,7 +19,7 @@ from kdfunc.runs.records import RunDirectory
 def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     """Writes `compression.csv`, `latency.csv` and the figure of a run's stored models.
 
-    To be called once `functions.write` has written the measures.
+    To be called once `similarity.write` has written the measures.
 
     Args:
       run: the run directory.

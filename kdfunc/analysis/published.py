@@ -28,10 +28,10 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       architecture: its name in the config; None for all.
 
     Returns:
-      A row a cell: number of the `table`; `dataset` and `architecture` as in
+      One row per cell: number of the `table`; `dataset` and `architecture` as in
       `ExperimentConfig`; `base_accuracy` of the base model in %; `method` and `setting`
-      as `tables.accuracy_deviations` names them; `deviation` of accuracy from the base
-      model in %, and its `std` over three seeds (NaN where there is one model).
+      as in `accuracy.accuracy_deviations`; `deviation` of accuracy from the base model
+      in %, and its `std` over three seeds (NaN where there is one model).
     """
     with (
         resources.files(__package__)
@@ -52,7 +52,7 @@ def compare(
     """A run's deviations of accuracy beside the paper's.
 
     Args:
-      deviations: as `tables.accuracy_deviations` returns them.
+      deviations: as `accuracy.accuracy_deviations` returns them.
       dataset: of the run.
       architecture: of the run.
 

@@ -70,7 +70,15 @@ def register(
 ):
     """Adds the function that it decorates to `MEASURES`; its docstring is the formula.
 
-    Args: as the attributes of `ValueMeasure`.
+    Args:
+      label: As in `ValueMeasure`.
+      kind: As in `ValueMeasure`.
+      combine: As in `ValueMeasure`; by default the mean of a single component.
+      low: As in `ValueMeasure`.
+      high: As in `ValueMeasure`.
+      better: As in `ValueMeasure`.
+      counts: As in `ValueMeasure`.
+      has_interval: As in `ValueMeasure`.
     """
 
     def add(components):

@@ -218,7 +218,11 @@ def _gradient(least: float, most: float) -> list[dict[str, Any]]:
 
 
 def as_text(found: Mapping[str, Any]) -> str:
-    """The layers for people, in 80 columns."""
+    """The layers for people, in 80 columns.
+
+    Args:
+      found: From `blame`.
+    """
     names = short_names([entry["layer"] for entry in found["layers"]])
     entries = [*zip(names, found["layers"], strict=True), ("all of them", found["all"])]
     columns = [("function_percent", "function", 1), ("agreement_points", "agree", 2)]

@@ -111,7 +111,14 @@ def only(outputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
 def random_values(
     rng: np.random.Generator, port: Port, shape: Sequence[int], fill: int = 1
 ) -> np.ndarray:
-    """Random numbers in [0, 1), random bytes, or whole numbers that are all `fill`."""
+    """Random numbers in [0, 1), random bytes, or whole numbers that are all `fill`.
+
+    Args:
+      rng: draws the numbers.
+      port: the input, whose type decides.
+      shape: of the array.
+      fill: of whole numbers.
+    """
     if port.kind == "f":
         return rng.random(tuple(shape), np.float32)
     if port.dtype == "uint8":

@@ -26,19 +26,43 @@ class Source:
         self._allowance = len(content)
 
     def unpack(self, kind: str, position: int) -> int | float:
-        """The number of a `struct` kind at a position."""
+        """The number of a `struct` kind at a position.
+
+        Args:
+          kind: such as `I` for uint32.
+          position: in bytes from the beginning.
+
+        Raises:
+          DamagedError: it lies outside of the file.
+        """
         if not 0 <= position <= len(self.content) - struct.calcsize(kind):
             raise DamagedError("it refers to something outside of the file")
         return struct.unpack_from("<" + kind, self.content, position)[0]
 
     def spend(self, items: int) -> None:
-        """Counts tables and numbers that are read."""
+        """Counts tables and numbers that are read.
+
+        Args:
+          items: how many more are read.
+
+        Raises:
+          DamagedError: they are more than a file of its size can hold.
+        """
         self._allowance -= items
         if self._allowance < 0:
             raise DamagedError("it describes more than a file of its size can hold")
 
     def array(self, position: int, count: int, dtype: str) -> np.ndarray:
-        """`[count]` numbers at a position, not copied."""
+        """`[count]` numbers at a position, not copied.
+
+        Args:
+          position: in bytes from the beginning.
+          count: of the numbers.
+          dtype: of the numbers, as numpy writes it.
+
+        Raises:
+          DamagedError: they lie outside of the file.
+        """
         size = count * np.dtype(dtype).itemsize
         if not 0 <= position <= len(self.content) - size:
             raise DamagedError("it refers to something outside of the file")
@@ -66,40 +90,75 @@ class Table:
 
     @classmethod
     def root(cls, source: Source) -> "Table":
-        """The table that the others hang on."""
+        """The table that the others hang on.
+
+        Args:
+          source: the bytes.
+        """
         return cls(source, source.unpack("I", 0))
 
     def number(self, field: int, kind: str, default: int = 0) -> int | float:
-        """A number of a `struct` kind."""
+        """A number of a `struct` kind.
+
+        Args:
+          field: its number in the schema.
+          kind: such as `I` for uint32.
+          default: what it is where the table leaves it out.
+        """
         position = self._locate(field)
         return default if position is None else self._source.unpack(kind, position)
 
     def text(self, field: int) -> str:
-        """A string, with what cannot be printed shown as `?`."""
+        """A string, with what cannot be printed shown as `?`.
+
+        Args:
+          field: its number in the schema.
+        """
         content = self.array(field, "u1").tobytes().decode("utf-8", "replace")
         return "".join(c if c.isprintable() else "?" for c in content)
 
     def data(self, field: int) -> np.ndarray:
-        """A vector of bytes, not copied and free of the allowance."""
+        """A vector of bytes, not copied and free of the allowance.
+
+        Args:
+          field: its number in the schema.
+        """
         return self._source.array(*self._vector(field), "u1")
 
     def array(self, field: int, dtype: str) -> np.ndarray:
-        """A vector of numbers, empty where there is none."""
+        """A vector of numbers, empty where there is none.
+
+        Args:
+          field: its number in the schema.
+          dtype: of the numbers, as numpy writes it.
+        """
         position, count = self._vector(field)
         self._source.spend(count)
         return self._source.array(position, count, dtype)
 
     def numbers(self, field: int) -> tuple[int, ...]:
-        """A vector of int32."""
+        """A vector of int32.
+
+        Args:
+          field: its number in the schema.
+        """
         return tuple(self.array(field, "<i4").tolist())
 
     def table(self, field: int) -> "Table | None":
-        """The table of a field."""
+        """The table of a field.
+
+        Args:
+          field: its number in the schema.
+        """
         position = self._follow(field)
         return None if position is None else Table(self._source, position)
 
     def tables(self, field: int) -> list["Table"]:
-        """A vector of tables."""
+        """A vector of tables.
+
+        Args:
+          field: its number in the schema.
+        """
         position, count = self._vector(field)
         offsets = self._source.array(position, count, "<u4").tolist()
         return [

@@ -84,17 +84,29 @@ class Graph:
                     operator.largeCustomOptionsSize = 0
 
     def operator_name(self, operator: Any) -> str:
-        """Such as `CONV_2D`."""
+        """Such as `CONV_2D`.
+
+        Args:
+          operator: Of the graph.
+        """
         code = self.model.operatorCodes[operator.opcodeIndex]
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         return self._names.get(number, str(number))
 
     def type_of(self, tensor: Any) -> str:
-        """Such as `float32`."""
+        """Such as `float32`.
+
+        Args:
+          tensor: Of the graph.
+        """
         return self._types[tensor.type].lower()
 
     def origin(self, index: int) -> Any:
-        """The tensor before it was unpacked."""
+        """The tensor before it was unpacked.
+
+        Args:
+          index: Of the tensor in the graph.
+        """
         while (producer := self.producers.get(index)) is not None:
             if self.operator_name(producer) not in UNPACKING:
                 break
@@ -102,12 +114,20 @@ class Graph:
         return self.graph.tensors[index]
 
     def data(self, tensor: Any) -> np.ndarray | None:
-        """Bytes of a constant; None for what is computed."""
+        """Bytes of a constant; None for what is computed.
+
+        Args:
+          tensor: Of the graph.
+        """
         content = self.model.buffers[tensor.buffer].data
         return None if content is None or len(content) == 0 else np.asarray(content)
 
     def weights(self, operator: Any) -> list[Any]:
-        """The constants of two or more dimensions that an operator computes with."""
+        """The constants of two or more dimensions that an operator computes with.
+
+        Args:
+          operator: Of the graph.
+        """
         if self.operator_name(operator) in UNPACKING:
             return []
         found = [self.origin(int(i)) for i in as_list(operator.inputs) if i >= 0]
@@ -120,14 +140,22 @@ class Graph:
         ]
 
     def is_quantized(self, index: int) -> bool:
-        """Whether a tensor has integers that stand for real numbers."""
+        """Whether a tensor has integers that stand for real numbers.
+
+        Args:
+          index: Of the tensor in the graph.
+        """
         tensor = self.graph.tensors[index]
         if self.type_of(tensor) not in INTEGERS or tensor.quantization is None:
             return False
         return len(as_list(tensor.quantization.scale)) > 0
 
     def keeps_integers(self, operator: Any) -> bool:
-        """Whether an operator keeps its state from run to run in quantized integers."""
+        """Whether an operator keeps its state from run to run in quantized integers.
+
+        Args:
+          operator: Of the graph.
+        """
         return any(
             i >= 0 and self.graph.tensors[i].isVariable and self.is_quantized(i)
             for i in as_list(operator.inputs)
@@ -135,6 +163,9 @@ class Graph:
 
     def floats(self, tensor: Any) -> np.ndarray:
         """Values of a constant of floating-point numbers as float32.
+
+        Args:
+          tensor: Of the graph.
 
         Raises:
           InputError: It is none, or it is stored sparse.
@@ -229,10 +260,18 @@ def _schema() -> ModuleType:
 
 
 def as_list(values: Any) -> list[int]:
-    """A vector of numbers, or nothing, as a list."""
+    """A vector of numbers, or nothing, as a list.
+
+    Args:
+      values: From the schema's code, or None.
+    """
     return [] if values is None else [int(value) for value in values]
 
 
 def as_text(name: Any) -> str:
-    """A name, which the schema has as bytes."""
+    """A name, which the schema has as bytes.
+
+    Args:
+      name: From the schema's code: bytes, text or None.
+    """
     return name.decode(errors="replace") if isinstance(name, bytes) else name or ""

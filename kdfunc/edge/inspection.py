@@ -74,6 +74,9 @@ def inspect(model: bytes | str | os.PathLike) -> dict[str, Any]:
 def scheme(layers: list[dict[str, Any]]) -> dict[str, Any]:
     """What was quantized and how, from the layers' types.
 
+    Args:
+      layers: those of `inspect`.
+
     Returns:
       `name`: the first way that occurs of `int2`, `int4`, `uint4` (weights, whatever
       the activations), `int16x8`, `full integer`, `dynamic range`, `weight only`
@@ -158,7 +161,11 @@ def _activations(
 
 
 def scales(tensor: Tensor) -> str | None:
-    """`per tensor`, `per channel`, or None where nothing is quantized."""
+    """`per tensor`, `per channel`, or None where nothing is quantized.
+
+    Args:
+      tensor: of a model file.
+    """
     if not tensor.scales.size:
         return None
     return "per tensor" if tensor.scales.size == 1 else "per channel"

@@ -11,7 +11,11 @@ Found = Mapping[str, Any]
 
 
 def as_text(found: Found) -> str:
-    """The description that `inspect` gives, as text."""
+    """The description that `inspect` gives, as text.
+
+    Args:
+      found: from `inspect`.
+    """
     share = percent(found["gzip_bytes"] / found["bytes"])
     head = (
         f"{found['file']}: {found['bytes']:,} bytes, {found['gzip_bytes']:,} with gzip "

@@ -138,7 +138,11 @@ class Interpreter:
         return ", ".join([*parts, "1 thread" if threads == 1 else f"{threads} threads"])
 
     def refusal(self, error: Exception) -> InputError:
-        """What to say of an error of the interpreter."""
+        """What to say of an error of the interpreter.
+
+        Args:
+          error: what was raised.
+        """
         reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
         reason = textwrap.shorten(reason, REASON, placeholder=" ...")
         return InputError(

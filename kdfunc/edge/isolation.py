@@ -71,7 +71,12 @@ class Isolated:
             raise
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """What a method of the object returns."""
+        """What a method of the object returns.
+
+        Args:
+          method: its name.
+          *arguments: of the method, which must be picklable.
+        """
         return self._ask(method, arguments)
 
     def close(self) -> None:

@@ -97,6 +97,9 @@ DATA = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
+    Args:
+      arguments: of the command line; None for the process's own.
+
     Returns:
       Exit code: 0, 1 where a limit is missed, 2 for bad input, 3 where one is
       undecided, 130 after Ctrl-C, 143 after SIGTERM.

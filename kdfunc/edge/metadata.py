@@ -62,7 +62,11 @@ class Metadata:
 
 
 def metadata_of(file: ModelFile) -> Metadata:
-    """The metadata of a file; empty where there is none or it cannot be read."""
+    """The metadata of a file; empty where there is none or it cannot be read.
+
+    Args:
+      file: The model file, read.
+    """
     content = file.metadata.get("TFLITE_METADATA")
     if content is None or not content.size:
         return Metadata()

@@ -94,7 +94,11 @@ class Model:
         }
 
     def predict(self, examples: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
-        """The output `[n, ...]` of a model that has but one; see `run`."""
+        """The output `[n, ...]` of a model that has but one; see `run`.
+
+        Args:
+          examples: `[n, ...]`, or one such array per input by its name.
+        """
         return only(self.run(examples), self._name)
 
     def told(self) -> dict[str, Any]:
@@ -124,6 +128,9 @@ class Model:
 
     def random_run(self, batch_size: int) -> Callable[[], Any]:
         """What is to be timed: a run with random inputs, whole numbers being 1.
+
+        Args:
+          batch_size: examples per run.
 
         Raises:
           InputError: the model takes no batch of that size.

@@ -60,13 +60,21 @@ SCHEMAS = (
 
 
 def operator_name(number: int) -> str:
-    """Name of a built-in operator, or `unknown operator` and its number."""
+    """Name of a built-in operator, or `unknown operator` and its number.
+
+    Args:
+      number: in the schema of TFLite.
+    """
     names = _schema("BuiltinOperator")
     return names.get(number) or TREATED.get(number) or f"unknown operator {number}"
 
 
 def type_name(number: int) -> str:
-    """Name of a tensor type in lower case, or `unknown type` and its number."""
+    """Name of a tensor type in lower case, or `unknown type` and its number.
+
+    Args:
+      number: in the schema of TFLite.
+    """
     if 0 <= number < len(TYPES):
         return TYPES[number]
     return _schema("TensorType").get(number, f"unknown type {number}").lower()

@@ -58,7 +58,11 @@ class Network:
     def run(
         self, examples: np.ndarray | Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """All outputs for a batch of examples; see `kdfunc.edge.Model.run`."""
+        """All outputs for a batch of examples; see `kdfunc.edge.Model.run`.
+
+        Args:
+          examples: `[n, ...]`, or one such array per input by its name.
+        """
         arrays = bind(examples, self.inputs, self._name)
         for values, port in zip(arrays, self.inputs, strict=True):
             fits(values.shape, port, self._name)
@@ -90,7 +94,11 @@ class Network:
         }
 
     def random_run(self, batch_size: int) -> Callable[[], Any]:
-        """What is to be timed: a run with random examples."""
+        """What is to be timed: a run with random examples.
+
+        Args:
+          batch_size: examples per run.
+        """
         rng = np.random.default_rng(0)
         examples = {
             port.name: random_values(

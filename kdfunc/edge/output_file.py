@@ -47,6 +47,9 @@ class OutputFile:
     def append(self, batch: Mapping[str, np.ndarray]) -> None:
         """Adds rows `[n, ...]` of each output.
 
+        Args:
+          batch: by the output's name; all of the same n.
+
         Raises:
           InputError: there are several and the file holds one, shapes differ from
             batch to batch, or the disk is full.

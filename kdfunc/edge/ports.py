@@ -56,7 +56,11 @@ class Port:
         return f"[{', '.join(['n', *('any' if s < 0 else str(s) for s in sizes)])}]"
 
     def dequantized(self, values: np.ndarray) -> np.ndarray:
-        """Numbers as float32; integers that are not quantized stay as they are."""
+        """Numbers as float32; integers that are not quantized stay as they are.
+
+        Args:
+          values: Of the type that the model has.
+        """
         if values.dtype.kind in "iu" and self.scales.any():
             zero_points = self.zero_points if self.zero_points.size else [0]
             scales, zeros = self.scales, np.asarray(zero_points, np.float32)

@@ -29,12 +29,22 @@ class Range:
     symmetric: bool = False
 
     def covers(self, low: float, high: float) -> bool:
-        """Whether other ends lie within, or beyond by a small part of the range."""
+        """Whether other ends lie within, or beyond by a small part of the range.
+
+        Args:
+          low: Lower of the other ends.
+          high: Upper of them.
+        """
         more = SLACK * (self.high - self.low)
         return self.low - more <= low and high <= self.high + more
 
     def is_like(self, low: float, high: float) -> bool:
-        """Whether the ends are about these."""
+        """Whether the ends are about these.
+
+        Args:
+          low: Lower of the other ends.
+          high: Upper of them.
+        """
         more = SLACK * (self.high - self.low)
         lows = self.symmetric or abs(self.low - low) <= more
         return lows and abs(self.high - high) <= more

@@ -90,18 +90,30 @@ class Restorer:
         self.divergence = measure(MEASURE, self.p, candidate_softmax)
 
     def content(self, chosen: Chosen) -> bytes:
-        """The candidate's file with these layers restored."""
+        """The candidate's file with these layers restored.
+
+        Args:
+          chosen: The layers.
+        """
         return restored(*self._graphs, chosen)
 
     def cost(self, chosen: Chosen) -> int:
-        """Bytes by which the file grows."""
+        """Bytes by which the file grows.
+
+        Args:
+          chosen: The layers.
+        """
         for wanted in (chosen, frozenset()):  # written alike, so that sizes compare
             if wanted not in self._sizes:
                 self._sizes[wanted] = len(self.content(wanted))
         return self._sizes[chosen] - self._sizes[frozenset()]
 
     def softmax(self, chosen: Chosen) -> np.ndarray:
-        """`[n, classes]` of the candidate with these layers restored."""
+        """`[n, classes]` of the candidate with these layers restored.
+
+        Args:
+          chosen: The layers.
+        """
         if chosen not in self._softmax:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "restored.tflite")
@@ -114,6 +126,11 @@ class Restorer:
         self, sets: Sequence[Chosen], resamples: int, confidence: float
     ) -> list[dict[str, Any]]:
         """What each set of layers gives back, where it is restored.
+
+        Args:
+          sets: The layers that are restored together, set by set.
+          resamples: Number of bootstrap resamples.
+          confidence: Share of intervals that are to cover the truth, in (0, 1).
 
         Returns:
           `bytes`, `function_percent`, `agreement_points`, with independent models
@@ -151,7 +168,13 @@ class Restorer:
     def quantities(
         self, chosen: Chosen, resamples: int, confidence: float
     ) -> Mapping[str | None, Mapping[str, Quantity]]:
-        """Every number that can be limited, with these layers restored."""
+        """Every number that can be limited, with these layers restored.
+
+        Args:
+          chosen: The layers.
+          resamples: Number of bootstrap resamples.
+          confidence: Share of intervals that are to cover the truth, in (0, 1).
+        """
         found, _ = classes.compare(
             self.p,
             self.softmax(chosen),

@@ -26,7 +26,11 @@ RUNS = 20
 
 
 def is_tflite(path: str | os.PathLike) -> bool:
-    """Whether a path is taken for a TFLite model: no `.keras` file and no folder."""
+    """Whether a path is taken for a TFLite model: no `.keras` file and no folder.
+
+    Args:
+      path: of the model.
+    """
     path = pathlib.Path(path)
     return path.suffix != ".keras" and not path.is_dir()
 
@@ -50,7 +54,12 @@ class Runner:
         return self._model.inputs
 
     def seconds(self, batch_size: int, runs: int) -> list[float]:
-        """Times of so many runs with a batch of that size."""
+        """Times of so many runs with a batch of that size.
+
+        Args:
+          batch_size: examples per run.
+          runs: how many are timed.
+        """
         run = self._model.random_run(batch_size)
         return [_time(run) for _ in range(runs)]
 
@@ -91,6 +100,12 @@ def batches_of(
     """All outputs of a model by name, `[batch, ...]`, a batch of a file at a time.
 
     A person at a terminal is shown how far it is.
+
+    Args:
+      runner: holds the model.
+      path: of the model, for errors.
+      data: the file of examples.
+      settings: how the model is run.
 
     Raises:
       InputError: the file has not what the model takes, or the model cannot be run.

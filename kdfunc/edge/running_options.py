@@ -29,7 +29,11 @@ OF_PIXELS = (
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how a model is run over a file of examples."""
+    """Adds what says how a model is run over a file of examples.
+
+    Args:
+      parser: takes the options.
+    """
     parser.add_argument(
         "--batch-size",
         type=_read(count),
@@ -49,7 +53,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def add_timing(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how a model is timed."""
+    """Adds what says how a model is timed.
+
+    Args:
+      parser: takes the options.
+    """
     for name, read, what in (
         ("--batch-sizes", count, "examples a run"),
         ("--threads", thread_count, "threads"),
@@ -74,7 +82,11 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_for_each(parser: argparse.ArgumentParser) -> None:
-    """Adds what sets one of two models apart."""
+    """Adds what sets one of two models apart.
+
+    Args:
+      parser: takes the options.
+    """
     names = ", ".join(READERS)
     for model in ("reference", "candidate"):
         parser.add_argument(
@@ -86,6 +98,9 @@ def add_for_each(parser: argparse.ArgumentParser) -> None:
 
 def settings(asked: argparse.Namespace) -> Settings:
     """The settings that were asked for.
+
+    Args:
+      asked: the parsed options.
 
     Raises:
       InputError: two of them contradict each other.
@@ -101,6 +116,9 @@ def settings(asked: argparse.Namespace) -> Settings:
 
 def settings_for_each(asked: argparse.Namespace) -> dict[str, Settings]:
     """The settings by the arguments of `compare`.
+
+    Args:
+      asked: the parsed options.
 
     Raises:
       InputError: there is no such setting, or its value is not allowed.

@@ -104,7 +104,12 @@ MOST_EXAMPLES, MOST_THREADS = 1_000_000, 1024
 
 
 def count(text: str, most: int = MOST_EXAMPLES) -> int:
-    """Reads a whole number from 1 on, or raises ValueError with what to give."""
+    """Reads a whole number from 1 on, or raises ValueError with what to give.
+
+    Args:
+      text: from the command line.
+      most: largest number that is allowed.
+    """
     # So many digits that reading them takes long are no number that anybody means.
     if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
         raise ValueError(f"a whole number from 1 to {most}")
@@ -112,12 +117,20 @@ def count(text: str, most: int = MOST_EXAMPLES) -> int:
 
 
 def thread_count(text: str) -> int:
-    """Reads a number of threads, or raises ValueError with what to give."""
+    """Reads a number of threads, or raises ValueError with what to give.
+
+    Args:
+      text: from the command line.
+    """
     return count(text, MOST_THREADS)
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Reads numbers with commas between, or raises ValueError with what to give."""
+    """Reads numbers with commas between, or raises ValueError with what to give.
+
+    Args:
+      text: from the command line.
+    """
     try:
         values = tuple(map(float, text.split(",")))
     except ValueError:

@@ -71,7 +71,11 @@ def benchmark(
 
 
 def as_text(found: list[dict[str, Any]]) -> str:
-    """The times for people, in 80 columns."""
+    """The times for people, in 80 columns.
+
+    Args:
+      found: from `benchmark`.
+    """
     header = [
         "threads",
         "batch",

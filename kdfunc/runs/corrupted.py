@@ -29,12 +29,20 @@ WAYS, SOURCE = "ways.json", "source.txt"
 
 
 def tasks(models: Iterable[Task]) -> list[Task]:
-    """What is to be done for the models of these tasks, which are trained."""
+    """What is to be done for the models of these tasks, which are trained.
+
+    Args:
+      models: the tasks that trained or made them.
+    """
     return [CORRUPTED, *map(prediction, models)]
 
 
 def prediction(model: Task) -> Task:
-    """The task by which a model predicts the corrupted images."""
+    """The task by which a model predicts the corrupted images.
+
+    Args:
+      model: the task that trained or made it.
+    """
     return Task(
         f"{model.name}-corrupted",
         "predict",
@@ -51,7 +59,11 @@ def ways() -> str:
 
 
 def images_outdated(run: RunDirectory) -> bool:
-    """Whether images are there that were corrupted in other ways than now."""
+    """Whether images are there that were corrupted in other ways than now.
+
+    Args:
+      run: the run directory.
+    """
     record = run.record(CORRUPTED.name)
     return record.exists and not _holds(record.path / WAYS, ways())
 
@@ -61,7 +73,12 @@ def _holds(path: pathlib.Path, text: str) -> bool:
 
 
 def source(run: RunDirectory, model: str) -> str:
-    """What a model's outputs are made of: checksums of two manifests."""
+    """What a model's outputs are made of: checksums of two manifests.
+
+    Args:
+      run: the run directory.
+      model: name of the task that trained or made it.
+    """
     needed = (
         run.record(name).path / records.MANIFEST for name in (CORRUPTED.name, model)
     )
@@ -69,7 +86,12 @@ def source(run: RunDirectory, model: str) -> str:
 
 
 def outdated(run: RunDirectory, model: Task) -> bool:
-    """Whether outputs are there, of another model or of other images than now."""
+    """Whether outputs are there, of another model or of other images than now.
+
+    Args:
+      run: the run directory.
+      model: the task that trained or made it.
+    """
     record = run.record(prediction(model).name)
     if not record.exists:
         return False
@@ -82,6 +104,10 @@ def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:
     """Softmax `[1 + sets, n, classes]` by model, of the clean images first.
 
     Models whose outputs are not there, or outdated, are left out.
+
+    Args:
+      run: the run directory.
+      models: the tasks that trained or made them.
     """
     found = {}
     for model in models:

@@ -8,7 +8,14 @@ from kdfunc.runtime import derive_seed
 
 
 def corrupt(task, place, folder, report) -> list[str]:
-    """Corrupts the first test images in all ways, each with noise of its own seed."""
+    """Corrupts the first test images in all ways, each with noise of its own seed.
+
+    Args:
+      task: the task.
+      place: config, run directory and data of this process.
+      folder: where its files go.
+      report: is told of progress.
+    """
     clean = np.load(place.run.record("data").path / "images.npy", mmap_mode="r")
     clean = clean[: corrupted.IMAGES]
     shape = (len(corruptions.SETS), *clean.shape)
@@ -24,7 +31,14 @@ def corrupt(task, place, folder, report) -> list[str]:
 
 
 def predict(task, place, folder, report) -> list[str]:
-    """What a model of the run says of the corrupted images. Settings: `model`."""
+    """What a model of the run says of the corrupted images. Settings: `model`.
+
+    Args:
+      task: the task.
+      place: config, run directory and data of this process.
+      folder: where its files go.
+      report: is told of progress.
+    """
     model = place.run.record(task.settings["model"]).path
     images = place.run.record(corrupted.CORRUPTED.name).path / "images.npy"
     images = np.load(images, mmap_mode="r")

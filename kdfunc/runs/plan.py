@@ -417,6 +417,9 @@ def _training(
 def check_stages(stages: Sequence[str]) -> None:
     """Refuses what is no stage, and no stage at all.
 
+    Args:
+      stages: names that were asked for.
+
     Raises:
       InputError: it names the stage.
     """

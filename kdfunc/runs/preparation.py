@@ -86,7 +86,12 @@ def prepare(
 
 
 def check_numbers(workers: int, threads: int) -> None:
-    """Refuses numbers of workers and threads that nobody means."""
+    """Refuses numbers of workers and threads that nobody means.
+
+    Args:
+      workers: number of worker processes.
+      threads: of each task.
+    """
     for flag, given, least in (("workers", workers, 0), ("threads", threads, 1)):
         if not least <= given <= MOST_AT_ONCE:
             raise InputError(

@@ -339,7 +339,14 @@ def preserved_axis(axes: Axes, low: float) -> None:
 def label_points(
     figure: Figure, axes: Axes, points: pd.DataFrame, seeds: NDArray
 ) -> None:
-    """Puts the labels where they hide no point and no interval."""
+    """Puts the labels where they hide no point and no interval.
+
+    Args:
+      figure: The figure.
+      axes: Where the points are.
+      points: One row per point, with its `label`, place and interval.
+      seeds: `[n, 2]` places of single trainings, which labels are not to hide.
+    """
     figure.canvas.draw()
     if len(figure.axes) == 1:  # places hold as long as the layout does
         figure.set_layout_engine("none")
