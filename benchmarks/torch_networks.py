@@ -15,7 +15,7 @@ def trainer(
       threads: of one operation.
       images: `[n, height, width, channels]` uint8.
       labels: `[n]`.
-      batch: images a step.
+      batch: images per step.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(0)

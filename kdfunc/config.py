@@ -105,7 +105,7 @@ class ExperimentConfig:
       preset: `published` or `standard`; sets the five axes below where they are None,
         and with the data set how many models are trained.
       epochs: epochs of every training.
-      batch_size: images a step.
+      batch_size: images per step.
       independents: how many models are trained beside the base model. None takes 2
         under `published` and 5 under `standard` and for `digits`.
       base_models: how many base models are quantized and pruned, to know the spread

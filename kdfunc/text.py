@@ -11,8 +11,8 @@ def table(
     """Aligned columns under a header.
 
     Args:
-      header: a title a column.
-      rows: a cell a column; numbers as `number` writes them.
+      header: one title per column.
+      rows: one cell per column; numbers as `number` writes them.
       left: so many first columns are set left, the others right. The first column is
         shortened where the table would be too wide.
     """

@@ -56,7 +56,7 @@ def train(
       test_labels: `[n_test]`.
       folder: of the record.
       epochs: how many.
-      batch_size: images a step; the last step of an epoch takes what is left.
+      batch_size: images per step; the last step of an epoch takes what is left.
       order_seed: of the data order.
       reshuffle: whether each epoch has an order of its own.
       report: called with `epochs_done`, a fraction, `epochs` and the last snapshot's

@@ -67,9 +67,10 @@ def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
       tasks: those whose records are there, the base model among them.
 
     Returns:
-      A row a method and setting, with columns `method`, `setting`, `models` (how many),
-      `accuracy` (their mean), `deviation` (mean relative deviation from the base model
-      in %) and `std` (population standard deviation of it, ddof 0; NaN for one model).
+      One row per method and setting, with columns `method`, `setting`, `models` (how
+      many), `accuracy` (their mean), `deviation` (mean relative deviation from the base
+      model in %) and `std` (population standard deviation of it, ddof 0; NaN for one
+      model).
     """
     final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
     groups: dict[tuple[str, str], list[float]] = {}
@@ -95,7 +96,7 @@ def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
 
 
 def paper_layout(deviations: pd.DataFrame, architecture: str) -> pd.DataFrame:
-    """One row for the architecture, a column a method and setting, as in the paper.
+    """One row for the architecture, one column per method and setting, as in the paper.
 
     Args:
       deviations: from `accuracy_deviations`.

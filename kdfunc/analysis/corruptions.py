@@ -74,14 +74,14 @@ def compared(
       labels: of the images, and perhaps of more.
 
     Returns:
-      A row a group of models (trainings that differ by chance alone) and set of images:
-      `corruption` and `strength`, of which `all` and NaN are all sets together; mean
-      `accuracy`, and `clean_accuracy` on the same images as they were; function
+      One row per group of models (trainings that differ by chance alone) and set of
+      images: `corruption` and `strength`, of which `all` and NaN are all sets together;
+      mean `accuracy`, and `clean_accuracy` on the same images as they were; function
       `preserved` with its interval, the same `clean`; their `difference` in points with
       its interval, and the `outcome`, one of `OUTCOMES`: for compressed models by the
       margin of the claims, after Holm's correction over the models of the set.
 
-      And a row a set: `images`; the base model's `base_accuracy`; of the compressed
+      And one row per set: `images`; the base model's `base_accuracy`; of the compressed
       `models` the rank `correlation` between what they preserve on clean and on these
       images, with its interval over images; how many have each outcome.
     """

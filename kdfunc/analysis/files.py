@@ -52,7 +52,7 @@ def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.Da
         preserved has no scale.
 
     Returns:
-      A row a model, the base model's `.keras` file first, with columns `model`;
+      One row per model, the base model's `.keras` file first, with columns `model`;
       `family`; what was done to the weights
       (`method`, a key of `catalog.METHODS`) and whether they were trained afterwards
       (`tuned`); `bytes` of the file and `gzip_bytes`; `weights`, how they are stored;

@@ -72,10 +72,10 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
       whole: the base model's moving variances.
 
     Returns:
-      A row a model: share set to zero, `level`; `scope`; `model`; relative `deviation`
-      of accuracy from the base model in %; distance `ratio` (NaN without independent
-      models); how many `moving_variances` there are and how many of them the pruning
-      set to `zero`.
+      One row per model: share set to zero, `level`; `scope`; `model`; relative
+      `deviation` of accuracy from the base model in %; distance `ratio` (NaN without
+      independent models); how many `moving_variances` there are and how many of them
+      the pruning set to `zero`.
     """
     final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
     ratios, preserved = pd.Series(dtype=float), tables.preserved(run)

@@ -98,9 +98,9 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
       setups: the judged runs.
 
     Returns:
-      A row a claim and set-up: `run`, `dataset`, `architecture`, `preset`, `epochs`;
-      what `marks` it; whether it is `short`; and of its verdict `claim`, `outcome`,
-      `effect`, `low`, `high`, `estimate` and `error`.
+      One row per claim and set-up: `run`, `dataset`, `architecture`, `preset`,
+      `epochs`; what `marks` it; whether it is `short`; and of its verdict `claim`,
+      `outcome`, `effect`, `low`, `high`, `estimate` and `error`.
     """
     columns = ["claim", "outcome", "effect", "low", "high", "estimate", "error"]
     rows = []

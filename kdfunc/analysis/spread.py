@@ -74,7 +74,7 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
       config: of the run.
 
     Returns:
-      A row a setting: `method`; `setting`; how many `base_models`; the value of the
+      One row per setting: `method`; `setting`; how many `base_models`; the value of the
       run's `own` base model; their `mean`, `least` and `most`; the ends of the interval
       in which one more base model is expected (95 %, Student's t, NaN for one base
       model), `predicted_low` and `predicted_high`; the number that the paper

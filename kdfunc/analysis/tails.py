@@ -52,8 +52,8 @@ def table(
       tasks: all but the base model.
 
     Returns:
-      A row a group: `group`, `family`, `models` (how many); means over the models of
-      `p95`, `p99` and `p99.9` in bits and of the shares `disagreement` and
+      One row per group: `group`, `family`, `models` (how many); means over the models
+      of `p95`, `p99` and `p99.9` in bits and of the shares `disagreement` and
       `confident_flips`; and of groups of two models or more the shares of images whose
       answer is not the base model's in more than half of them (`changed_in_most`) and
       in each (`changed_in_all`).
@@ -82,7 +82,7 @@ def changes(final: Mapping[str, np.ndarray], tasks: Sequence[Task]) -> pd.DataFr
       tasks: all but the base model.
 
     Returns:
-      A row an image, a column for each group of two models or more.
+      One row per image, a column for each group of two models or more.
     """
     return pd.DataFrame(
         {
@@ -110,8 +110,8 @@ def changed_images(
       class_names: names of the classes.
 
     Returns:
-      A row an image that changes in more than half of the models of one group or more,
-      those that change most often first: `image` (its number in the test split),
+      One row per image that changes in more than half of the models of one group or
+      more, those that change most often first: `image` (its number in the test split),
       `label` and the base model's `answer` (names of classes), and for each group the
       number of models that answer otherwise.
     """

@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_read(count),
         default=BATCH_SIZE,
         metavar="N",
-        help=f"examples a run; default {BATCH_SIZE}",
+        help=f"examples per run; default {BATCH_SIZE}",
     )
     parser.add_argument(
         "--threads",
@@ -59,7 +59,7 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
       parser: takes the options.
     """
     for name, read, what in (
-        ("--batch-sizes", count, "examples a run"),
+        ("--batch-sizes", count, "examples per run"),
         ("--threads", thread_count, "threads"),
     ):
         parser.add_argument(

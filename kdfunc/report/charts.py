@@ -34,7 +34,7 @@ def preserved(models: pd.DataFrame) -> go.Figure:
     """Function preserved by each model, method below method.
 
     Args:
-      models: a row a model: `model`, `family`, `name` (models that share it share a
+      models: one row per model: `model`, `family`, `name` (models that share it share a
         line), function `preserved` in percent and its interval, `low` and `high`.
     """
     figure = go.Figure()
@@ -119,7 +119,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
     Epoch 0 is left out, because untrained models would flatten the rest.
 
     Args:
-      models: a row a model and epoch: `family`, `name`, `epoch` and the column.
+      models: one row per model and epoch: `family`, `name`, `epoch` and the column.
       column: what is drawn.
       percent: whether it is a share.
     """

@@ -47,7 +47,7 @@ def landscape(points: pd.DataFrame) -> Landscape:
     what they are when another map is looked at.
 
     Args:
-      points: a row a point: `model`, `family`, a short `label`, `epoch`, and the
+      points: one row per point: `model`, `family`, a short `label`, `epoch`, and the
         columns of one or more of `MAPS`. A model with one row stays where it is.
     """
     placed, views = _side_by_side(points)
@@ -105,7 +105,7 @@ def landscape(points: pd.DataFrame) -> Landscape:
 
 
 def _side_by_side(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """A row a point and map, `x` and `y` at one scale; and the view of each map."""
+    """One row per point and map, `x` and `y` at one scale; and the view of each map."""
     points = points.sort_values("epoch", kind="stable")
     points["snapshots"] = points.groupby("model")["epoch"].transform("size")
     points["text"] = [

@@ -121,7 +121,7 @@ def tails(run: Results) -> tables.Table | None:
 
 
 def fidelity(run: Results) -> tables.Table | None:
-    """Rank correlations of cheap measures, a column a measure.
+    """Rank correlations of cheap measures, one column per measure.
 
     Args:
       run: the run.
@@ -151,7 +151,7 @@ def fidelity(run: Results) -> tables.Table | None:
 
 
 def corruptions(run: Results) -> dict[str, Any] | None:
-    """What models preserve on corrupted images, a row a set of these.
+    """What models preserve on corrupted images, one row per set of these.
 
     Args:
       run: the run.

@@ -79,7 +79,7 @@ class Table:
 
 
 def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
-    """Deviations of accuracy in the paper's layout, a row a run and one of the paper.
+    """Deviations of accuracy in the paper's layout, one row per run, and the paper's.
 
     Each run's row follows the paper's for its data set and architecture. All of them
     have the table `accuracy`.

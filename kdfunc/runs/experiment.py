@@ -50,7 +50,7 @@ def run(
       data_dir: where TFDS keeps its data sets; None for its default.
       stages: the parts to do, of `plan.STAGES`; with what they need.
       workers: local worker processes; 0 does everything in this process, None takes
-        one a core.
+        one per core.
       scheduler: address of a Dask scheduler to use instead.
       threads: threads of one operation. Another number changes last digits.
       log_tensorboard: whether to write the learning curves for TensorBoard, too.

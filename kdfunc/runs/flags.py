@@ -73,8 +73,8 @@ OTHERS = {
     "workers": (
         int,
         None,
-        "Worker processes; 0 runs everything in this one. Default: one a core, as far "
-        "as memory goes.",
+        "Worker processes; 0 runs everything in this one. Default: one per core, as "
+        "far as memory goes.",
     ),
     "scheduler": (
         str,

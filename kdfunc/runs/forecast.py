@@ -17,7 +17,7 @@ class Speed:
 
     Attributes:
       start: seconds from the beginning of a task to its first step.
-      epoch: seconds an epoch, with the snapshot after it.
+      epoch: seconds per epoch, with the snapshot after it.
       weights: bytes of the network's weights.
     """
 

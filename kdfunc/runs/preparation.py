@@ -54,7 +54,7 @@ def prepare(
       output_dir: folder in which the run directory, `config.name`, lies.
       data_dir: where TFDS keeps its data sets; None for its default.
       stages: the parts to do, of `plan.STAGES`; with what they need.
-      workers: local worker processes; None takes one a core.
+      workers: local worker processes; None takes one per core.
       threads: threads of one operation.
       log_tensorboard: whether to write the learning curves for TensorBoard, too.
 

@@ -6,7 +6,7 @@
     outputs.npz.xz             of a published run, in place of records; see `kept`
     records/<task>/            one folder a task
       softmax.npy              [snapshots, n_test, classes] float32, test split
-      metrics.csv              a row a snapshot
+      metrics.csv              one row per snapshot
       *.keras, model.tflite    the models
       not_possible.txt         instead of all these: why a library cannot make the model
       manifest.json            sizes and checksums, written last
@@ -108,7 +108,7 @@ def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, A
 
 
 def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
-    """What is wrong with a sealed folder, a clause a file; empty if it is whole.
+    """What is wrong with a sealed folder, one clause per file; empty if whole.
 
     Args:
       folder: the record's folder.
@@ -237,7 +237,7 @@ class Record:
 
     @property
     def metrics(self) -> "pd.DataFrame":
-        """A row a snapshot: epoch, accuracy, log-loss, and losses of the training."""
+        """One row per snapshot: epoch, accuracy, log-loss, losses of the training."""
         import pandas as pd
 
         # As text first: pandas before 3.1 rounds what it reads as numbers.

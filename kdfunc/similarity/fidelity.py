@@ -57,7 +57,7 @@ def ranking(
       seed: of the draws.
 
     Returns:
-      A row a group of models (`models` is their number; `group` is `all`, `near` or
+      One row per group of models (`models` is their number; `group` is `all`, `near` or
       `far`), measure and number of `examples`, the few and all: Spearman's rank
       `correlation` with the mean Jensen-Shannon divergence, a mean over draws of the
       examples, and where 95 % of the draws lie, `low` and `high`. Each draw is a

@@ -1,6 +1,6 @@
 """Measures of how close two classifiers are as functions, from their softmax alone.
 
-A measure is the mean over test examples of a few numbers an example, its components,
+A measure is the mean over test examples of a few numbers per example, its components,
 and a formula that turns those means into one value. So one pass over blocks of rows
 gives the value, a group-by gives it for every class, and resampling weights give its
 bootstrap distribution.
@@ -45,7 +45,7 @@ class Measure:
       label: Name for tables and figures.
       formula: Definition, in words and symbols.
       source: Where the measure comes from.
-      components: Of two blocks of outputs, `[n]` or `[n, k]` numbers an example.
+      components: Of two blocks of outputs, `[n]` or `[n, k]` numbers per example.
       combine: Of means of the components `[..., k]`, the value `[...]`.
       low: Lower end of the range.
       high: Upper end of the range, infinite where it grows with the number of classes.

@@ -132,7 +132,7 @@ def mann_whitney(sample: Numbers, controls: Mapping[str, Numbers]) -> list[UTest
     every way of dealing the numbers to the two samples.
 
     Args:
-      sample: `[n]` numbers, one a trained model.
+      sample: `[n]` numbers, one per trained model.
       controls: `[m]` of them by the control's name.
 
     Returns:

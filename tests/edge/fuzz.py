@@ -21,7 +21,7 @@ import numpy as np
 from kdfunc.edge.main import main
 from kdfunc.edge.reading import read
 
-TIMEOUT = 5  # seconds a step of a command may take
+TIMEOUT = 5  # seconds that a step of a command may take
 NOTE = "kdfunc-edge: note: "
 EXTREMES = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 

@@ -21,7 +21,7 @@ TASKS = [
 
 
 class Work:
-    """Leaves a file a task; can be told to fail or to kill its process once."""
+    """Leaves one file per task; can be told to fail or to kill its process once."""
 
     def __init__(self, folder, fail=(), die=()):
         self.folder, self.fail, self.die = folder, fail, die

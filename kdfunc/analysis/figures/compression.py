@@ -23,9 +23,9 @@ def compression(models: pd.DataFrame, title: str, ax: Axes | None = None) -> Fig
     of the others the marks tell what was done to the weights.
 
     Args:
-      models: A row a model: `model`, its name; `method`, a key of `catalog.METHODS`;
-        whether it was `tuned`, trained afterwards; `bytes`; function `preserved` in
-        percent and its interval, `low` and `high`.
+      models: One row per model: `model`, its name; `method`, a key of
+        `catalog.METHODS`; whether it was `tuned`, trained afterwards; `bytes`; function
+        `preserved` in percent and its interval, `low` and `high`.
       title: The heading.
       ax: Where to draw, without the key; None makes a figure.
     """

@@ -29,7 +29,7 @@ _FILL = {True: shade("quantized"), False: "white"}
 
 
 def fidelity(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
-    """A plot a group of models, a line a measure; 1 is the same ranking.
+    """One plot per group of models, one line per measure; 1 is the same ranking.
 
     Args:
       table: As `kdfunc.similarity.fidelity.ranking` returns it.

@@ -40,8 +40,8 @@ def preserved_by_method(
     """Function preserved by each model, method below method.
 
     Args:
-      models: A row a model: `name` (trainings that share it share a line), `family`,
-        function `preserved` in percent and its interval, `low` and `high`.
+      models: One row per model: `name` (trainings that share it share a line),
+        `family`, function `preserved` in percent and its interval, `low` and `high`.
       title: The heading.
       ax: Where to draw; None makes a figure.
     """
@@ -90,8 +90,8 @@ def preserved_by_size(
     Models of one size stand side by side; small marks are the single trainings.
 
     Args:
-      models: A row a model: `label`, `family`, `bytes`, function `preserved` in percent
-        and its interval, `low` and `high`; `each`, what its trainings preserve.
+      models: One row per model: `label`, `family`, `bytes`, function `preserved` in
+        percent and its interval, `low` and `high`; `each`, what its trainings preserve.
       title: The heading.
       ax: Where to draw; None makes a figure.
     """
@@ -123,8 +123,8 @@ def preserved_by_sparsity(
     """Function preserved by pruned models against the share of weights that are zero.
 
     Args:
-      models: A row a model: `sparsity` in [0, 1], function `preserved` in percent and
-        its interval, `low` and `high`.
+      models: One row per model: `sparsity` in [0, 1], function `preserved` in percent
+        and its interval, `low` and `high`.
       title: The heading.
       ax: Where to draw; None makes a figure.
     """

@@ -61,9 +61,9 @@ def distance_heatmap(
 
     Args:
       distances: `[models, models]`, symmetric.
-      models: A row a model: `name`, which trainings of one kind share; `label`, which
-        tells them apart, such as the seed; and `family` (base, independent, student,
-        quantized, pruned, control or another word).
+      models: One row per model: `name`, which trainings of one kind share; `label`,
+        which tells them apart, such as the seed; and `family` (base, independent,
+        student, quantized, pruned, control or another word).
       measure: Name and unit of the distance.
       title: The heading.
       ax: Where to draw; None makes a figure.
@@ -168,8 +168,8 @@ def distance_over_epochs(
     plot of their own beside the others.
 
     Args:
-      records: A row a model and epoch: `family`, `label` (models of a family that share
-        it share a line, their mean, and a band from the nearest to the farthest),
+      records: One row per model and epoch: `family`, `label` (models of a family that
+        share it share a line, their mean, and a band from the nearest to the farthest),
         `epoch` and `distance`.
       measure: Name and unit of the distance.
       title: The heading.
@@ -234,8 +234,8 @@ def agreement_by_class(
     """Agreement with the base model on the examples of each class.
 
     Args:
-      agreement: Share of examples in [0, 1]; a row a method, labelled, and a column a
-        class; beyond 20 classes those of least agreement are shown.
+      agreement: Share of examples in [0, 1]; one labelled row per method and one
+        column per class; of more than 20 classes those that agree least are shown.
       families: Of the rows.
       title: The heading.
       ax: Where to draw; None makes a figure.
