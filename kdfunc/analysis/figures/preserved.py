@@ -75,7 +75,7 @@ def preserved_by_method(
             xytext=(0, 3),
             textcoords="offset points",
             ha="right" if value == 100 else "center",
-            fontsize=TEXT_SIZE - 1,
+            fontsize=TEXT_SIZE,
             color=GREY,
         )
     axes.set_title(title, fontsize=TEXT_SIZE + 1, pad=16)
@@ -95,7 +95,7 @@ def preserved_by_size(
       title: The heading.
       ax: Where to draw; None makes a figure.
     """
-    figure, axes = new_figure(1.25 * COLUMN, COLUMN, title, ax)
+    figure, axes = new_figure(1.3 * COLUMN, COLUMN, title, ax)
     unit, name = (2**20, "MiB") if models["bytes"].max() >= 2**20 else (2**10, "KiB")
     close = (models["bytes"] / (0.03 * models["bytes"].max())).round()
     alike = models["bytes"].groupby(close)
@@ -331,7 +331,7 @@ def preserved_axis(axes: Axes, low: float) -> None:
             meaning,
             transform=axes.get_yaxis_transform(),
             va="center",
-            fontsize=TEXT_SIZE - 1,
+            fontsize=TEXT_SIZE,
             color=GREY,
         )
 

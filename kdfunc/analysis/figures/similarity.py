@@ -254,7 +254,7 @@ def agreement_by_class(
         vmax=100,
         annot=True,
         fmt=".1f" if columns <= MOST_CLASSES / 2 else ".0f",
-        annot_kws={"fontsize": TEXT_SIZE - 1.5},
+        annot_kws={"fontsize": TEXT_SIZE},
         linewidths=0.5,
         cbar_kws={"label": "Agreement (%)", "pad": 0.02},
     )
@@ -313,7 +313,7 @@ def lost_images(
     rows = -(-len(shown) // columns)
     named = {i: _wrapped(lost.index[lost[i]], len(lost)) for i in shown}
     lines = max(text.count("\n") + 1 for text in named.values())
-    height = 0.8 + (1.4 + 0.13 * lines) * rows
+    height = 0.8 + (1.4 + 0.15 * lines) * rows
     figure, grid = divided(PAGE, height, title, (rows, columns), ax)
     for axes in grid.flat[len(shown) :]:
         axes.axis("off")
@@ -327,7 +327,7 @@ def lost_images(
             f"{class_names[answers[i]]} \u2192 {after}\ntrue: {class_names[labels[i]]}",
             fontsize=TEXT_SIZE,
         )
-        axes.set_xlabel(named[i], fontsize=TEXT_SIZE - 1.5, color=GREY, labelpad=2)
+        axes.set_xlabel(named[i], fontsize=TEXT_SIZE, color=GREY, labelpad=2)
     if ax is None:
         figure.get_layout_engine().set(h_pad=0.16)
         short = short_names(methods).items()
