@@ -19,11 +19,11 @@ def add(parser: argparse.ArgumentParser, what: str) -> None:
       what: Is given for each model.
     """
     add_comparing(parser, what)
-    parser.add_argument("--reference-outputs", metavar="KIND", help="the reference's")
-    parser.add_argument("--candidate-outputs", metavar="KIND", help="the candidate's")
-    parser.add_argument("--logits", action="store_true", help="is --outputs=logits")
+    parser.add_argument("--reference-outputs", metavar="KIND", help="for the reference")
+    parser.add_argument("--candidate-outputs", metavar="KIND", help="for the candidate")
+    parser.add_argument("--logits", action="store_true", help="like --outputs=logits")
     parser.add_argument("--report", metavar="FILE", help="HTML page to write")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
@@ -38,36 +38,36 @@ def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help=f"{what} trained like the reference from other initial weights, the "
-        "yardstick of the function preserved; may be given several times",
+        help=f"{what} trained like the reference from other initial weights: the "
+        "yardstick of the function preserved; may be repeated",
     )
     parser.add_argument(
         "--limit",
         action="append",
         default=[],
         metavar="'MEASURE>=X'",
-        help="or <=, and `at 95%%` for certainty; exit code 1 where it is missed, 3 "
-        "where it is undecided; may be given several times",
+        help="or <=, and `at 95%%` for confidence; exit code 1 if missed, 3 if "
+        "undecided; may be repeated",
     )
     parser.add_argument(
         "--outputs",
         metavar="KIND",
-        help="probabilities, logits or numbers, instead of what is recognised; for "
-        "one of several outputs NAME=KIND",
+        help="probabilities, logits or numbers, instead of what is detected; for "
+        "one of several outputs, NAME=KIND",
     )
     parser.add_argument(
         "--resamples",
         type=_count,
         default=RESAMPLES,
         metavar="N",
-        help=f"of the bootstrap; default {RESAMPLES}",
+        help=f"number of bootstrap resamples; default {RESAMPLES}",
     )
     parser.add_argument(
         "--confidence",
         type=float,
         default=CONFIDENCE,
         metavar="C",
-        help=f"of intervals; default {CONFIDENCE}",
+        help=f"confidence of intervals; default {CONFIDENCE}",
     )
 
 

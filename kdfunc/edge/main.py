@@ -13,84 +13,85 @@ from kdfunc.writing import write_atomic
 
 DESCRIPTION = """\
 What is in a .tflite file, how fast it is, and whether it still computes the function
-of the model it came from. Needs numpy and ai-edge-litert, no TensorFlow.
+of the model it came from. Needs numpy and ai-edge-litert, but not TensorFlow.
 """
 INSPECT = """\
-Inputs, outputs, operators, tensors, how it was quantized, and the zeros and
-bytes of each layer's weights. The file is read, not run.
+Shows inputs, outputs, operators and tensors, how the model was quantized, and
+the zeros and bytes of each layer's weights. The file is read but not run.
 
 example: kdfunc-edge inspect model.tflite
          kdfunc-edge inspect model.tflite --json | jq .quantization.name
 """
 BENCHMARK = """\
-Latency of one run (median, 90th and 99th percentile), images a second and peak
-memory, with random images, for every batch size with every number of threads.
+Measures the latency of one run (median, 90th and 99th percentile), images per
+second and peak memory on random images, for every combination of batch size and
+number of threads.
 
 example: kdfunc-edge benchmark model.tflite --batch-sizes=1,32 --threads=1,4
 
-Which kernels and delegates ran is told. The library of an external delegate can
-be given with --delegate; those of GPUs and NPUs are untried here.
+The output names the kernels and delegates that ran. --delegate loads the
+library of an external delegate; those for GPUs and NPUs have not been tested.
 """
 PREDICT = """\
-Writes what the model gives for the examples of a file: one output [n, ...] to a
-.npy file, all outputs by their names to a .npz file. Files may be larger than
-memory. A model of several inputs takes a .npz file with an array for each by
-its name, as `inspect` shows them.
+Writes the model's outputs for the examples in a file: a single output [n, ...]
+to a .npy file, or all outputs by name to a .npz file. Files may be larger than
+memory. A model with several inputs needs a .npz file with one array per input,
+under the names that `inspect` shows.
 
-uint8 images go into a uint8 input as they are. For other inputs bytes 0 to 255
-stand for --range, or for what the metadata of the file says, or for 0 to 1.
-Floating point is taken as it is, and so is an array of the input's own integer
-type, such as token ids. Inputs and outputs are scaled as the file says.
+A uint8 input takes uint8 images unchanged. For other inputs, bytes 0 to 255 are
+mapped to --range, else to the range in the file's metadata, else to 0 to 1.
+Floating-point data are used unchanged, as are arrays of the input's own integer
+type, such as token ids. Inputs and outputs are scaled as the file specifies.
 
 example: kdfunc-edge predict model.tflite --data=images.npz --output=softmax.npy
          kdfunc-edge predict detector.tflite --data=images.npz --range=-1,1 \\
              --signature=serving_default --output=all.npz
 """
 COMPARE = """\
-Every functional measure between two models (.tflite; .keras or the folder of a
-SavedModel where TensorFlow is installed) with intervals, the images whose class
-changes, the classes hit hardest, size and speed. Without labels, the measures
-that need none.
+Compares two models (.tflite, or where TensorFlow is installed .keras or the
+folder of a SavedModel): every functional measure with its interval, the images
+whose class changes, the classes that suffer most, size and speed. Without
+labels, measures that need them are left out.
 
 example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
          kdfunc-edge compare base.tflite small.tflite --data=images.npz \\
              --independent=other.tflite --limit 'agreement>=99% at 95%' \\
              --limit 'preserved.jensen_shannon>=80' --limit 'bytes<=30%'
 
-How each model is run is told, and --reference-options and --candidate-options
-change it for one of them: the same file with other kernels or threads, or two
-models that take pixels of different ranges.
+The output says how each model was run. --reference-options and
+--candidate-options change this for one of them, for example to run the same
+file with other kernels or threads, or two models with different pixel ranges.
 
          kdfunc-edge compare m.tflite m.tflite --data=images.npz \\
              --candidate-options='kernels=reference threads=4'
 
-What a model gives (probabilities, logits, a class at each pixel, numbers) is
-recognised and told; each output is compared by what fits it.
+The kind of each output (probabilities, logits, a class per pixel, numbers) is
+detected and reported; each output is compared with suitable measures.
 
-Limits are on the measures as the output names them, on `accuracy`, on tails
-such as `jensen_shannon.p99`, on `bytes`, `gzip_bytes` and `latency_ms` (with %:
-of the reference's), and on `preserved.MEASURE`, the function preserved in
-percent. A limit judges the value on these very examples; with `at 95%` it is
-met only where the end of the 95 % interval is, and may be undecided. Exit
-code: 0, or 1 where a limit is missed, 2 for bad input, 3 where one is
-undecided.
+Limits apply to the measures by the names in the output, to `accuracy`, to tails
+such as `jensen_shannon.p99`, to `bytes`, `gzip_bytes` and `latency_ms` (with %:
+relative to the reference), and to `preserved.MEASURE`, the function preserved
+in percent. By default a limit judges the value on the given examples; with
+`at 95%` the whole 95 % interval must meet it, and the result may be undecided.
+Exit code: 0; 1 if a limit is missed, 2 for bad input, 3 if one is undecided.
 """
 BLAME = """\
-Which layers of a compressed model cost it how much of the function. Each layer
-is restored alone, as the reference has it in floating point, in the candidate's
-file: what that gives back, with intervals, and the bytes it costs. With limits,
-the layers to restore for them with the fewest bytes.
+Shows how much of the function each layer of a compressed model costs. One layer
+at a time is restored to the reference's floating-point weights in the
+candidate's file; the output lists what that gains, with intervals, and the
+bytes it adds. With limits, it finds the layers that meet them for the fewest
+bytes.
 
 example: kdfunc-edge blame float32.tflite int8.tflite --data=images.npz
          kdfunc-edge blame float32.tflite int8.tflite --data=images.npz \\
              --limit 'agreement>=99%' --output=mixed.tflite --node-data=nodes.json
 
---node-data writes JSON that Model Explorer loads beside the candidate's graph.
-Exit code: 0, or 1 where no set of layers meets the limits, or 2 for bad input.
+--node-data writes JSON that Model Explorer shows on the candidate's graph.
+Exit code: 0; 1 if no set of layers meets the limits, 2 for bad input.
 """
 DATA = (
-    ".npz with images [n, ...] as `images`, or an array for each input by its name, "
-    "and perhaps true classes [n] as `labels`"
+    ".npz with images [n, ...] as `images`, or one array per input under its name, "
+    "and optionally true classes [n] as `labels`"
 )
 
 
@@ -126,47 +127,47 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    one = command(_inspect, "what is in a .tflite file", INSPECT)
+    one = command(_inspect, "show what is in a .tflite file", INSPECT)
     one.add_argument("model", help="a .tflite file")
     _add_json(one)
 
-    one = command(_benchmark, "latency, throughput and memory", BENCHMARK)
+    one = command(_benchmark, "measure latency, throughput and memory", BENCHMARK)
     one.add_argument("model", help="a .tflite file")
     running_options.add_timing(one)
     _add_json(one)
 
-    one = command(_predict, "the outputs for a file of images", PREDICT)
+    one = command(_predict, "write the outputs for a file of images", PREDICT)
     one.add_argument("model", help="a .tflite file")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     one.add_argument(
         "--output",
         required=True,
-        help=".npy file to write for one output; .npz for all outputs by their names",
+        help="file to write: .npy for a single output, .npz for all outputs by name",
     )
     running_options.add(one)
 
-    one = command(_compare, "is it still the same function", COMPARE)
+    one = command(_compare, "compare two models as functions", COMPARE)
     one.add_argument("reference", help="the model to be faithful to")
-    one.add_argument("candidate", help="the model that is judged")
+    one.add_argument("candidate", help="the model to judge")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     options.add(one, "model")
     running_options.add(one)
     running_options.add_for_each(one)
 
-    one = command(_blame, "which layer costs how much of the function", BLAME)
+    one = command(_blame, "find the layers that cost most of the function", BLAME)
     one.add_argument("reference", help="a .tflite file in floating point")
     one.add_argument("candidate", help="a compressed .tflite file of the same model")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     options.add_comparing(one, "model")
-    one.add_argument("--output", metavar="FILE", help="to write, with those layers")
-    one.add_argument("--node-data", metavar="FILE", help="to write, as JSON")
+    one.add_argument("--output", metavar="FILE", help="restored .tflite to write")
+    one.add_argument("--node-data", metavar="FILE", help="JSON file to write")
     running_options.add(one)
     _add_json(one)
     return parser
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _print(found: Any, asked: argparse.Namespace, as_text: Callable[[Any], str]):

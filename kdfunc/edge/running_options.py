@@ -12,17 +12,21 @@ MOST_SECONDS = 1_000_000
 MOST_MEMORY = 1_000_000_000  # MB
 #: For one model: name, what to give, help.
 OF_MODEL = (
-    ("signature", "KEY", "the signature to run; default the first subgraph"),
-    ("kernels", None, "default xnnpack, where it takes an operator"),
-    ("delegate", "LIBRARY", "an external delegate, such as a GPU's; untried here"),
-    ("delegate_options", "NAME:VALUE,..", "the delegate's own"),
+    ("signature", "KEY", "signature to run; default: the first subgraph"),
+    ("kernels", None, "default: xnnpack for the operators that it supports"),
+    (
+        "delegate",
+        "LIBRARY",
+        "library of an external delegate, as of a GPU; untested",
+    ),
+    ("delegate_options", "NAME:VALUE,..", "options of the delegate"),
 )
 OF_PIXELS = (
     ("range", "LOW,HIGH", "what bytes 0 and 255 stand for, such as --range=-1,1"),
     (
         "mean",
         "M,..",
-        "instead of a range: (byte - mean) / std, one or by channel",
+        "instead of a range: (byte - mean) / std; one number, or one per channel",
     ),
     ("std", "S,..", "see --mean"),
 )
@@ -46,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_read(thread_count),
         default=1,
         metavar="N",
-        help="of the interpreter; default 1",
+        help="threads of the interpreter; default 1",
     )
     _add(parser, OF_PIXELS + OF_MODEL)
     _add_limits(parser)
@@ -69,13 +73,16 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
             metavar="N,N",
             help=f"{what}, each in turn; default 1",
         )
-    for name, default, what in (("--runs", 100, "timed"), ("--warm-up", 10, "before")):
+    for name, default, what in (
+        ("--runs", 100, "timed runs"),
+        ("--warm-up", 10, "runs before"),
+    ):
         parser.add_argument(
             name,
             type=_read(count),
             default=default,
             metavar="N",
-            help=f"{what}; default {default}",
+            help=f"{what} runs; default {default}",
         )
     _add(parser, OF_MODEL)
     _add_limits(parser)
@@ -92,7 +99,7 @@ def add_for_each(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{model}-options",
             metavar="'NAME=VALUE ..'",
-            help=f"how the {model} is run where it differs: {names}",
+            help=f"settings for the {model} alone: {names}",
         )
 
 
@@ -148,13 +155,13 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         type=_read(_seconds),
         default=60,
         metavar="SECONDS",
-        help="for loading and for each step; default 60",
+        help="limit for loading and for each step; default 60",
     )
     parser.add_argument(
         "--memory",
         type=_read(functools.partial(count, most=MOST_MEMORY)),
         metavar="MB",
-        help="the model may take, on Linux; default half of the machine's",
+        help="memory limit of the model (Linux); default: half of the machine's",
     )
 
 
