@@ -13,7 +13,7 @@ from kdfunc.errors import InputError
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
-Files on a device are looked at by `kdfunc-edge`.
+`kdfunc-edge` compares .tflite files, on a device too.
 """
 RUN = """\
 Runs the experiments of Neural Network Compression: The Functional Perspective.
@@ -23,17 +23,16 @@ digits, which need no download. With flags: the paper itself, e.g.
 
   kdfunc run --dataset=cifar10 --architecture=mobilenet
 
-or the same with `python run_experiments.py` for `kdfunc run`. A run that was stopped
-goes on where it was when the same command is given again.
-Words in the names of flags may be joined by - as well as by _.
+`python run_experiments.py` does the same as `kdfunc run`. To resume a run that was
+stopped, give the same command again. Flag names may be written with - or _.
 
 flags:
 """
 REPORT = """\
-Writes the report page: one HTML file that opens from disk with no network. Of one
-run directory it is DIR/report.html; of several, ./report.html with the runs side by
-side and links to the page of each; of a folder of runs, all of them. Missing tables
-are made from the run's records first.
+Writes the report page: a single HTML file that needs no internet connection. For one
+run directory it is DIR/report.html; for several, ./report.html shows the runs side by
+side and links to the page of each; for a folder of runs, it shows all of them. Missing
+tables are first made from the run's records.
 
 example: kdfunc report runs/digits-lenet-published
          kdfunc report runs/ --output=all.html
@@ -41,21 +40,21 @@ example: kdfunc report runs/digits-lenet-published
 CORRUPTIONS = """\
 Do models that keep the function on clean images keep it on corrupted ones? Corrupts the
 first 2,000 test images of a run (noise, blur, contrast and JPEG at three strengths),
-lets all its models predict them, and adds what comes out to its tables, figures and
-report page. What is done is kept; the same command goes on where it was stopped.
+lets all its models predict them, and adds the results to its tables, figures and
+report page. To resume after a stop, give the same command again.
 
 example: kdfunc corruptions runs/digits-lenet-published
 """
 COMPARE = """\
-Compares what two models gave for the same examples: softmax or logits from PyTorch,
-ONNX, JAX, scikit-learn or anything else, with no model needed. Files are .npy, .npz
-or .csv (a row for each example); of a .npz with several arrays, each is an output.
+Compares the outputs of two models for the same examples: softmax or logits from
+PyTorch, ONNX, JAX, scikit-learn or anything else; the models are not needed. Files are
+.npy, .npz or .csv (one row per example); each array of a .npz file is an output.
 
 example: kdfunc compare base.npy small.npy --labels=labels.npy
          kdfunc compare base.npy small.npy --independent=other.npy \\
              --limit 'agreement>=99% at 95%' --report=page.html
 
-Outputs, limits and exit codes are those of `kdfunc-edge compare`.
+Outputs, limits and exit codes are the same as in `kdfunc-edge compare`.
 """
 
 
@@ -101,10 +100,10 @@ def run(arguments: Sequence[str], command: str = "kdfunc run") -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("kdfunc", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="command", required=True)
-    commands.add_parser("run", help="an experiment, from training to its report")
+    commands.add_parser("run", help="run an experiment, from training to its report")
     one = commands.add_parser(
         "report",
-        help="one page of what a run, or several, came to",
+        help="write one page on the results of one or several runs",
         description=REPORT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -113,29 +112,29 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--recompute",
         action="store_true",
-        help="make all tables, verdicts and figures again first: from the records, or "
+        help="first rebuild all tables, verdicts and figures: from the records, or "
         "from the final outputs that published results have in their place",
     )
     one.set_defaults(run=_report)
     one = commands.add_parser(
         "corruptions",
-        help="is the function kept on corrupted images, too",
+        help="check whether the function is kept on corrupted images",
         description=CORRUPTIONS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     one.add_argument("directory", metavar="DIR", help="a run directory")
     one.add_argument(
-        "--workers", type=int, metavar="N", help="processes; 0 for this one alone"
+        "--workers", type=int, metavar="N", help="worker processes; 0: this one alone"
     )
     one.set_defaults(run=_corruptions)
     one = commands.add_parser(
         "compare",
-        help="is it still the same function, from two files of outputs",
+        help="compare two models by their outputs",
         description=COMPARE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     one.add_argument("reference", help="outputs of the model to be faithful to")
-    one.add_argument("candidate", help="outputs of the model that is judged")
+    one.add_argument("candidate", help="outputs of the model to judge")
     one.add_argument("--labels", metavar="FILE", help="the true classes")
     options.add(one, "outputs of a model")
     one.set_defaults(run=_compare)

@@ -74,8 +74,8 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
             help=f"{what}, each in turn; default 1",
         )
     for name, default, what in (
-        ("--runs", 100, "timed runs"),
-        ("--warm-up", 10, "runs before"),
+        ("--runs", 100, "timed"),
+        ("--warm-up", 10, "untimed"),
     ):
         parser.add_argument(
             name,
