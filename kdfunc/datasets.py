@@ -156,7 +156,7 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
             place = data_dir or tfds.core.constants.DATA_DIR
             raise InputError(
                 f"--data_dir: what {place} holds of {name} is damaged ({reason}); "
-                "remove it, so that it is prepared again."
+                "remove it; it will be prepared again."
             ) from error
         raise InputError(f"--dataset: {name!r} cannot be used: {reason}.") from error
     _check_image_classification(name, builder)
@@ -248,7 +248,7 @@ def _check_image_classification(name: str, builder) -> None:
 
     def refuse(reason: str) -> InputError:
         return InputError(
-            f"--dataset: {name} {reason}; needed are images of one size in `image` "
+            f"--dataset: {name} {reason}; it must have images of one size in `image` "
             "(uint8), a class in `label`, and the splits train and test."
         )
 
@@ -279,7 +279,7 @@ def _decode(builder: "tfds.core.DatasetBuilder") -> dict[str, np.ndarray]:
     except Exception as error:
         raise InputError(
             f"--data_dir: what {builder.data_dir} holds is damaged "
-            f"({first_line(error)}); remove it, so that it is prepared again."
+            f"({first_line(error)}); remove it; it will be prepared again."
         ) from error
     return arrays
 

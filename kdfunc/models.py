@@ -113,7 +113,7 @@ def build(
         raise InputError(
             f"--architecture: {architecture} cannot be built for images of {size} and "
             f"{classes} classes ({told(error)}); the images may be too small or the "
-            "builder wrong: mend it or choose another architecture or data set."
+            "builder wrong: fix it or choose another architecture or data set."
         ) from error
     _check(architecture, model, tuple(input_shape), classes)
     return _with_logits(model)
@@ -128,7 +128,7 @@ def check(model: keras.Model, argument: str = "model", flat: bool = False) -> No
       flat: whether a model inside of it is refused.
 
     Raises:
-      InputError: it is no functional or Sequential model of tf_keras.
+      InputError: it is not a functional or Sequential model of tf_keras.
     """
     kind = f"{type(model).__module__}.{type(model).__name__}"
     wanted = "give a functional or Sequential tf_keras model"
@@ -270,12 +270,12 @@ def check_own(
 
     if contents[0] != contents[1]:
         raise refuse(
-            "builds another model each time",
+            "builds a different model each time",
             "let it draw from tf_keras.utils.set_random_seed's generators alone, and "
             "name or size nothing by chance",
         )
     if not model.trainable_weights:
-        raise refuse("has no trainable weights", "let some layer be trainable")
+        raise refuse("has no trainable weights", "make some layer trainable")
     images = np.random.default_rng(0).random((2, *input_shape), np.float32)
     together = np.asarray(model(images, training=False), np.float64)
     alone = [model(images[i : i + 1], training=False) for i in range(2)]
@@ -283,12 +283,12 @@ def check_own(
     if not np.allclose(sums, 1, atol=0.01):  # also where some are no numbers
         raise refuse(
             f"gives outputs that add up to {sums[0]:g}",
-            "let it begin with finite weights and end in a softmax over the classes",
+            "start from finite weights and end in a softmax over the classes",
         )
     if not np.allclose(together, np.concatenate(alone), atol=0.01):
         raise refuse(
-            "gives one image other outputs in each call or beside other images",
-            "leave out training=True and what mixes the images of a batch",
+            "gives one image different outputs in each call or next to other images",
+            "leave out training=True and anything that mixes the images of a batch",
         )
 
 

@@ -117,7 +117,7 @@ def clone(model: keras.Model) -> keras.Model:
       model: the model to copy.
 
     Raises:
-      InputError: it is no functional or Sequential tf_keras model.
+      InputError: it is not a functional or Sequential tf_keras model.
     """
     models.check(model)
     copy = keras.models.clone_model(model)

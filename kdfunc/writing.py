@@ -38,7 +38,7 @@ def output_path(
         same = os.path.exists(real) and os.path.exists(other)
         if within or same and os.path.samefile(real, other):
             raise InputError(
-                f"{option}: {path} is read as well and would be lost; give another "
+                f"{option}: {path} is also an input and would be lost; give another "
                 "file to write."
             )
     return real
@@ -94,6 +94,6 @@ def _check_regular(path: pathlib.Path, given: str, option: str = "") -> None:
     except OSError:  # nothing there; what else is wrong shows when it is written
         return
     if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         start = f"{option}: {given}" if option else given
         raise InputError(f"{start} is {what}; give a file to write.")

@@ -171,10 +171,10 @@ TOLD = {
     "shape": r"input \(None, 9, 9, 1\)",
     "not_a_number": "outputs that add up to nan",
     "nothing_to_train": "no trainable weights",
-    "width_by_chance": "another model each time",
-    "weights_by_chance": "another model each time",
+    "width_by_chance": "a different model each time",
+    "weights_by_chance": "a different model each time",
     "dropout_at_work": "other outputs in each call",
-    "neighbours_matter": "beside other images",
+    "neighbours_matter": "next to other images",
     "not_there": "could not be imported",
 }
 

@@ -50,7 +50,7 @@ def write(
     for name, problems in damaged.items():
         told = f"{run.record(name).path}: {'; '.join(problems)}"
         if name in ("base", "data"):
-            raise InputError(f"{told}; give the command of the run to make it again.")
+            raise InputError(f"{told}; repeat the command of the run to rebuild it.")
         print(f"{told}; left out.")
     done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]

@@ -291,7 +291,7 @@ def _records(outputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.nda
     if len(outputs) != len(names) or len(set(names)) != len(names):
         raise InputError(
             f"there are {len(outputs)} outputs and {len(set(names))} different names; "
-            "give a name of its own for each model."
+            "give each model its own name."
         )
     arrays = [np.asarray(array) for array in outputs]
     arrays = [array[None] if array.ndim == 2 else array for array in arrays]

@@ -92,7 +92,7 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
     match = PATTERN.fullmatch(text)
     if not match:
         raise InputError(
-            f"--limit: {text!r} is no limit; give one in quotes for the shell's sake, "
+            f"--limit: {text!r} is not a limit; give one, quoted for the shell, "
             "such as --limit 'agreement>=99%' or --limit 'agreement>=99% at 95%'."
         )
     name, output, sign, bound, percent, confidence, in_percent = match.groups()
@@ -217,7 +217,7 @@ def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
             )
         there = dict.fromkeys(name for found in outputs.values() for name in found)
         raise InputError(
-            f"--limit: {limit.name} cannot be told of what these models put out; "
+            f"--limit: {limit.name} cannot be computed from these models' outputs; "
             f"choose from {', '.join(there)}."
         )
     entries = []

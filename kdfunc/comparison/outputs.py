@@ -97,7 +97,7 @@ def compare(
     else:
         found, more = _values(output, p, q, resamples, confidence)
         if independents:
-            more["note"] = "the function preserved is told of classes alone"
+            more["note"] = "the function preserved is defined for classes only"
     entry = {
         "name": output.name,
         "kind": output.kind,

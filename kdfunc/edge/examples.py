@@ -84,8 +84,8 @@ def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
         if part.shape[1:] != first:
             raise InputError(
                 f"{name} gives {output} in other shapes from example to example "
-                f"({list(first)} and {list(part.shape[1:])}), which no array holds; "
-                "choose another output or signature."
+                f"({list(first)} and {list(part.shape[1:])}), which do not fit into "
+                "one array; choose another output or signature."
             )
     return np.concatenate(parts)
 

@@ -100,7 +100,7 @@ class DataFile:
         with self._telling():
             status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):
-                raise ValueError("it is no regular file")
+                raise ValueError("it is not a regular file")
             self._is_archive = zipfile.is_zipfile(path)
             self._unread: dict[str, ValueError] = {}
             headers = self._headers(status.st_size)

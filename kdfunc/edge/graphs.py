@@ -57,7 +57,7 @@ class Graph:
         if len(self.content) >= LARGEST:
             raise InputError(
                 f"{path} has {len(self.content):,} bytes, and files of 2 GB and more "
-                "cannot be written anew; give a smaller model."
+                "cannot be rewritten; give a smaller model."
             )
         self._draw_in()
         self.graph = self.model.subgraphs[0]

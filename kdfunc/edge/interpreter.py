@@ -43,7 +43,7 @@ def interpreter_class() -> type:
 
         return tf.lite.Interpreter
     raise InputError(
-        "there is nothing here that runs TFLite models; install one with pip install "
+        "no TFLite interpreter is installed; install one with pip install "
         "ai-edge-litert."
     )
 

@@ -51,9 +51,7 @@ class Isolated:
         memory: int | None = None,
     ):
         if memory and not system.can_limit_memory():
-            raise InputError(
-                "--memory: got a limit, which works on Linux alone; leave it out."
-            )
+            raise InputError("--memory: limits work only on Linux; leave it out.")
         self._title, self._seconds, self._memory = title, seconds, memory
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._said = tempfile.TemporaryFile()

@@ -35,7 +35,7 @@ def read(model: bytes | str | os.PathLike) -> ModelFile:
         content = _load(pathlib.Path(model))
     if content[4:8] != b"TFL3":
         raise InputError(
-            f"{name} is no TFLite model (bytes 5 to 8 are {content[4:8]!r}, not "
+            f"{name} is not a TFLite model (bytes 5 to 8 are {content[4:8]!r}, not "
             "b'TFL3'); give a .tflite file."
         )
     try:
@@ -49,7 +49,7 @@ def read(model: bytes | str | os.PathLike) -> ModelFile:
 def _load(path: pathlib.Path) -> bytes:
     try:
         if path.is_fifo() or path.is_char_device():  # whose end may never come
-            raise OSError(None, "it is no regular file")
+            raise OSError(None, "it is not a regular file")
         with open(path, "rb") as file:
             begin = file.read(8)
             return begin + file.read() if begin[4:] == b"TFL3" else begin

@@ -59,7 +59,7 @@ class Restorer:
         for path in (reference, candidate):
             if not is_tflite(path):
                 raise InputError(
-                    f"{path} is no .tflite file, whose layers could be restored; "
+                    f"{path} is not a .tflite file, so its layers cannot be restored; "
                     "convert it first."
                 )
         self._graphs = Graph(candidate), Graph(reference)

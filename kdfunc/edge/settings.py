@@ -54,7 +54,9 @@ class Settings:
                 f"kernels: got {self.kernels!r}; allowed: {', '.join(KERNELS)}."
             )
         if self.range and (self.mean or self.std):
-            raise InputError("range and mean or std say the same; give one of them.")
+            raise InputError(
+                "range and mean or std exclude each other; give one of them."
+            )
         if self.range and (len(self.range) != 2 or self.range[0] == self.range[1]):
             raise InputError(
                 f"range: got {_joined(self.range)}; give what bytes 0 and 255 stand "

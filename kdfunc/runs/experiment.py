@@ -264,8 +264,8 @@ def _remedy_told(directory: RunDirectory) -> Iterator[None]:
     except OSError as error:
         raise RuntimeError(
             f"not all of {directory.path} could be read or written ({error}); what "
-            "is done is kept. Make room or give the permission, then give the same "
-            "command."
+            "is done is kept. Free some space or grant the permission, then repeat "
+            "the command."
         ) from error
 
 

@@ -129,7 +129,7 @@ def parse(arguments: Sequence[str]) -> flags.FlagValues:
     except flags.Error as error:
         raise InputError(str(error)) from None
     if rest:
-        raise InputError(f"{rest[0]!r} is no flag; flags look like --epochs=25.")
+        raise InputError(f"{rest[0]!r} is not a flag; flags look like --epochs=25.")
     return values
 
 

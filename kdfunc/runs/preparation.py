@@ -124,6 +124,7 @@ def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
     path = directory.record(longest).path / ".checkpoint.npz.01234567.partial"
     if not system.takes_path(path):
         raise InputError(
-            f"--output_dir: this system takes no path as long as {path}; give a folder "
-            "nearer to the root, or modules and functions of shorter names."
+            f"--output_dir: this system does not allow a path as long as {path}; "
+            "give a folder closer to the root, or shorter names of modules and "
+            "functions."
         )

@@ -43,7 +43,7 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{FILE} cannot be read ({error})") from error
     if not sessions:
-        raise ValueError(f"{FILE} tells of no session")
+        raise ValueError(f"{FILE} lists no session")
     for session in sessions:  # those of earlier versions have no checksum
         given = session.pop("sha256", None)
         if given not in (None, digest(session)):

@@ -414,7 +414,7 @@ class RunDirectory:
           config: the experiment that is to be run.
 
         Raises:
-          InputError: another run is at work on it, or `check` refuses it.
+          InputError: another run is using it, or `check` refuses it.
         """
         lock = filelock.FileLock(self.path / ".lock")
         try:
@@ -423,7 +423,7 @@ class RunDirectory:
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise InputError(
-                f"--output_dir: another run is at work on {self.path}; wait for it or "
+                f"--output_dir: another run is using {self.path}; wait for it or "
                 "give another directory."
             ) from None
         except OSError as error:

@@ -265,8 +265,8 @@ def function_preserved(
     for name in chosen:
         if MEASURES[name].identity is None:
             raise InputError(
-                f"measure {name!r} is a difference in quality and tells nothing of the "
-                "function preserved; give one with an identity."
+                f"measure {name!r} is a difference in quality and says nothing about "
+                "the function preserved; give one with an identity."
             )
     models: list[np.ndarray] = []
     members = []

@@ -193,7 +193,7 @@ def test_several_outputs_each_by_what_fits_it(softmax, rng):
     )
     scores, places = result["outputs"]
     assert (scores["kind"], places["kind"]) == ("classes", "numbers")
-    assert "the function preserved is told of classes alone" in places["note"]
+    assert "the function preserved is defined for classes only" in places["note"]
     assert result["models"][0]["accuracy"] == 1
     assert [entry["output"] for entry in result["limits"]] == [
         "scores",

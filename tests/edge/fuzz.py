@@ -89,7 +89,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
 def outcome(said: str) -> str:
     """What kind of error a line tells."""
     kinds = {
-        "is no TFLite model": r"is no TFLite model",
+        "is not a TFLite model": r"is not a TFLite model",
         "is damaged": r"is damaged or cut short",
         "refused by the interpreter": r"cannot be run by the interpreter",
         "other inputs, outputs or types": r"inputs and|takes \[n|without a scale",

@@ -20,7 +20,7 @@ def test_thousands_of_damaged_models_are_described_or_refused(lenet, tmp_path, m
         _, content = mutator.mutate(np.random.default_rng(number))
         damaged.write_bytes(content)
         outcomes.add(fuzz.run(["inspect", str(damaged)])[1])
-    assert outcomes <= {"runs", "is damaged", "is no TFLite model"}
+    assert outcomes <= {"runs", "is damaged", "is not a TFLite model"}
     assert {"runs", "is damaged"} <= outcomes
 
 

@@ -256,9 +256,9 @@ def test_what_is_no_model_is_told(tmp_path, lenet):
     content = lenet.float32.read_bytes()
     with pytest.raises(InputError, match="No such file"):
         inspect(tmp_path / "missing.tflite")
-    with pytest.raises(InputError, match="is no TFLite model"):
+    with pytest.raises(InputError, match="is not a TFLite model"):
         inspect(b"")
-    with pytest.raises(InputError, match="is no TFLite model"):
+    with pytest.raises(InputError, match="is not a TFLite model"):
         inspect(lenet.keras)
     with pytest.raises(InputError, match="cannot be read"):
         inspect(tmp_path)

@@ -25,7 +25,7 @@ def test_an_error_there_is_told_here():
 
 
 def test_an_input_error_stays_what_it_is():
-    with pytest.raises(InputError, match="^the model is no TFLite model"):
+    with pytest.raises(InputError, match="^the model is not a TFLite model"):
         Isolated(Model, b"none", title="it")
 
 

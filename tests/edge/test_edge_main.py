@@ -109,7 +109,7 @@ def test_exit_codes_of_limits(lenet, capsys):
     assert edge(*arguments, "--limit=bytes<=1") == 1
     out, err = capsys.readouterr()
     assert json.JSONDecoder().raw_decode(out)[0]["limits"][0]["outcome"] == "met"
-    assert err.startswith("kdfunc-edge: --limit: 'agreement' is no limit")
+    assert err.startswith("kdfunc-edge: --limit: 'agreement' is not a limit")
 
 
 def test_one_line_and_exit_code_2_for_bad_input(lenet, tmp_path, capsys):
@@ -237,7 +237,7 @@ def test_data_that_promise_too_much_are_told(lenet, tmp_path, capsys):
     assert edge("predict", lenet.full, *options) == 2
     assert "bytes and there are" in capsys.readouterr().err
     assert edge("predict", lenet.full, "--data=/dev/zero", options[1]) == 2
-    assert "no regular file" in capsys.readouterr().err
+    assert "not a regular file" in capsys.readouterr().err
 
 
 def test_images_of_another_shape_are_refused_unread(lenet, tmp_path, capsys):

@@ -201,7 +201,7 @@ def test_a_delegate_is_named_or_told_that_it_cannot_be_loaded(tmp_path, rng, cap
         ({"delegate_options": (("a", "b"),)}, "need a delegate"),
         ({"kernels": "gpu"}, "allowed: xnnpack, builtin, reference"),
         ({"range": (1.0, 1.0)}, "give what bytes 0 and 255 stand for"),
-        ({"range": (0.0, 1.0), "std": (2.0,)}, "say the same; give one of them"),
+        ({"range": (0.0, 1.0), "std": (2.0,)}, "exclude each other; give one of them"),
         ({"std": (0.0,)}, "give numbers other than 0"),
     ]:
         with pytest.raises(InputError, match=told):

@@ -412,10 +412,10 @@ def test_less_of_what_is_there_is_no_other_experiment(finished):
         (["--architecture=nothing:build", "--workers=0"], "No module named 'nothing'"),
         (["--dataset=mnits"], "--dataset: got 'mnits'; allowed: digits"),
         (["--stages=prune,sleep"], "--stages: got 'sleep'"),
-        ([f"--compressions={'a' * 300}:f"], "takes no path as long as"),
+        ([f"--compressions={'a' * 300}:f"], "does not allow a path as long as"),
         (["--output_dir=file"], "--output_dir: file/digits-lenet-published cannot"),
         (["--epoch=2"], "Unknown command line flag 'epoch'"),
-        (["epochs=2"], "'epochs=2' is no flag"),
+        (["epochs=2"], "'epochs=2' is not a flag"),
         (["--workers=-1"], "--workers"),
     ],
 )
