@@ -184,6 +184,14 @@ def test_the_guide_knows_every_flag_and_there_is_every_flag_it_names():
     assert used - ours == set()
 
 
+def test_questions_of_contributing_are_answered_by_files():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    answers = re.findall(r"^\| [^|]+\? \| (.+) \|$", text, re.MULTILINE)
+    named = [path for answer in answers for path in re.findall("`(.+?)`", answer)]
+    assert len(answers) >= 20
+    assert [path for path in named if not (ROOT / "kdfunc" / path).exists()] == []
+
+
 def test_versions_agree():
     released = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert released[1] == kdfunc.__version__
