@@ -8,7 +8,7 @@ from kdfunc.writing import output_path, replacing, write_atomic
 
 @pytest.fixture
 def special(tmp_path):
-    """What is no regular file, as /dev/null is none."""
+    """What is not a regular file, as /dev/null is none."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     return path
@@ -39,9 +39,9 @@ def test_what_is_no_regular_file_stays(special, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(special)
     for path in (special, link):
-        with pytest.raises(InputError, match="page: .* is no regular file"):
+        with pytest.raises(InputError, match="page: .* is not a regular file"):
             output_path(path, option="--page")
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         write_atomic(special, "text")
     assert special.is_fifo()
     with pytest.raises(InputError, match="is a folder"):

@@ -195,7 +195,7 @@ def test_a_delegate_is_named_or_told_that_it_cannot_be_loaded(tmp_path, rng, cap
     assert "give the library of an external delegate" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["benchmark", "--help"])
-    assert "untried here" in text(capsys)
+    assert "have not been tested" in text(capsys)
     for settings, told in [
         ({"delegate": "a.so", "kernels": "reference"}, "cannot be chosen together"),
         ({"delegate_options": (("a", "b"),)}, "need a delegate"),
