@@ -351,7 +351,7 @@ def test_a_version_that_is_there_is_pointed_to(tmp_path, capsys):
     assert len(datasets.load("mnist:3.0.0", str(tmp_path)).test_labels) == 20
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("internet")
 def test_from_an_empty_folder_to_the_report(name, tmp_path):
     folders = [f"--data_dir={tmp_path / 'data'}", f"--output_dir={tmp_path / 'runs'}"]
@@ -391,24 +391,32 @@ def script(server, tmp_path, *flags):
     )
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 @pytest.mark.usefixtures("heard_interrupts")
-def test_ctrl_c_in_a_download_and_then_the_same_command(internet, tmp_path):
+def test_what_stops_a_download_is_told_and_then_the_same_command_works(
+    number, code, internet, tmp_path
+):
+    flags = ("--stages=prune", "--workers=1")
     internet.trouble = "hangs half way"
-    stopped = script(internet, tmp_path, "--workers=1")
+    stopped = script(internet, tmp_path, *flags)
     while len(internet.asked) < 4:
+        assert stopped.poll() is None, stopped.stdout.read()
         time.sleep(0.1)
     for _ in range(2):  # as `timeout` sends it, and impatient people
-        os.killpg(stopped.pid, signal.SIGINT)
+        os.killpg(stopped.pid, number)
     told, _ = stopped.communicate(timeout=60)
-    assert stopped.returncode == 130, told
+    assert stopped.returncode == code, told
     assert told.splitlines()[-1].startswith("Stopped.")
-    assert "Traceback" not in told
+    assert "Traceback" not in told and "leaked" not in told
     assert left_over(tmp_path) == []
     assert not (tmp_path / "runs").exists()
 
     internet.trouble = ""
-    done = script(internet, tmp_path, "--workers=1")
+    done = script(internet, tmp_path, *flags)
     told, _ = done.communicate(timeout=300)
     assert done.returncode == 0, told
-    assert (tmp_path / "runs" / "mnist-lenet-published" / "report.html").exists()
+    run = RunDirectory(tmp_path / "runs" / "mnist-lenet-published")
+    assert run.record("pruned-50").exists
     check("mnist", tmp_path / "data")

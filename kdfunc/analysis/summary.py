@@ -1,6 +1,7 @@
 """What a run came to in plain words: what page and terminal open with."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -61,10 +62,11 @@ def opening(
     if preserved is not None:
         there = set(preserved["family"])
         methods = [FAMILIES[f].by for f in FAMILIES if FAMILIES[f].by and f in there]
+        independents = int((preserved["family"] == "independent").sum())
         ways = f" compressed by {_listed(methods)}" if methods else " trained again"
         sentences.append(
             f"It was{ways}, and each result is compared with it on all test images; "
-            f"the yardstick is {count(config.independents, 'independent model')}, the "
+            f"the yardstick is {count(independents, 'independent model')}, the "
             "same network trained again from other initial weights."
         )
     if preserved is not None and learnt:
@@ -85,28 +87,34 @@ def opening(
 
 
 def doubts(
-    config: ExperimentConfig, warning: str, yardstick: pd.DataFrame | None
+    config: ExperimentConfig,
+    models: Sequence[Task],
+    warning: str,
+    yardstick: pd.DataFrame | None,
 ) -> list[str]:
     """What a run cannot tell, each as a sentence or two.
 
     Args:
       config: The experiment.
+      models: Those that are there, which may be fewer than the experiment has.
       warning: What is wrong with the base model, as `learnt` tells it; may be empty.
       yardstick: The table of that name; None where there is none.
     """
     told = [warning] if warning else []
-    if not config.independents:
+    families = Counter(task.family for task in models)
+    independents = families["independent"]
+    if not independents:
         told.append(
             "There are no independent models, so there is no yardstick, and nothing "
             "can be said of how much of the function is preserved; add some with "
-            "--independents."
+            + ("--stages=train,analyse." if config.independents else "--independents.")
         )
-    elif config.independents < _FEW:
+    elif independents < _FEW:
         told.append(
-            f"The yardstick is {count(config.independents, 'independent model')} only, "
+            f"The yardstick is {count(independents, 'independent model')} only, "
             + (
                 "so chance in training is not covered and no claim is decided; "
-                if config.independents == 1
+                if independents == 1
                 else "so all that is measured by it is uncertain; "
             )
             + "5 make a good one."
@@ -115,18 +123,19 @@ def doubts(
         spread = yardstick["spread"].iloc[0] if len(yardstick) else 0
         if spread > MARGIN:
             told.append(
-                f"Distances among the base model and the {config.independents} "
+                f"Distances among the base model and the {independents} "
                 f"independent models differ by {spread:.0f} % (standard deviation), so "
                 "small differences near 0 % are left open."
             )
-    seeds = len(config.distillation_seeds)
-    if config.alphas and 0 < seeds < _FEW:
+    students = Counter(task.group for task in models if task.family == "student")
+    most = max(students.values(), default=0)
+    if 0 < most < _FEW:
         told.append(
             "Each kind of student was trained once only, so no claim on students is "
             "decided."
-            if seeds == 1
-            else "Each kind of student was trained twice only, so chance in training "
-            "can hardly be told from an effect."
+            if most == 1
+            else "No kind of student was trained more than twice, so chance in "
+            "training can hardly be told from an effect."
         )
     usual = ExperimentConfig(dataset=config.dataset).epochs
     if config.epochs < usual:
@@ -134,7 +143,7 @@ def doubts(
             f"Training was short: {count(config.epochs, 'epoch')} instead of the "
             f"paper's {usual}. Networks that have not settled differ more."
         )
-    if config.alphas and seeds and not config.controls:
+    if students and not families["control"]:
         told.append(
             "There are no controls, so what students have from their teacher cannot "
             "be told from what they have from its initial weights."
@@ -168,7 +177,7 @@ def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
     verdicts = tables.read(run, "verdicts")
     return terminal(
         opening(run.config, base["accuracy"], not warning, preserved, verdicts),
-        doubts(run.config, warning, tables.read(run, "yardstick")),
+        doubts(run.config, tasks, warning, tables.read(run, "yardstick")),
         verdicts,
     )
 

@@ -127,11 +127,22 @@ class Results:
         table = self.table("metrics", "model", "epoch", "accuracy", "log_loss")
         if table is None:
             return None
-        tasks = [task for task in plan.make(self.config) if not task.replicate]
-        families = {task.name: task.family for task in tasks}
+        families = {task.name: task.family for task in self._tasks}
         return table.assign(family=table["model"].map(families)).dropna(
             subset=["family"]
         )
+
+    @cached_property
+    def models(self) -> list[plan.Task]:
+        """What was analysed, as far as the tables tell; else all of the experiment."""
+        if self.metrics is None:
+            return self._tasks
+        there = {*self.metrics["model"]}
+        return [task for task in self._tasks if task.name in there]
+
+    @cached_property
+    def _tasks(self) -> list[plan.Task]:
+        return [task for task in plan.make(self.config) if not task.replicate]
 
     @cached_property
     def base_accuracy(self) -> float | None:

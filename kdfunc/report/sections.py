@@ -37,7 +37,9 @@ def of_run(run: Results) -> dict[str, Any]:
             run.verdicts,
         ),
         # The warning stands alone, before the rest.
-        "doubts": summary.doubts(run.config, "", run.table("yardstick", "zero")),
+        "doubts": summary.doubts(
+            run.config, run.models, "", run.table("yardstick", "zero")
+        ),
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),
         "spread": section_tables.spread(run),

@@ -9,6 +9,7 @@ import pytest
 
 from kdfunc.analysis import summary
 from kdfunc.config import ExperimentConfig
+from kdfunc.runs import plan
 from kdfunc.similarity.claims import CLAIMS
 
 CONFIG = ExperimentConfig()
@@ -44,7 +45,7 @@ def opening(kept=KEPT, learnt=True, verdicts=VERDICTS):
 def test_the_opening_says_what_was_compared_what_came_out_and_how_sure():
     text = opening()
     assert text.startswith("The base model is LeNet on digits, which answers 98.0 %")
-    assert "the yardstick is 5 independent models" in text
+    assert "the yardstick is 1 independent model, the same network" in text
     for sentence in (
         "Quantized models preserve 99.9 % of its function or more.",
         "Pruned models range from 96.0 % of its function (pruned by 10 %) to 11 times "
@@ -68,22 +69,35 @@ def test_a_base_model_that_learnt_nothing_has_no_function_to_preserve():
     assert "How sure" not in opening(None, verdicts=None)
 
 
+def doubts(config=CONFIG, without=(), yardstick=None, warning=""):
+    """Of a run that holds all of an experiment but for some families."""
+    models = [task for task in plan.make(config) if task.family not in without]
+    return summary.doubts(config, models, warning, yardstick)
+
+
 def test_what_a_run_cannot_tell():
     spread = pd.DataFrame({"zero": ["independent"], "spread": [5.0]})
-    assert summary.doubts(CONFIG, "", spread) == []
-    (told,) = summary.doubts(CONFIG, "", spread.assign(spread=23.4))
-    assert "differ by 23 %" in told
+    assert doubts(yardstick=spread) == []
+    (told,) = doubts(yardstick=spread.assign(spread=23.4))
+    assert "the 5 independent models differ by 23 %" in told
     poor = dataclasses.replace(
         CONFIG, independents=2, epochs=2, distillation_seeds=(2,), controls=()
     )
-    warning, few, once, short, controls = summary.doubts(
-        poor, "It learnt nothing.", None
-    )
+    warning, few, once, short, controls = doubts(poor, warning="It learnt nothing.")
     assert warning == "It learnt nothing."
     assert "2 independent models only" in few and "trained once" in once
     assert "2 epochs instead of the paper's 25" in short and "controls" in controls
-    (none, *_) = summary.doubts(dataclasses.replace(poor, independents=0), "", None)
-    assert "no yardstick" in none
+    (none, *_) = doubts(dataclasses.replace(poor, independents=0))
+    assert "no yardstick" in none and none.endswith("add some with --independents.")
+
+
+def test_what_counts_is_what_was_trained_and_not_what_was_asked_for():
+    (none,) = doubts(without=["independent"])
+    assert "no yardstick" in none and none.endswith("with --stages=train,analyse.")
+    (controls,) = doubts(without=["control"])
+    assert controls.startswith("There are no controls")
+    poor = dataclasses.replace(CONFIG, distillation_seeds=(2,), controls=())
+    assert doubts(poor, without=["student"]) == []
 
 
 def test_the_terminal_shows_the_quotable_sentence_without_the_statistics():

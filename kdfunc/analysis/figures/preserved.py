@@ -52,7 +52,7 @@ def preserved_by_method(
     places = models["name"].map(rows) + beside * 0.6 / alike.transform("size")
     for family, members in models.groupby("family", sort=False):
         value = members["preserved"]
-        ends = [value - members["low"], members["high"] - value]
+        ends = np.array([value - members["low"], members["high"] - value])
         look = marker(family) | {"markersize": 5}
         axes.errorbar(value, places[members.index], xerr=ends, **look, elinewidth=0.8)
     low = min(models["low"].min(), -8)
