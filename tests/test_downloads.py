@@ -391,30 +391,28 @@ def script(server, tmp_path, *flags):
     )
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-)
 @pytest.mark.usefixtures("heard_interrupts")
 def test_what_stops_a_download_is_told_and_then_the_same_command_works(
-    number, code, internet, tmp_path
+    internet, tmp_path
 ):
-    flags = ("--stages=prune", "--workers=1")
     internet.trouble = "hangs half way"
-    stopped = script(internet, tmp_path, *flags)
-    while len(internet.asked) < 4:
-        assert stopped.poll() is None, stopped.stdout.read()
-        time.sleep(0.1)
-    for _ in range(2):  # as `timeout` sends it, and impatient people
-        os.killpg(stopped.pid, number)
-    told, _ = stopped.communicate(timeout=60)
-    assert stopped.returncode == code, told
-    assert told.splitlines()[-1].startswith("Stopped.")
-    assert "Traceback" not in told and "leaked" not in told
-    assert left_over(tmp_path) == []
-    assert not (tmp_path / "runs").exists()
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        internet.asked.clear()
+        stopped = script(internet, tmp_path, "--stages=prune", "--workers=0")
+        while len(internet.asked) < 4:
+            assert stopped.poll() is None, stopped.stdout.read()
+            time.sleep(0.1)
+        for _ in range(2):  # as `timeout` sends it, and impatient people
+            os.killpg(stopped.pid, number)
+        told, _ = stopped.communicate(timeout=60)
+        assert stopped.returncode == code, told
+        assert told.splitlines()[-1].startswith("Stopped.")
+        assert "Traceback" not in told and "leaked" not in told
+        assert left_over(tmp_path) == []
+        assert not (tmp_path / "runs").exists()
 
     internet.trouble = ""
-    done = script(internet, tmp_path, *flags)
+    done = script(internet, tmp_path, "--stages=prune", "--workers=0")
     told, _ = done.communicate(timeout=300)
     assert done.returncode == 0, told
     run = RunDirectory(tmp_path / "runs" / "mnist-lenet-published")
