@@ -341,6 +341,43 @@ def test_a_folder_stands_for_the_runs_in_it(full_run, capsys, monkeypatch, tmp_p
     ]
 
 
+def test_what_is_no_run_is_passed_over_and_told(
+    full_run, capsys, monkeypatch, tmp_path
+):
+    folder = full_run.path.parent
+    (folder / "notes").mkdir()
+    (folder / "empty.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    given = [str(path) for path in sorted(folder.iterdir())]
+    assert len(given) >= 3
+    assert main(["report", *given]) == 0
+    out, err = capsys.readouterr()
+    assert out.split()[-1:] == [str(full_run.path / "report.html")]
+    for name in ("notes", "empty.txt"):
+        assert f"kdfunc: left out: {folder / name} holds no readable run" in err
+    assert err.count("\n") == len(given) - 1
+    assert main(["report", str(folder / "notes"), str(folder / "empty.txt")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "kdfunc: none of these is a run directory, so there is no report."
+    )
+
+
+def test_two_runs_without_accuracies_are_a_page(capsys, monkeypatch, tmp_path):
+    runs = [write_run(tmp_path / "runs" / name) for name in "ab"]
+    for run in runs:
+        (run.path / "tables" / "accuracy.csv").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", *(str(run.path) for run in runs)]) == 0
+    assert capsys.readouterr().err == ""
+    assert "2 runs side by side" in (tmp_path / "report.html").read_text()
+    for run in runs:
+        (run.path / "tables" / "metrics.csv").unlink()
+    assert main(["report", *(str(run.path) for run in runs)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("has no tables and no records to make them from") == 2
+    assert "Traceback" not in err
+
+
 def test_runs_are_told_by_what_they_preserve_for_the_bytes(full_run):
     files = [
         ("base", "base", 920_000, 100.0),

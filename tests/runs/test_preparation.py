@@ -1,0 +1,47 @@
+"""What is asked for can be done in a fresh folder, or is refused in a sentence."""
+
+import itertools
+
+import pytest
+
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.runs import plan, preparation
+
+COMBINATIONS = [
+    stages
+    for length in range(1, len(plan.STAGES) + 1)
+    for stages in itertools.combinations(plan.STAGES, length)
+]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ExperimentConfig(compressions=("full-int8", "prune90+finetune+sparse")),
+        ExperimentConfig(independents=0, alphas=(), controls=(), quantization=()),
+    ],
+    ids=["much of everything", "little"],
+)
+def test_any_set_of_stages_can_be_done_in_a_fresh_folder_or_is_refused(
+    config, tmp_path
+):
+    assert len(COMBINATIONS) == 2 ** len(plan.STAGES) - 1
+    stages_of = {task.name: task.stage for task in plan.make(config)}
+    for stages in COMBINATIONS:
+        work = {*stages} & {*stages_of.values()}
+        if not work:  # analyse alone, or stages that this experiment lacks
+            with pytest.raises(InputError, match="^stages: .*nothing to ") as raised:
+                preparation.prepare(config, tmp_path, stages=stages, workers=0)
+            assert "\n" not in str(raised.value)
+            continue
+        job = preparation.prepare(config, tmp_path, stages=stages, workers=0)
+        done = set()
+        for task in job.tasks:  # in this order, each finds what it needs
+            assert done.issuperset(task.needs), (stages, task.name)
+            done.add(task.name)
+        asked_for = {name for name, stage in stages_of.items() if stage in stages}
+        assert asked_for <= done
+        assert {"data", "base"} <= done  # so that there is something to analyse
+        assert job.analyses == ("analyse" in stages)
+    assert list(tmp_path.iterdir()) == []
