@@ -62,9 +62,10 @@ def write(
         accuracies = accuracy.write(run, done)
         spread.write(run, done, jobs)
         similarity.write(run, tasks, jobs)
+        if not run.kept:
+            pruned_arrays.write(run, tasks)
         print(f"\n{summary.of_run(run, tasks)}\n\n{accuracies}\n")
         if finish_landscapes:
-            pruned_arrays.write(run, tasks)
             files.write(run, tasks, jobs)
             corruptions.write(run, tasks, jobs)
             finish_landscapes()

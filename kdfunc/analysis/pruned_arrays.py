@@ -108,15 +108,25 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
 
 
 def sentence(found: pd.DataFrame) -> str:
-    """What the lightest pruning of all arrays does, beside that of kernels alone.
+    """Whether pruning of all arrays breaks batch normalization.
+
+    Of the levels that set moving variances to zero it tells of the lightest, beside
+    pruning of kernels alone; it is empty where all arrays were not pruned together.
 
     Args:
       found: from `table`.
     """
-    whole = found[(found["scope"] == SCOPES["all"]) & (found["zero"] > 0)]
+    whole = found[found["scope"] == SCOPES["all"]]
     if whole.empty:
         return ""
-    row = whole.iloc[0]
+    broken = whole[whole["zero"] > 0]
+    if broken.empty:
+        return (
+            f"Pruned by up to {100 * whole['level'].max():g} % of all its arrays the "
+            f"network keeps its {whole['moving_variances'].max():,} moving variances, "
+            "by whose roots batch normalization divides: none becomes zero."
+        )
+    row = broken.iloc[0]
     level = f"{100 * row.level:g}"
     told = (
         f"Pruned by {level} % of all its arrays the network changes its accuracy by "

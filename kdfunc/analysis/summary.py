@@ -2,16 +2,16 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from kdfunc.analysis import names, tables
+from kdfunc.analysis import names, pruned_arrays, tables
 from kdfunc.catalog import FAIR_ZERO, FAMILIES
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.plan import Task
 from kdfunc.runs.records import RunDirectory
-from kdfunc.similarity.claims import MARGIN
+from kdfunc.similarity.claims import CLAIMS, MARGIN
 from kdfunc.similarity.scale import count, score
 
 _FEW = 3  # trainings of a kind, below which little can be told from chance
@@ -179,16 +179,33 @@ def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
         opening(run.config, base["accuracy"], not warning, preserved, verdicts),
         doubts(run.config, tasks, warning, tables.read(run, "yardstick")),
         verdicts,
+        notes(tables.read(run, "pruned_arrays")),
     )
 
 
-def terminal(paragraph: str, told: Sequence[str], verdicts: pd.DataFrame | None) -> str:
+def notes(pruned: pd.DataFrame | None) -> dict[str, str]:
+    """What is to be read with the verdict on a claim, by the claim.
+
+    Args:
+      pruned: The table `pruned_arrays`; None of a network without batch normalization.
+    """
+    told = "" if pruned is None else pruned_arrays.sentence(pruned)
+    return {CLAIMS[4].text: told} if told else {}
+
+
+def terminal(
+    paragraph: str,
+    told: Sequence[str],
+    verdicts: pd.DataFrame | None,
+    notes: Mapping[str, str],
+) -> str:
     """The same for people at a terminal, within 80 columns.
 
     Args:
       paragraph: From `opening`.
       told: From `doubts`.
       verdicts: The table of them, or None.
+      notes: From the function of that name.
     """
     lines = [*textwrap.wrap(paragraph, 79), ""]
     if told:
@@ -208,6 +225,7 @@ def terminal(paragraph: str, told: Sequence[str], verdicts: pd.DataFrame | None)
             plain, _ = quoted(verdict.sentence)
             indent["initial_indent"] = "    "
             lines += textwrap.wrap(plain, 79, **indent)
+            lines += textwrap.wrap(notes.get(verdict.claim, ""), 79, **indent)
         lines += ["", "The numbers behind them: tables/verdicts.csv and report.html."]
     return "\n".join(lines)
 

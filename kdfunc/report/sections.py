@@ -16,6 +16,9 @@ from kdfunc.report.results import Results
 from kdfunc.runs import plan
 from kdfunc.similarity.groups import MEASURE
 
+#: Columns of the table `pruned_arrays`.
+_PRUNED = ("model", "scope", "level", "deviation", "ratio", "moving_variances", "zero")
+
 
 def of_run(run: Results) -> dict[str, Any]:
     """What the page shows of a run.
@@ -45,6 +48,7 @@ def of_run(run: Results) -> dict[str, Any]:
         "spread": section_tables.spread(run),
         "yardstick": _yardstick(run),
         "preserved": _preserved(run),
+        "notes": summary.notes(run.table("pruned_arrays", *_PRUNED)),
         "pruned_arrays": _pruned_arrays(run),
         "ladder": _ladder(run),
         "variants": section_tables.variants(run),
@@ -108,8 +112,7 @@ def _preserved(run: Results) -> dict[str, Any] | None:
 
 def _pruned_arrays(run: Results) -> dict[str, Any] | None:
     """What pruning does to batch normalization, of a network that has any."""
-    numbers = ("level", "deviation", "ratio", "moving_variances", "zero")
-    found = run.table("pruned_arrays", "model", "scope", *numbers)
+    found = run.table("pruned_arrays", *_PRUNED)
     if found is None:
         return None
     names = [f"{100 * row.level:g} % of {row.scope}" for row in found.itertuples()]

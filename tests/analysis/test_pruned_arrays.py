@@ -39,6 +39,9 @@ def test_the_sentence_says_what_each_scope_does():
     assert told.endswith("of its kernels alone it changes by -1.4 %.")
     assert "takes the pipeline prune10" in pruned_arrays.sentence(made([every]))
     assert pruned_arrays.sentence(made([kernels])) == ""
+    whole = (0.5, "all arrays", "pruned-50", -1.0, 10944, 0)
+    told = pruned_arrays.sentence(made([whole, kernels]))
+    assert "up to 50 % of all its arrays the network keeps its 10,944 moving" in told
 
 
 def test_a_network_without_batch_normalization_has_none(tensorflow, tmp_path):

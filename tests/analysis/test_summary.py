@@ -101,11 +101,24 @@ def test_what_counts_is_what_was_trained_and_not_what_was_asked_for():
 
 
 def test_the_terminal_shows_the_quotable_sentence_without_the_statistics():
-    text = summary.terminal("It is so.", ["Little."], VERDICTS)
+    text = summary.terminal("It is so.", ["Little."], VERDICTS, {})
     assert text.startswith("It is so.\n\nWhat this run cannot tell:\n- Little.\n")
     assert text.count("Alpha 0.1 keeps more.") == 6
     assert "p = 0.01" not in text and "-2.5" not in text
     assert max(map(len, text.splitlines())) <= 79
+
+
+def test_whether_batch_normalization_broke_is_told_with_the_claim_on_pruning():
+    pruned = pd.DataFrame(
+        [(0.1, "all arrays", "pruned-10", -82.0, 10944, 4221)],
+        columns=["level", "scope", "model", "deviation", "moving_variances", "zero"],
+    )
+    (told,) = (notes := summary.notes(pruned)).items()
+    assert "L1 pruning" in told[0] and "4,221 of 10,944 moving variances" in told[1]
+    text = " ".join(summary.terminal("", [], VERDICTS, notes).split())
+    after = text.partition(told[0])[2]
+    assert after.startswith(f" Alpha 0.1 keeps more. {told[1]}")
+    assert summary.notes(None) == {}
 
 
 def test_a_sentence_is_split_behind_its_first_full_stop():

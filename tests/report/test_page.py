@@ -20,6 +20,7 @@ from kdfunc.cli import main
 from kdfunc.report import assets, charts, overview, page
 from kdfunc.report.results import Results
 from kdfunc.runs.records import RunDirectory
+from kdfunc.similarity import claims
 
 MNIST = pathlib.Path(__file__).parents[2] / "results" / "mnist-lenet-published"
 
@@ -125,6 +126,20 @@ def test_cheap_measures_of_fidelity_are_told_where_they_were_made(mnist, full_ru
     text = read(full_run).text
     assert "All models (6), 500 images 0.50 [0.25, 0.75]" in text
     assert "Would a cheap check have told?" not in read(mnist).text
+
+
+def test_broken_batch_normalization_is_told_with_the_claim_on_pruning(full_run):
+    path = full_run.path / "tables" / "verdicts.csv"
+    verdicts = pd.read_csv(path)
+    verdicts.loc[0, "claim"] = claims.CLAIMS[4].text
+    verdicts.to_csv(path, index=False)
+    row = (0.1, "all arrays", "pruned-10", -82.0, 5.0, 10944, 4221)
+    columns = ["level", "scope", "model", "deviation", "ratio", "moving_variances"]
+    table = pd.DataFrame([row], columns=[*columns, "zero"])
+    table.to_csv(path.with_name("pruned_arrays.csv"), index=False)
+    after = read(full_run).text.partition(claims.CLAIMS[4].text)[2]
+    before_the_next = after.partition(verdicts["claim"][1])[0]
+    assert "4,221 of 10,944 moving variances" in before_the_next
 
 
 def test_the_papers_numbers_stand_beside_the_runs(mnist):
