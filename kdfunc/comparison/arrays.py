@@ -111,9 +111,9 @@ def compare_files(
     if labels is not None:
         members = read(labels)
         truth = members.get(LABELS, next(iter(members.values())))
-    given = [_alone(arrays) for arrays in given]
+    alone = [_alone(arrays) for arrays in given]
     names = [os.fspath(path) for path in paths]
-    return compare(given[0], given[1], truth, given[2:], names=names, **options)
+    return compare(alone[0], alone[1], truth, alone[2:], names=names, **options)
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -15,8 +15,10 @@ from kdfunc.similarity.tails import TAILED, divergences, quantiles
 
 #: Measures whose components count events: their intervals reach as far as what none of
 #: the examples shows. Those that are shares have exact intervals instead.
-COUNTING = ("normalized_disagreement", "cohen_kappa", "top_k_agreement")
-COUNTING += ("rank_disagreement", "accuracy_difference")
+COUNTING = (
+    *("normalized_disagreement", "cohen_kappa", "top_k_agreement"),
+    *("rank_disagreement", "accuracy_difference"),
+)
 WORST = 10  # examples of the largest divergence that are named
 
 
@@ -41,7 +43,7 @@ def compare(
     Returns:
       The numbers by name, and `tails`, `worst`, `flips`, `classes` for people.
     """
-    options = {"resamples": resamples, "confidence": confidence}
+    options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
     n = len(p)
     shares = _shares(p, q, labels)
     found = {"agreement": shares["agreement"]}
@@ -56,8 +58,8 @@ def compare(
         found["accuracy_corrected_disagreement"] = _corrected(shares, n)
     if independents:
         preserved = function_preserved(p, [q], independents, labels, **options)
-        for name, estimate in preserved.items():
-            found[PRESERVED + name] = replace(estimated(estimate, n), narrows=False)
+        for name, kept in preserved.items():
+            found[PRESERVED + name] = replace(estimated(kept, n), narrows=False)
         name = PRESERVED + "disagreement"
         if name in found and found[name].ends is not None:
             yardstick = float(
@@ -106,8 +108,11 @@ def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
     if not error:
         return Quantity(math.nan if disagreement.value else 0.0)
 
+    own = disagreement.ends
+    assert own is not None  # of a share
+
     def ends(confidence: float, examples: int) -> tuple[float, float]:
-        low, high = disagreement.ends(confidence, examples)
+        low, high = own(confidence, examples)
         return low / error, high / error
 
     return Quantity(disagreement.value / error, n, ends)
@@ -117,10 +122,12 @@ def _with_unseen(
     preserved: Quantity, disagreement: Quantity, yardstick: float
 ) -> Quantity:
     """Function preserved by disagreement, as far down as flips that nobody has seen."""
+    own, of_flips = preserved.ends, disagreement.ends
+    assert own is not None and of_flips is not None
 
     def ends(confidence: float, examples: int) -> tuple[float, float]:
-        low, high = preserved.ends(confidence, examples)
-        ratio = disagreement.ends(confidence, examples)[1] / yardstick
+        low, high = own(confidence, examples)
+        ratio = of_flips(confidence, examples)[1] / yardstick
         unseen = 100 * (1 - ratio) if ratio <= 1 else 100 * (1 / ratio - 1)
         return min(low, unseen), high
 

@@ -135,7 +135,8 @@ def _seen(what: str, array: np.ndarray) -> str:
         return INDICES if 0 <= lowest and highest < MOST_CLASSES else NUMBERS
     if array.dtype.kind != "f":
         raise InputError(f"{what} is of type {array.dtype}; give numbers.")
-    low, high, first_row, off, furthest = np.inf, -np.inf, 0, None, 0.0
+    low, high, first_row, furthest = np.inf, -np.inf, 0, 0.0
+    off: InputError | None = None
     rounded = True  # whether sums are off by no more than rounding to 8 bits can do
     for (block,) in blocks(array):
         finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
@@ -162,7 +163,7 @@ def _seen(what: str, array: np.ndarray) -> str:
     if array.shape[-1] > 1 and within and off is None:
         if furthest < NEAR or rounded:
             return PROBABILITIES
-    elif array.shape[-1] > 1 and within and furthest < NEAR:
+    elif off and array.shape[-1] > 1 and within and furthest < NEAR:
         raise off  # meant to be probabilities, and a little off
     return INDEPENDENT if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
 
@@ -237,12 +238,12 @@ def _decide(
     forms, sayings = set(seen.values()), set(said.values())
     if forms == {INDICES} and NUMBERS not in sayings:
         return POSITIONS, dict(seen)
-    known = PROBABILITIES in forms or sayings & {LOGITS, PROBABILITIES}
+    known = PROBABILITIES in forms or bool(sayings & {LOGITS, PROBABILITIES})
     if forms == {INDEPENDENT} and not positions:
         known, kind = True, CLASSES if width == 1 else TAGS
     else:
         kind = POSITIONS if positions else CLASSES
-        known = known or (evidence and not positions)
+        known = known or (bool(evidence) and not positions)
         known = known and (width == 1 or INDEPENDENT not in forms)
     if not known or NUMBERS in sayings or INDICES in forms:
         return NUMBERS, dict.fromkeys(seen, NUMBERS)

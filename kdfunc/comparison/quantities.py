@@ -8,6 +8,7 @@ import numpy as np
 
 from kdfunc.similarity import Estimate
 from kdfunc.similarity.bootstrap import resample_counts
+from kdfunc.similarity.scale import FunctionPreserved
 from kdfunc.similarity.shares import exact_interval, unseen_share
 
 #: Below so many examples, percentile intervals of a mean cover too rarely to decide.
@@ -105,7 +106,9 @@ def share(count: int, of: int, examples: int) -> Quantity:
 
 
 def estimated(
-    estimate: Estimate, examples: int, reach: tuple[float, float] | None = None
+    estimate: Estimate | FunctionPreserved,
+    examples: int,
+    reach: tuple[float, float] | None = None,
 ) -> Quantity:
     """A measure with its bootstrap distribution.
 

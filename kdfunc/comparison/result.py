@@ -88,18 +88,19 @@ def compare(
     settled = outputs.settle_all(given, titles, said or Said(), labels)
     of_classes = [output for output in settled if output.kind == forms.CLASSES]
     labelled = of_classes[0] if labels is not None and len(of_classes) == 1 else None
-    models = [
+    described: list[dict[str, Any]] = [
         {"role": role.partition("-")[0], **model}
         for role, model in zip(roles, models, strict=True)
     ]
-    found, entries = {}, []
+    found: dict[str | None, Mapping[str, Quantity]] = {}
+    entries = []
     for output in settled:
         truth = labels if output is labelled else None
         quantities, entry = outputs.compare(output, truth, resamples, confidence)
         found[output.name] = quantities
         entries.append(entry)
     if labelled is not None:
-        for model, softmax in zip(models, labelled.arrays.values(), strict=True):
+        for model, softmax in zip(described, labelled.arrays.values(), strict=True):
             model["accuracy"] = float(np.mean(softmax.argmax(axis=1) == labels))
     judged = limits.judge(wanted, {**found, limits.FILES: sizes or {}})
     result = Comparison(
@@ -108,7 +109,7 @@ def compare(
         labels=labelled is not None,
         confidence=confidence,
         resamples=resamples,
-        models=models,
+        models=described,
         outputs=entries,
         limits=judged,
     )

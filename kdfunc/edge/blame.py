@@ -85,7 +85,7 @@ def costly_layers(
         reference, candidate, data, independents, outputs, settings or Settings()
     )
     wanted = limits.parse(limit, work.labels is not None, len(independents) > 0)
-    options = {"resamples": resamples, "confidence": confidence}
+    options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
     single = [frozenset({layer}) for layer in work.layers]
     everything = frozenset(work.layers)
     gains = work.gains([*single, everything], **options)

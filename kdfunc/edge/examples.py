@@ -61,10 +61,10 @@ def fits(shape: Sequence[int], port: Port, name: str) -> bool:
         if (whole or port.shape) and len(given) == len(wanted):
             if all(b in (-1, a) for a, b in zip(given, wanted, strict=True)):
                 return whole
-    wanted = port.wanted(whole=not port.has_batch)
+    takes = port.wanted(whole=not port.has_batch)
     raise InputError(
         f"{port.name} has shape {list(shape)} in the data and {name} takes "
-        f"{wanted}; give examples of that shape."
+        f"{takes}; give examples of that shape."
     )
 
 

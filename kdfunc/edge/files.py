@@ -14,7 +14,7 @@ import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Header:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
 
-def read_header(file: BinaryIO, size: int) -> Header:
+def read_header(file: IO[bytes], size: int) -> Header:
     """Reads the header of an array and checks it.
 
     Args:
@@ -219,8 +219,9 @@ class DataFile:
     def _opened(self, name: str):
         """A function that reads the next so many rows of an array."""
         header = self._labels if name == LABELS else self._arrays[name]
+        assert header is not None  # labels are asked for where there are some
         if not self._is_archive:
-            order = "F" if header.fortran_order else "C"
+            order: Literal["F", "C"] = "F" if header.fortran_order else "C"
             array = np.memmap(
                 self._path, header.dtype, "r", header.offset, header.shape, order
             )

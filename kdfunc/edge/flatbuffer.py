@@ -25,8 +25,8 @@ class Source:
         self.content = content
         self._allowance = len(content)
 
-    def unpack(self, kind: str, position: int) -> int | float:
-        """The number of a `struct` kind at a position.
+    def unpack(self, kind: str, position: int) -> int:
+        """The whole number of a `struct` kind at a position.
 
         Args:
           kind: such as `I` for uint32.
@@ -97,8 +97,8 @@ class Table:
         """
         return cls(source, source.unpack("I", 0))
 
-    def number(self, field: int, kind: str, default: int = 0) -> int | float:
-        """A number of a `struct` kind.
+    def number(self, field: int, kind: str, default: int = 0) -> int:
+        """A whole number of a `struct` kind.
 
         Args:
           field: its number in the schema.

@@ -177,7 +177,9 @@ class Graph:
                 f"{self.name} has {as_text(tensor.name)} as {how}; give the reference "
                 "in float32 or float16, from which layers can be restored."
             )
-        values = self.data(tensor).view("<f4" if kind == "float32" else "<f2")
+        content = self.data(tensor)
+        assert content is not None  # of a constant
+        values = content.view("<f4" if kind == "float32" else "<f2")
         return values.astype(np.float32).reshape(as_list(tensor.shape))
 
 
@@ -238,9 +240,9 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
 
 
 def _same(candidate: Graph, mine: Any, reference: Graph, other: Any) -> bool:
-    return mine.type == other.type and np.array_equal(
-        candidate.data(mine), reference.data(other)
-    )
+    one, two = candidate.data(mine), reference.data(other)
+    assert one is not None and two is not None  # of constants
+    return mine.type == other.type and np.array_equal(one, two)
 
 
 def _names(numbers: type) -> dict[int, str]:

@@ -67,6 +67,9 @@ class Interpreter:
       InputError: here and in `without_xnnpack`: the interpreter does not take the file.
     """
 
+    #: Shapes of the inputs that tensors are allocated for; None for nothing yet.
+    _allocated: list[tuple[int, ...]] | None
+
     def __init__(
         self,
         model: bytes | str | os.PathLike,
@@ -167,7 +170,7 @@ class Interpreter:
             self._interpreter = kind(**self._given, **options)
         except REFUSED as error:
             raise self.refusal(error) from error
-        details = getattr(self._interpreter, "_get_ops_details", list)()
+        details: list[Any] = getattr(self._interpreter, "_get_ops_details", list)()
         self._nodes = len(details)  # those of the delegate given are there already
         self._allocated = None
 
@@ -192,9 +195,9 @@ class Interpreter:
         nodes = details()
         own = nodes[: self.operators]
         named = self._settings.delegate
-        found = {named: 0} if named else {}
+        found: dict[str, int] = {named: 0} if named else {}
         for number, node in enumerate(nodes[len(own) :], len(own)):
-            name = named if number < self._nodes else "XNNPACK"
+            name = named if named and number < self._nodes else "XNNPACK"
             found[name] = found.get(name, 0) + _covered(node, own)
         return [{"name": name, "operators": count} for name, count in found.items()]
 

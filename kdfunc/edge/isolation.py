@@ -62,6 +62,8 @@ class Isolated:
             stderr=self._said,
             env=environment,
         )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._questions, self._answers = self._process.stdin, self._process.stdout
         try:
             self._ask(make, arguments, memory)
         except BaseException:
@@ -92,9 +94,9 @@ class Isolated:
 
     def _ask(self, what, arguments, memory=None):
         try:
-            pickle.dump((what, arguments, self._seconds, memory), self._process.stdin)
-            self._process.stdin.flush()
-            outcome, result = pickle.load(self._process.stdout)
+            pickle.dump((what, arguments, self._seconds, memory), self._questions)
+            self._questions.flush()
+            outcome, result = pickle.load(self._answers)
         except Exception:  # nothing, or whatever a process leaves that breaks down
             raise InputError(f"{self._title} {self._end()}") from None
         if outcome == "told":
@@ -109,7 +111,7 @@ class Isolated:
     def _end(self) -> str:
         """How the process ended, and what to do about it."""
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()  # it ends by itself when nothing more is asked
+            self._questions.close()  # it ends by itself when nothing more is asked
         code = self._process.wait()
         self._said.seek(0)
         if code == 1 and TIMED_OUT in self._said.read():
@@ -142,7 +144,7 @@ def serve() -> None:
             what, arguments, seconds, memory = pickle.load(questions)
         except EOFError:
             return
-        answer = "done", None
+        answer: tuple[str, Any] = ("done", None)
         try:
             # A thread that needs no Python, which native code may keep from running.
             faulthandler.dump_traceback_later(seconds, exit=True)

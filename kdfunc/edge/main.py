@@ -215,8 +215,7 @@ def _compare(asked: argparse.Namespace) -> int:
         asked.candidate,
         asked.data,
         asked.independent,
-        **options.given(asked),
-        **running_options.settings_for_each(asked),
+        **options.given(asked) | running_options.settings_for_each(asked),
     )
     return options.show(compared, asked)
 

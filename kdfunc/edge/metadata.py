@@ -67,28 +67,28 @@ def metadata_of(file: ModelFile) -> Metadata:
     Args:
       file: The model file, read.
     """
-    content = file.metadata.get("TFLITE_METADATA")
-    if content is None or not content.size:
+    stored = file.metadata.get("TFLITE_METADATA")
+    if stored is None or not stored.size:
         return Metadata()
-    content = content.tobytes()
+    content = stored.tobytes()
     try:
         if content[4:8] != IDENTIFIER:
             raise DamagedError("it has another format")
         root = Table.root(Source(content))
         graph = next(iter(root.tables(3)), None)
         labels = _Labels(file.content)
-        sides = [
+        inputs, outputs = (
             tuple(_described(table, labels) for table in graph.tables(side))
             if graph
             else ()
             for side in (2, 3)
-        ]
+        )
     except DamagedError as error:
         return Metadata(problem=f"its metadata cannot be read: {error}")
     fields = ("name", "description", "version", None, "author", "license")
     texts = {name: root.text(i) for i, name in enumerate(fields) if name}
     texts = {name: text for name, text in texts.items() if text}
-    return Metadata(texts, *sides, labels.names, labels.problem)
+    return Metadata(texts, inputs, outputs, labels.names, labels.problem)
 
 
 class _Labels:
@@ -97,14 +97,14 @@ class _Labels:
     def __init__(self, content: bytes):
         self.names: tuple[str, ...] = ()
         self.problem = ""
-        self._archive = None
+        self._archive: zipfile.ZipFile | None = None
         with contextlib.suppress(zipfile.BadZipFile, ValueError, OSError):
             self._archive = zipfile.ZipFile(io.BytesIO(content))
             self.names = tuple(self._archive.namelist())
 
     def read(self, name: str) -> tuple[str, ...]:
         """The lines of a file of labels."""
-        if name not in self.names:
+        if self._archive is None or name not in self.names:
             return ()
         try:
             with self._archive.open(name) as file:
@@ -125,7 +125,8 @@ class _Labels:
 
 
 def _described(table: Table, labels: _Labels) -> Described:
-    mean, std = (), ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     for unit in table.tables(4):
         options = unit.table(1)
         if options and unit.number(0, "B") == NORMALIZATION:

@@ -60,7 +60,7 @@ class Model:
         self._settings = settings
         self._preparations = _preparations(file, self._entry, settings)
         self._interpreter = Interpreter(model, file, self._entry, settings)
-        self._batches_are_exact = None  # not known yet
+        self._batches_are_exact: bool | None = None  # not known yet
         self._block = 1  # examples that go in together where batches are not exact
 
     def run(self, examples: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class Model:
         attempts = [partial(self._random_batch, batch_size)]
         if batch_size == 1:
             attempts += [partial(self._random_inputs, fill) for fill in (1, 0)]
-        problem = None
+        problem: InputError | None = None
         for attempt in attempts:
             try:
                 run = attempt()
@@ -146,6 +146,7 @@ class Model:
                 return run
             except InputError as error:
                 problem = problem or error
+        assert problem is not None  # of the first attempt
         if batch_size > 1:
             raise InputError(
                 f"{problem.with_flags.rstrip('.')}; it may take no batches: give "
@@ -167,7 +168,9 @@ class Model:
     def _random_inputs(self, fill: int) -> Callable[[], Any]:
         rng = np.random.default_rng(0)
         arrays = [
-            random_values(rng, port, np.maximum(port.shape, 1), fill).astype(port.dtype)
+            random_values(rng, port, [*np.maximum(port.shape, 1)], fill).astype(
+                port.dtype
+            )
             for port in self.inputs
         ]
         return partial(

@@ -166,7 +166,8 @@ def _saved_model(path: str, settings: Settings):
     inputs = [_port(name, spec) for name, spec in given.items()]
     outputs = [_port(name, x) for name, x in signature.structured_outputs.items()]
 
-    def call(arrays: Sequence[np.ndarray]):
+    # The variables of the model live as long as this function.
+    def call(arrays: Sequence[np.ndarray], model: Any = loaded):
         tensors = {
             port.name: tf.constant(values)
             for port, values in zip(inputs, arrays, strict=True)
@@ -174,7 +175,6 @@ def _saved_model(path: str, settings: Settings):
         found = signature(**tensors)
         return [found[port.name] for port in outputs]
 
-    call.model = loaded  # whose variables live as long as this
     return call, inputs, outputs
 
 

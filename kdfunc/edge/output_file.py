@@ -69,7 +69,7 @@ class OutputFile:
                         f"and {list(self._shapes[name])} for others, which no array "
                         "holds; choose another signature."
                     )
-                self._files[name].write(np.ascontiguousarray(values))
+                self._files[name].write(np.ascontiguousarray(values).data)
 
     def __enter__(self) -> "OutputFile":
         return self
@@ -104,7 +104,7 @@ class OutputFile:
                     archive.write(path, name + SUFFIX)
                     os.unlink(path)
         else:
-            (whole,) = paths.values()
+            (whole,) = map(pathlib.Path, paths.values())
         system.sync(whole)
         os.replace(whole, self._path)
 

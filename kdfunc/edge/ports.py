@@ -111,11 +111,11 @@ def entry_of(file: ModelFile, signature: str | None = None) -> Entry:
             )
         chosen = known[signature]
         tensors = file.subgraphs[chosen.subgraph].tensors
-        sides = (
+        inputs, outputs = (
             tuple(_port(tensors[i], i, name) for name, i in side.items())
             for side in (chosen.inputs, chosen.outputs)
         )
-        return Entry(signature, chosen.subgraph, *sides)
+        return Entry(signature, chosen.subgraph, inputs, outputs)
     main = file.subgraphs[0]
     first = next((found for found in file.signatures if found.subgraph == 0), None)
     names = (first.inputs, first.outputs) if first else ({}, {})
@@ -129,7 +129,7 @@ def entry_of(file: ModelFile, signature: str | None = None) -> Entry:
                 for i, name in zip(indices, _different(wanted), strict=True)
             )
         )
-    return Entry(first and first.key, 0, *sides)
+    return Entry(first.key if first else None, 0, *sides)
 
 
 def _port(tensor: Tensor, index: int, name: str) -> Port:

@@ -165,11 +165,12 @@ class Preparation:
 
 def _normalization(settings: Settings, said: Described):
     """Mean and standard deviation of pixels, and where they are from."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     if settings.range:
         low, high = settings.range
-        std = PIXELS / (high - low)
-        mean, source = (-low * std,), "the range given"
-        std = (std,)
+        scale = PIXELS / (high - low)
+        mean, std, source = (-low * scale,), (scale,), "the range given"
     elif settings.mean or settings.std:
         mean, std = settings.mean or (0.0,), settings.std or (1.0,)
         source = "the mean and std given"

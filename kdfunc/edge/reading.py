@@ -6,6 +6,7 @@ or is not known, is shown and told as a problem: interpreters differ in what the
 
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,7 @@ class _Reader:
         sparsity = table.table(6)
         shape = table.numbers(0)
         signature = table.numbers(7) or shape
-        parts = {
+        parts: dict[str, Any] = {
             "name": table.text(3),
             "shape": shape,
             "signature": signature if len(signature) == len(shape) else shape,

@@ -137,7 +137,7 @@ class Restorer:
           `preserved_points`, and `percent_per_kib`.
         """
         models = [self.softmax(frozenset()), *map(self.softmax, sets)]
-        options = {"resamples": resamples, "confidence": confidence}
+        options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
         names = [MEASURE, "disagreement"]
         found = bootstrap_measures(
             self.p, [*models, *self._others], names=names, **options
@@ -157,7 +157,7 @@ class Restorer:
             )
         gains = []
         for i, chosen in enumerate(sets):
-            entry = {"bytes": self.cost(chosen)}
+            entry: dict[str, Any] = {"bytes": self.cost(chosen)}
             entry |= {name: _told(e, i) for name, e in columns.items()}
             percent = entry["function_percent"]["value"]
             per_kib = None if percent is None else percent / max(entry["bytes"], 1)

@@ -68,7 +68,8 @@ class Runner:
 
         None where the system does not tell.
         """
-        return self._before and system.memory("VmHWM") - self._before
+        now = system.memory("VmHWM")
+        return now - self._before if now and self._before else None
 
 
 def _time(run: Callable[[], Any]) -> float:

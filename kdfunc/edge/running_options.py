@@ -112,7 +112,7 @@ def settings(asked: argparse.Namespace) -> Settings:
     Raises:
       InputError: two of them contradict each other.
     """
-    given = {name: getattr(asked, name, None) for name in READERS}
+    given: dict[str, Any] = {name: getattr(asked, name, None) for name in READERS}
     if isinstance(given["threads"], list):  # of which each is timed
         del given["threads"]
     if asked.memory:

@@ -86,13 +86,15 @@ class Tensor:
         """Share of a constant's elements that are zero; None where it is not known."""
         if not (self.sound and self.bits):
             return None
-        values, zero = self.values, 0
+        values = self.values
+        zero: np.ndarray | int = 0
         if self.zero_points.any():
             zero = self.zero_points
-            if zero.size > 1:
+            if self.zero_points.size > 1:
                 values = values.reshape(self.shape)
                 zero = np.expand_dims(
-                    zero, [i for i in range(values.ndim) if i != self.axis]
+                    self.zero_points,
+                    [i for i in range(values.ndim) if i != self.axis],
                 )
         return 1 - np.count_nonzero(values != zero) / self.elements
 
