@@ -38,10 +38,10 @@ def test_limits_are_read():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("agreement", "in quotes"),
-        ("agreement>0.9", "in quotes"),
-        ("agreement>=x", "in quotes"),
-        ("agreement>=1.2.3", "in quotes"),
+        ("agreement", "quoted for the shell"),
+        ("agreement>0.9", "quoted for the shell"),
+        ("agreement>=x", "quoted for the shell"),
+        ("agreement>=1.2.3", "quoted for the shell"),
         ("sameness>=1", "no measure 'sameness'; choose from agreement"),
         ("preserved.accuracy_difference>=1", "no measure"),
         ("negative_flips<=0.1", "needs the true classes"),
