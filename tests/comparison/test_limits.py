@@ -174,7 +174,7 @@ def test_limits_pick_outputs():
     assert entry["outcome"] == "met"
     with pytest.raises(InputError, match="the models have 'a', 'b'"):
         judge(parse(["cosine_similarity[c]>=75%"]), found)
-    with pytest.raises(InputError, match="accuracy cannot be told.*cosine_similarity"):
+    with pytest.raises(InputError, match="accuracy cannot be .*cosine_similarity"):
         judge(parse(["accuracy>=75%"]), found)
 
 
