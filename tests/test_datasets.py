@@ -194,7 +194,7 @@ def test_prepared_data_that_is_damaged_is_told(copied, tmp_path, damage):
     with pytest.raises(InputError) as raised:
         datasets.load("tiny_images", str(tmp_path))
     assert "\n" not in str(raised.value)
-    raised.match(f"^data_dir: what {tmp_path}.* is damaged .*; remove it, so that")
+    raised.match(f"^data_dir: what {tmp_path}.* is damaged .*; remove it; it will")
     assert not list(copied.glob("kdfunc*"))
 
 

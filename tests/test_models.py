@@ -173,7 +173,7 @@ TOLD = {
     "nothing_to_train": "no trainable weights",
     "width_by_chance": "a different model each time",
     "weights_by_chance": "a different model each time",
-    "dropout_at_work": "other outputs in each call",
+    "dropout_at_work": "different outputs in each call",
     "neighbours_matter": "next to other images",
     "not_there": "could not be imported",
 }

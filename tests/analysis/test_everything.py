@@ -182,5 +182,5 @@ def test_a_damaged_record_is_left_out_of_the_analysis(analysed, capsys):
 def test_without_its_base_model_the_analysis_says_what_to_do(analysed):
     path = analysed.record("base").path / "softmax.npy"
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match="give the command of the run to make"):
+    with pytest.raises(InputError, match="repeat the command of the run"):
         everything.write(analysed)

@@ -131,7 +131,7 @@ def test_a_second_run_is_refused_until_the_first_has_died(tmp_path):
     first.start()
     assert ready.wait(30)
     run = RunDirectory(tmp_path / "run")
-    with pytest.raises(InputError, match="another run is at work"):
+    with pytest.raises(InputError, match="another run is using"):
         with run.claimed(ExperimentConfig()):
             pass
     first.kill()
