@@ -207,7 +207,9 @@ def test_a_batch_is_not_larger_than_memory(tmp_path):
 
 def test_what_is_no_file_is_not_read():
     """Without an end, it would take all memory."""
-    with pytest.raises(InputError, match="/dev/zero cannot be read .*not a regular file"):
+    with pytest.raises(
+        InputError, match="/dev/zero cannot be read .*not a regular file"
+    ):
         DataFile("/dev/zero")
 
 
