@@ -1,6 +1,7 @@
 """What a run would do, how long it would take and how much disk it would need."""
 
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 
 from kdfunc import lazy
@@ -31,7 +32,8 @@ def show(job: Job, scheduler: str | None = None) -> None:
     for task in job.tasks:
         print(_line(job, task))
     if job.analyses:
-        print("  then tables, figures and report", flush=True)
+        print("  then tables, figures and report")
+    sys.stdout.flush()  # what follows may take some seconds
     speeds = forecast.recorded(run, job.tasks)
     workers = job.workers or 1
     known = scheduler is None and all(forecast.network(t) in speeds for t in left)

@@ -1,12 +1,14 @@
 """What is asked for can be done in a fresh folder, or is refused in a sentence."""
 
+import io
 import itertools
+import sys
 
 import pytest
 
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.runs import plan, preparation
+from kdfunc.runs import dry_run, plan, preparation
 
 COMBINATIONS = [
     stages
@@ -45,3 +47,28 @@ def test_any_set_of_stages_can_be_done_in_a_fresh_folder_or_is_refused(
         assert {"data", "base"} <= done  # so that there is something to analyse
         assert job.analyses == ("analyse" in stages)
     assert list(tmp_path.iterdir()) == []
+
+
+class Piped(io.StringIO):
+    """Of what is written, a reader sees what was flushed."""
+
+    seen = ""
+
+    def flush(self):
+        self.seen = self.getvalue()
+
+
+@pytest.mark.parametrize("stages", [plan.STAGES, ["quantize"]])
+def test_the_plan_is_shown_before_anything_is_measured(stages, tmp_path, monkeypatch):
+    class Measuring(Exception):
+        pass
+
+    def measure(*_):
+        raise Measuring
+
+    job = preparation.prepare(ExperimentConfig(), tmp_path, stages=stages, workers=0)
+    monkeypatch.setattr(dry_run.engine, "open", measure)
+    monkeypatch.setattr(sys, "stdout", stream := Piped())
+    with pytest.raises(Measuring):
+        dry_run.show(job)
+    assert stream.seen.count("\n") == 1 + len(job.tasks) + job.analyses
