@@ -325,6 +325,8 @@ def test_several_runs_answer_the_third_question(full_run, tmp_path):
     assert f"Depends on the run: supported in 1 of 2 ({names[1]}); contradicted" in text
     assert f"Holds in all: supported in 2 of 2 ({', '.join(names)})." in text
     assert "The sentence number 0." not in text  # the full reports are behind links
+    heading = "Claim All set-ups digits-lenet-published"
+    assert heading in " ".join(text.split())  # the answer, and then what it is from
 
 
 def test_several_runs_are_a_short_page_with_links_to_the_full_ones(full_run, tmp_path):
