@@ -10,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFilter
 
 from kdfunc.errors import InputError
+from kdfunc.extras import require
+
+require("kdfunc.corruptions", "PIL")
+
+from PIL import Image, ImageFilter  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ LEFT_OUT |= {"PKG-INFO", "kdfunc.egg-info"}
 TRAINING = {
     "analysis",
     "compression",
+    "corruptions",
     "datasets",
     "depthwise",
     "distillation",
