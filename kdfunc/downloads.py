@@ -33,8 +33,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager, downloader
 from tensorflow_datasets.core.utils import file_utils, tqdm_utils
 
-#: Seconds to wait for the address of a name, for a connection, and for the next bytes.
-NAME, CONNECTION, SILENCE = 5, 10, 30
+#: Seconds to wait for the address of a name, for a connection, for the next bytes, and
+#: for downloads to end once they are stopped.
+NAME, CONNECTION, SILENCE, LAST = 5, 10, 30, 1
 #: A server that has no time is asked again at once and after a second.
 RETRIES = requests.adapters.Retry(
     total=2,
@@ -78,6 +79,7 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
             raise KeyboardInterrupt from error  # a second Ctrl-C met its handling
         if is_full(error):
             raise InputError(f"--dataset: {disk_is_full(builder)}") from error
+        fetching.stop()  # before its files are looked at
         _discard_unverified(builder)
         raise InputError(f"--dataset: {name} {_what_failed(error)}") from error
     finally:
@@ -214,8 +216,15 @@ class _Downloader(downloader._Downloader):
 
     def stop(self) -> None:
         """Ends what is under way and removes the folders of partial files."""
+        if self._stopped.is_set():
+            return
         self._stopped.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
+        # A download that had its last bytes is put in place yet; one that hangs is not
+        # waited for, and comes to nothing.
+        end = threading.Thread(target=self._executor.shutdown, daemon=True)
+        end.start()
+        end.join(LAST)
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -248,6 +257,8 @@ class _Downloader(downloader._Downloader):
             if self._stopped.is_set():
                 raise NotServed(f"the download from {host} was stopped")
             yield block
+        if self._stopped.is_set():
+            raise NotServed(f"the download from {host} was stopped")
         # Old versions of urllib3 take an early end for the end.
         if response.raw.tell() < int(response.headers.get("Content-Length", 0)):
             raise NotServed(f"{host} broke off the connection")

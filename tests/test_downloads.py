@@ -178,6 +178,21 @@ class EvenOrOdd(tfds.core.GeneratorBasedBuilder):
             yield i, {"image": image, "label": i % 2}
 
 
+def test_a_download_that_had_its_last_bytes_is_waited_for(tmp_path):
+    """Its file would be put in place after all others were looked at and removed."""
+    fetching, begun = downloads._Downloader(1), threading.Event()
+
+    def put_in_place():
+        begun.set()
+        time.sleep(0.2)
+        (tmp_path / "file").touch()
+
+    fetching._executor.submit(put_in_place)
+    begun.wait()
+    fetching.stop()
+    assert (tmp_path / "file").exists()
+
+
 @pytest.mark.parametrize("content", [b"<html>Please log in.</html>", "page.gz"])
 def test_wrong_bytes_that_no_checksum_tells_are_not_kept(
     content, internet, tmp_path, monkeypatch

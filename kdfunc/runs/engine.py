@@ -25,7 +25,8 @@ Listener = Callable[[str, str, dict[str, Any]], None]
 #: Bytes that a training may need: ResNet-50 with its data set, optimizer and framework.
 WORKER_MEMORY = 3 * 2**30
 
-CONNECT_TIMEOUT = "10s"
+#: For a scheduler to answer, and for the first local worker to be there.
+CONNECT_TIMEOUT, START_TIMEOUT = "10s", "120s"
 
 _TOPIC = "kdfunc"
 #: Why a worker is killed, as far as one can tell.
@@ -185,7 +186,8 @@ def open(
         are used instead.
 
     Raises:
-      InputError: no scheduler answers there, or it has no workers.
+      InputError: no scheduler answers there, or it has no workers; or none of the
+        local ones could be started.
     """
     if not (scheduler or workers):
         yield InProcess()
@@ -194,6 +196,7 @@ def open(
     from distributed import CancelledError, Client, KilledWorker, LocalCluster
 
     with contextlib.ExitStack() as stack:
+        cluster = None
         if scheduler is None:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             environment = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
@@ -216,10 +219,19 @@ def open(
                     scheduler_kwargs={"dashboard": False},
                 )
                 stack.callback(_close, cluster)
-            scheduler = cluster
         try:
-            client = stack.enter_context(Client(scheduler, timeout=CONNECT_TIMEOUT))
-        except (OSError, ValueError) as error:
+            client = stack.enter_context(
+                Client(cluster or scheduler, timeout=CONNECT_TIMEOUT)
+            )
+            if cluster:
+                client.wait_for_workers(1, timeout=START_TIMEOUT)
+        except Exception as error:  # asserts of distributed are among them
+            if cluster:
+                raise InputError(
+                    f"--workers: no worker could be started ({_reason(error)}); the "
+                    "machine may be busy or short of memory: try again, with fewer "
+                    "--workers or with --workers=0."
+                ) from error
             raise InputError(
                 f"--scheduler: nothing answers at {scheduler} ({_reason(error)}); give "
                 "the address that `dask scheduler` printed, such as tcp://host:8786."

@@ -140,6 +140,26 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
             pass
 
 
+@pytest.mark.parametrize(
+    ("arguments", "method", "told"),
+    [
+        ({"scheduler": "tcp://127.0.0.1:9"}, "start", "scheduler: nothing answers at"),
+        ({"workers": 1}, "wait_for_workers", "workers: no worker could be started"),
+    ],
+)
+def test_what_dask_raises_is_told_in_a_sentence(arguments, method, told, monkeypatch):
+    """On a busy machine an assert of its own may come first."""
+    from distributed import Client
+
+    def fail(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(Client, method, fail)
+    with pytest.raises(InputError, match=f"{told}.*AssertionError"):
+        with engine.open(**arguments):
+            pass
+
+
 def test_a_scheduler_without_workers_is_named():
     from distributed import LocalCluster
 
