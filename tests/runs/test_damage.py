@@ -3,6 +3,7 @@
 import builtins
 import io
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def unreadable(path, patch):
 
     patch.setattr(builtins, "open", refuse)
     patch.setattr(io, "open", refuse)
+    if accessor := getattr(pathlib, "_NormalAccessor", None):  # of Python 3.10
+        patch.setattr(accessor, "open", staticmethod(refuse))
 
 
 DAMAGES = (emptied, cut, changed, removed, a_folder, unreadable)
