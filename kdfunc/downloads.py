@@ -67,24 +67,25 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
         "it is downloaded and prepared now, this once."
     )
     try:
-        with (
-            _replaced(download_manager, "get_downloader", lambda **_: fetching),
-            _replaced(tqdm_utils, "tqdm_lib", status),
-            _errors_only("urllib3"),
-            contextlib.redirect_stdout(io.StringIO()),  # "Unknown size", four times
-        ):
-            builder.download_and_prepare()
+        try:
+            with (
+                _replaced(download_manager, "get_downloader", lambda **_: fetching),
+                _replaced(tqdm_utils, "tqdm_lib", status),
+                _errors_only("urllib3"),
+                contextlib.redirect_stdout(io.StringIO()),  # "Unknown size", four times
+            ):
+                builder.download_and_prepare()
+        finally:  # before its files are looked at
+            status.clear()
+            fetching.stop()
     except Exception as error:
         if any(isinstance(link, KeyboardInterrupt) for link in causes(error)):
             raise KeyboardInterrupt from error  # a second Ctrl-C met its handling
         if is_full(error):
             raise InputError(f"--dataset: {disk_is_full(builder)}") from error
-        fetching.stop()  # before its files are looked at
         _discard_unverified(builder)
         raise InputError(f"--dataset: {name} {_what_failed(error)}") from error
     finally:
-        status.clear()
-        fetching.stop()
         _discard_half_extracted(builder)
 
 
@@ -216,13 +217,14 @@ class _Downloader(downloader._Downloader):
 
     def stop(self) -> None:
         """Ends what is under way and removes the folders of partial files."""
-        if self._stopped.is_set():
-            return
         self._stopped.set()
-        self._executor.shutdown(wait=False, cancel_futures=True)
         # A download that had its last bytes is put in place yet; one that hangs is not
         # waited for, and comes to nothing.
-        end = threading.Thread(target=self._executor.shutdown, daemon=True)
+        end = threading.Thread(
+            target=self._executor.shutdown,
+            kwargs={"cancel_futures": True},
+            daemon=True,
+        )
         end.start()
         end.join(LAST)
         for folder in self._folders:

@@ -4,7 +4,8 @@ import os
 import pathlib
 import shutil
 
-from kdfunc.runs import kept, plan, provenance
+from kdfunc.analysis import everything
+from kdfunc.runs import kept, provenance
 from kdfunc.runs.records import RunDirectory
 
 #: Whose outputs go first where not all fit: what the claims rest on comes before
@@ -31,12 +32,7 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     for name in ("tables", "figures"):
         shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(run.path / name, target / name)
-    tasks = [t for t in plan.make(run.config) if t.family and _made(run, t.name)]
+    tasks = everything.finished(run)
     tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)
     return kept.save(target / kept.FILE, softmax, run.labels, run.class_names)
-
-
-def _made(run: RunDirectory, name: str) -> bool:
-    record = run.record(name)
-    return record.exists and not record.not_possible

@@ -124,9 +124,8 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
             f"{directory.record(name).path}: {'; '.join(problems)}; give the command "
             "of the run to make it again."
         )
-    workers = engine.default_workers() if workers is None else workers
     place = Workplace(directory.path.absolute(), directory.config)
-    preparation.check_numbers(workers, place.threads)
+    workers = preparation.number_of_workers(workers, place.threads)
     tasks = corrupted.tasks(models)
     begin = time.monotonic()
     with engine.open(workers) as crew, directory.claimed(place.config):

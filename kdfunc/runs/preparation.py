@@ -64,9 +64,7 @@ def prepare(
     plan.check_stages(stages)
     if log_tensorboard:
         tensorboard.check()
-    if workers is None:
-        workers = engine.default_workers()
-    check_numbers(workers, threads)
+    workers = number_of_workers(workers, threads)
     if data_dir is not None and "://" not in data_dir:
         data_dir = os.path.abspath(
             os.path.expanduser(data_dir)
@@ -85,19 +83,25 @@ def prepare(
     return Job(directory, place, tasks, "analyse" in stages, workers, about)
 
 
-def check_numbers(workers: int, threads: int) -> None:
-    """Refuses numbers of workers and threads that nobody means.
+def number_of_workers(workers: int | None, threads: int) -> int:
+    """How many local workers there are to be; refuses numbers that nobody means.
 
     Args:
-      workers: number of worker processes.
+      workers: number of worker processes; None takes one per core.
       threads: of each task.
+
+    Raises:
+      InputError: nobody means so many.
     """
+    if workers is None:
+        workers = engine.default_workers()
     for flag, given, least in (("workers", workers, 0), ("threads", threads, 1)):
         if not least <= given <= MOST_AT_ONCE:
             raise InputError(
                 f"--{flag}: got {given}; allowed: {least}, {least + 1}, ... "
                 f"{MOST_AT_ONCE}."
             )
+    return workers
 
 
 def _check_work(
