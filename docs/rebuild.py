@@ -26,7 +26,7 @@ from kdfunc.analysis.figures.preserved import preserved_by_method
 from kdfunc.analysis.names import DATASET_NAMES, heading, title
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from kdfunc.report.results import Results
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity import MEASURES
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import score

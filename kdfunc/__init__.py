@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _HOMES = {
     # An experiment: what is wanted, doing it, what it left.
     "ExperimentConfig": "kdfunc.config:ExperimentConfig",
-    "RunDirectory": "kdfunc.runs.records:RunDirectory",
+    "RunDirectory": "kdfunc.runs.directory:RunDirectory",
     "STAGES": "kdfunc.runs.plan:STAGES",
     "analyse": "kdfunc.analysis.everything:write",
     "plan": "kdfunc.runs.plan:make",
@@ -61,7 +61,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from kdfunc.analysis.landscapes import landscape
     from kdfunc.comparison.arrays import compare
     from kdfunc.config import ExperimentConfig
+    from kdfunc.runs.directory import RunDirectory
     from kdfunc.runs.experiment import run
     from kdfunc.runs.plan import STAGES
     from kdfunc.runs.plan import make as plan
-    from kdfunc.runs.records import RunDirectory

@@ -222,7 +222,7 @@ def _compare(asked: argparse.Namespace) -> int:
 def _report(asked: argparse.Namespace) -> int:
     from kdfunc.analysis import everything
     from kdfunc.report import overview, page
-    from kdfunc.runs.records import RunDirectory
+    from kdfunc.runs.directory import RunDirectory
 
     found = [path for given in asked.directories for path in overview.found(given)]
     runs = []

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdfunc import checksums
 from kdfunc.errors import InputError, causes, first_line
-from kdfunc.runs import records
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -169,7 +169,7 @@ def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, 
     It is not where the folder cannot be written.
     """
     builder = _builder(name, data_dir)
-    if builder.is_prepared() and not records.damages(_cache(builder)):
+    if builder.is_prepared() and not checksums.damages(_cache(builder)):
         return builder, True
     from kdfunc import downloads
 
@@ -180,7 +180,7 @@ def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, 
                 _remove_empty(builder)
                 downloads.prepare(name, builder)
                 builder = _builder(name, data_dir)
-            if records.damages(_cache(builder)):
+            if checksums.damages(_cache(builder)):
                 print(f"{name}: decoding its images, this once.", flush=True)
                 _fill(builder)
     except OSError as error:
@@ -293,7 +293,7 @@ def _fill(builder: "tfds.core.DatasetBuilder") -> None:
     try:
         for name, array in _decode(builder).items():
             np.save(partial / f"{name}.npy", array)
-        records.seal(partial, [f"{name}.npy" for name in ARRAYS])
+        checksums.seal(partial, [f"{name}.npy" for name in ARRAYS])
         if cache.exists():
             shutil.rmtree(cache)
         partial.rename(cache)

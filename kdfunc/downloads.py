@@ -20,9 +20,11 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kdfunc import runtime  # noqa: F401  (quiet, and says what is not installed)
+from kdfunc import (
+    checksums,
+    runtime,  # noqa: F401  (quiet, and says what is not installed)
+)
 from kdfunc.errors import InputError, causes, first_line
-from kdfunc.runs import records
 
 # isort: split
 import requests
@@ -325,7 +327,7 @@ def _discard_unverified(builder: tfds.core.DatasetBuilder) -> None:
         with contextlib.suppress(OSError, ValueError, KeyError):
             urls = json.loads(info.read_text("utf-8"))["urls"]
             expected = {known[url].checksum for url in urls if url in known}
-            if records.sha256(file) in expected:
+            if checksums.sha256(file) in expected:
                 continue
         for path in (info, file, *(downloads / "extracted").glob(f"*.{file.name}")):
             _remove(path)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from kdfunc import depthwise, models
+from kdfunc import checksums, depthwise, models
 from kdfunc.errors import TrainingError
 from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
@@ -260,7 +260,7 @@ class _Checkpoint:
         facts = {
             "history": history,
             "snapshots": softmax.checksums,
-            "initial": records.sha256(self.initial),
+            "initial": checksums.sha256(self.initial),
         }
         state = [*self.network.get_weights(), *self.optimizer.get_weights()]
         with replacing(self.path) as file:
@@ -274,7 +274,7 @@ class _Checkpoint:
             with np.load(self.path) as content:
                 facts = json.loads(str(content["facts"]))
                 state = [content[f"arr_{i}"] for i in range(len(content) - 1)]
-            whole = records.sha256(self.initial) == facts["initial"]
+            whole = checksums.sha256(self.initial) == facts["initial"]
             if whole and softmax.resume(facts["snapshots"]):
                 count = len(self.network.weights)
                 self.network.set_weights(state[:count])

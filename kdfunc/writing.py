@@ -1,12 +1,14 @@
 """Files that are there whole or not at all, and that replace nothing else."""
 
 import contextlib
+import json
 import os
 import pathlib
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kdfunc import system
 from kdfunc.errors import InputError
@@ -86,6 +88,28 @@ def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
     """
     with replacing(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes readable JSON atomically.
+
+    Args:
+      path: the file to write.
+      content: what JSON can hold.
+    """
+    write_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def remove(path: pathlib.Path) -> None:
+    """Removes whatever stands there, a folder with all that it holds; if anything.
+
+    Args:
+      path: a file, a link or a folder.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _check_regular(path: pathlib.Path, given: str, option: str = "") -> None:

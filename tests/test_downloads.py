@@ -20,7 +20,7 @@ import pytest
 import kdfunc.runtime  # noqa: F401  (TFDS alone imports TensorFlow noisily)
 from kdfunc import cli, datasets, downloads
 from kdfunc.errors import InputError
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 
 import tensorflow_datasets as tfds
 

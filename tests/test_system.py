@@ -10,11 +10,11 @@ import sys
 import psutil
 import pytest
 
-from kdfunc import system
+from kdfunc import checksums, system, writing
 from kdfunc.edge import running
 from kdfunc.edge.isolation import Isolated
 from kdfunc.errors import InputError
-from kdfunc.runs import engine, records
+from kdfunc.runs import engine
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def like_windows(monkeypatch):
 def test_files_are_written_where_folders_cannot_be_synced(like_windows, tmp_path):
     with pytest.raises(PermissionError):
         os.open(tmp_path, os.O_RDONLY)
-    records.write_atomic(tmp_path / "a" / "config.json", "{}")
+    writing.write_atomic(tmp_path / "a" / "config.json", "{}")
     (tmp_path / "softmax.npy").write_bytes(b"numbers")
-    records.seal(tmp_path, ["softmax.npy"])
-    assert records.damages(tmp_path) == []
+    checksums.seal(tmp_path, ["softmax.npy"])
+    assert checksums.damages(tmp_path) == []
     assert len(like_windows) == 3  # both files that were written, and the one sealed
 
 

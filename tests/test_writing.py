@@ -24,6 +24,19 @@ def test_whole_or_not_at_all(tmp_path):
     assert os.listdir(path.parent) == ["file"]
 
 
+def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    write_atomic(path, "old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+
+
 def test_files_with_predictable_names_are_left_alone(tmp_path):
     """A link that somebody laid in the way is not written through."""
     victim = tmp_path / "victim"

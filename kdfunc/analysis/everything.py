@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Collection
 
+from kdfunc import checksums, writing
 from kdfunc.analysis import (
     accuracy,
     corruptions,
@@ -15,9 +16,9 @@ from kdfunc.analysis import (
 )
 from kdfunc.analysis.jobs import Jobs, Submit
 from kdfunc.errors import InputError
-from kdfunc.runs import plan, records
+from kdfunc.runs import plan
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 
 #: Sizes and checksums of tables and figures, and the models that they are of.
 MANIFEST = "analysis.json"
@@ -91,7 +92,7 @@ def _seal(run: RunDirectory, models: list[str]) -> None:
         for path in (run.path / folder).glob("[!.]*")
         if path.is_file()
     )
-    records.seal(run.path, written, MANIFEST, models=models)
+    checksums.seal(run.path, written, MANIFEST, models=models)
 
 
 def finished(run: RunDirectory) -> list[Task]:
@@ -125,26 +126,26 @@ def outdated(run: RunDirectory) -> list[str]:
     if run.kept:  # whose tables are published as they are
         table = "tables/accuracy.csv"
         return [] if (run.path / table).exists() else [f"{table} is missing"]
-    manifest = records.read_manifest(run.path, MANIFEST)
+    manifest = checksums.read_manifest(run.path, MANIFEST)
     if manifest.get("models", models) != models:
         return ["the records are others than those that they were made of"]
-    return records.damages(run.path, MANIFEST)
+    return checksums.damages(run.path, MANIFEST)
 
 
 def _remove_damaged(run: RunDirectory) -> None:
     """Removes what is damaged, so that nothing in it is kept, as latencies are."""
     for folder in ("tables", "figures"):
         if not (run.path / folder).is_dir():
-            records.remove(run.path / folder)
-    entries = records.read_manifest(run.path, MANIFEST).get("files", {})
+            writing.remove(run.path / folder)
+    entries = checksums.read_manifest(run.path, MANIFEST).get("files", {})
     for name, entry in entries.items():
         path = run.path / name
         with contextlib.suppress(OSError):  # what cannot be read can be replaced
-            if path.is_file() and records.sha256(path) == entry["sha256"]:
+            if path.is_file() and checksums.sha256(path) == entry["sha256"]:
                 continue
-        records.remove(path)
+        writing.remove(path)
     in_the_way = [run.path / "report.html", *run.path.glob("tables/*.*")]
     for path in (*in_the_way, *run.path.glob("figures/*.*")):
         if path.is_dir():
-            records.remove(path)
-    records.remove(run.path / MANIFEST)
+            writing.remove(path)
+    writing.remove(run.path / MANIFEST)

@@ -4,8 +4,8 @@ import numpy as np
 
 from kdfunc.analysis import figures, names, tables
 from kdfunc.analysis.jobs import Jobs
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.fidelity import FEWEST_MODELS, ranking
 
 #: What is made of a trained model; students are trainings of their own.

@@ -12,8 +12,8 @@ from kdfunc.analysis import figures, tables
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs import plan
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 
 
 def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:

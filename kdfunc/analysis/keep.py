@@ -6,7 +6,7 @@ import shutil
 
 from kdfunc.analysis import everything
 from kdfunc.runs import kept, provenance
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 
 #: Whose outputs go first where not all fit: what the claims rest on comes before
 #: pipelines, and these before what other base models gave.

@@ -18,8 +18,8 @@ from kdfunc.analysis.jobs import Jobs
 from kdfunc.comparison import forms
 from kdfunc.config import PANELS
 from kdfunc.errors import InputError, refuse_string
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity import embedding
 
 #: Maps of t-SNE from other starts, next to the one of the map that is drawn.

@@ -15,8 +15,8 @@ import pandas as pd
 
 from kdfunc.analysis import tables
 from kdfunc.analysis.accuracy import deviation
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 
 #: Pipelines that prune kernels and change nothing else.
 _KERNELS = re.compile(r"prune(\d+)(\+float32)?(\+sparse)?")

@@ -12,8 +12,8 @@ from kdfunc import similarity
 from kdfunc.analysis import fidelity, figures, tables, tails, variants
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import BASE_OPTIMIZER, Task
-from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.claims import MARGIN, verdicts
 from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_group
 from kdfunc.similarity.ladder import ladder, yardstick

@@ -9,8 +9,8 @@ from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import plan
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 
 #: What the rows of the base models themselves are called.
 BASE = ("Base model", "accuracy")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.writing import write_atomic
 

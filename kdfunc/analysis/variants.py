@@ -5,8 +5,8 @@ import pandas as pd
 
 from kdfunc import similarity
 from kdfunc.catalog import NO_TEACHER
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task, leaning_alpha
-from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import mean_of
 

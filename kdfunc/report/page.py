@@ -16,7 +16,7 @@ from kdfunc.analysis import published, summary
 from kdfunc.errors import InputError
 from kdfunc.report import assets, overview, sections, side_by_side
 from kdfunc.report.results import Results
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.text import duration
 from kdfunc.writing import output_path, write_atomic
 

@@ -11,7 +11,7 @@ from kdfunc.analysis import published, setups, tables
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import plan, provenance
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity.groups import MEASURE
 
 #: Columns of words; all others that the page asks for hold numbers.

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kdfunc import checksums
 from kdfunc.corruptions import CORRUPTIONS
-from kdfunc.runs import records
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 
 #: How many test images are corrupted, at most.
 IMAGES = 2000
@@ -80,9 +80,9 @@ def source(run: RunDirectory, model: str) -> str:
       model: name of the task that trained or made it.
     """
     needed = (
-        run.record(name).path / records.MANIFEST for name in (CORRUPTED.name, model)
+        run.record(name).path / checksums.MANIFEST for name in (CORRUPTED.name, model)
     )
-    return "".join(f"{records.sha256(path)}\n" for path in needed)
+    return "".join(f"{checksums.sha256(path)}\n" for path in needed)
 
 
 def outdated(run: RunDirectory, model: Task) -> bool:
@@ -114,7 +114,7 @@ def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:
         record = run.record(prediction(model).name)
         if not record.exists or outdated(run, model):
             continue
-        if problems := records.damages(record.path):
+        if problems := checksums.damages(record.path):
             print(f"{record.path}: {'; '.join(problems)}; left out.")
         else:
             corrupted = record.softmax

@@ -24,11 +24,12 @@ from kdfunc.runs import (
     tensorboard,
     verification,
 )
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.progress import Progress
-from kdfunc.runs.records import CHECKPOINT, RunDirectory, remove
+from kdfunc.runs.records import CHECKPOINT
 from kdfunc.runs.workplace import Workplace
 from kdfunc.text import duration
-from kdfunc.writing import write_atomic
+from kdfunc.writing import remove, write_atomic
 
 
 def run(

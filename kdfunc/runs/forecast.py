@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kdfunc.config import ExperimentConfig
 from kdfunc.datasets import Description
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
-from kdfunc.runs.records import RunDirectory
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from kdfunc import datasets, system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import engine, plan, tensorboard
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.workplace import Workplace
 
 #: Workers or threads above which nobody means it.

@@ -11,7 +11,8 @@ from importlib import metadata
 from typing import Any
 
 from kdfunc import __version__
-from kdfunc.runs.records import digest, remove, write_json
+from kdfunc.checksums import digest
+from kdfunc.writing import remove, write_json
 
 FILE = "provenance.json"
 PACKAGES = (

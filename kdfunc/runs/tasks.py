@@ -14,6 +14,7 @@ import numpy as np
 
 from kdfunc import (
     catalog,
+    checksums,
     compression,
     datasets,
     distillation,
@@ -24,6 +25,7 @@ from kdfunc import (
     quantization,
     runtime,
     training,
+    writing,
 )
 from kdfunc.config import ExperimentConfig, parse_variant
 from kdfunc.errors import NotPossible
@@ -163,7 +165,7 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
     with filelock.FileLock(place.directory / "records" / f".{task.name}.lock"):
         if not record.exists:
             if not record.path.is_dir():
-                records.remove(record.path)
+                writing.remove(record.path)
             record.path.mkdir(exist_ok=True)
             begin = time.monotonic()
             with runtime.graphs_freed():
@@ -175,8 +177,8 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
                 "instruction_set": machine.instruction_set(),
                 "onednn": runtime.ONEDNN,
             }
-            records.seal(record.path, files, made=made)
-        records.remove(record.path / records.CHECKPOINT)
+            checksums.seal(record.path, files, made=made)
+        writing.remove(record.path / records.CHECKPOINT)
     if record.not_possible:
         return {"not_possible": record.not_possible}
     return record.metrics.iloc[-1].to_dict() if task.family else {}

@@ -4,10 +4,11 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from kdfunc import checksums
 from kdfunc.analysis import everything
 from kdfunc.report import page
-from kdfunc.runs import provenance, records, tensorboard
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs import provenance, tensorboard
+from kdfunc.runs.directory import RunDirectory
 
 #: Files and folders that are no results, and that nothing reads.
 _NO_RESULTS = ("logs", tensorboard.FOLDER, f"{provenance.FILE}.damaged")
@@ -29,7 +30,7 @@ def damages(run: RunDirectory) -> list[str]:
         found.append(str(error))
     parts = ("tables", "figures", "report.html", everything.MANIFEST)
     if any(os.path.lexists(run.path / part) for part in parts):
-        found += records.damages(run.path, everything.MANIFEST)
+        found += checksums.damages(run.path, everything.MANIFEST)
         problem = page.damage(run.path / "report.html")
         found += [problem] if problem else []
     return found
@@ -45,8 +46,8 @@ def unknown(run: RunDirectory) -> Iterator[str]:
     known |= {run.path / provenance.FILE, *(run.path / name for name in _NO_RESULTS)}
     known |= _listed(run.path, everything.MANIFEST)
     for record in (run.path / "records").glob("*"):
-        if (record / records.MANIFEST).is_file():
-            known |= _listed(record, records.MANIFEST)
+        if (record / checksums.MANIFEST).is_file():
+            known |= _listed(record, checksums.MANIFEST)
         else:
             known.add(record)
     for path in sorted(run.path.rglob("*")):
@@ -57,5 +58,5 @@ def unknown(run: RunDirectory) -> Iterator[str]:
 
 
 def _listed(folder: pathlib.Path, manifest: str) -> set[pathlib.Path]:
-    files = records.read_manifest(folder, manifest).get("files", ())
+    files = checksums.read_manifest(folder, manifest).get("files", ())
     return {folder / manifest, *(folder / name for name in files)}

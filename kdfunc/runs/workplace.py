@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 
 
 @dataclasses.dataclass(frozen=True)

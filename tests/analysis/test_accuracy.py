@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kdfunc import checksums
 from kdfunc.analysis import accuracy as accuracy_tables
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs import records
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import make
-from kdfunc.runs.records import RunDirectory
 
 # LeNet on CIFAR-10, alpha 0.1, in the authors' notebooks, rounded to four digits, which
 # leaves 0.02 and 0.01 of doubt; Table 4 prints 8.74 (±0.65).
@@ -31,7 +31,7 @@ def run(tmp_path):
         folder.mkdir(parents=True)
         metrics = pd.DataFrame({"epoch": [0, 25], "accuracy": [0.1, accuracy]})
         metrics.to_csv(folder / "metrics.csv", index=False)
-        records.seal(folder, ["metrics.csv"])
+        checksums.seal(folder, ["metrics.csv"])
     return run
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kdfunc import checksums
 from kdfunc.analysis import everything, figures, files
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
-from kdfunc.runs import plan, records
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs import plan
+from kdfunc.runs.directory import RunDirectory
 
 CONFIG = ExperimentConfig(
     epochs=1,
@@ -98,7 +99,7 @@ def made(path, families):
                 (folder / "model.tflite").write_bytes(b"m")
             else:
                 model_without_arrays(folder / name)
-        records.seal(folder, [file.name for file in folder.iterdir()])
+        checksums.seal(folder, [file.name for file in folder.iterdir()])
     return run
 
 

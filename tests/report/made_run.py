@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.config import ExperimentConfig
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import make
-from kdfunc.runs.records import RunDirectory
 from kdfunc.similarity.scale import score
 
 CONFIG = ExperimentConfig(

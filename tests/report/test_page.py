@@ -19,7 +19,7 @@ from kdfunc.analysis import published
 from kdfunc.cli import main
 from kdfunc.report import assets, charts, overview, page
 from kdfunc.report.results import Results
-from kdfunc.runs.records import RunDirectory
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity import claims
 
 MNIST = pathlib.Path(__file__).parents[2] / "results" / "mnist-lenet-published"

@@ -44,7 +44,7 @@ import time
 
 import kill
 
-from kdfunc.runs import records
+from kdfunc import checksums
 
 ARGUMENTS = (
     "run",
@@ -300,8 +300,8 @@ def state_of(folder: pathlib.Path) -> str:
         name = path.relative_to(folder).as_posix()
         name = re.sub(r"[.][0-9a-f]{8}[.]partial$", ".partial", name)
         content = b"a folder" if path.is_dir() else path.read_bytes()
-        if path.name == records.MANIFEST and (
-            facts := records.read_manifest(path.parent)
+        if path.name == checksums.MANIFEST and (
+            facts := checksums.read_manifest(path.parent)
         ):
             content = json.dumps(facts | {"made": "some time"}).encode()
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())

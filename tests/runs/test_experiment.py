@@ -225,7 +225,7 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     """float16 carries distance ratios to a thousandth, and every answer."""
     from kdfunc.analysis import keep
     from kdfunc.cli import main
-    from kdfunc.runs.records import RunDirectory
+    from kdfunc.runs.directory import RunDirectory
 
     folder, _ = finished
     assert keep.keep(RunDirectory(folder), tmp_path) == []
@@ -275,7 +275,7 @@ def test_a_devices_measures_of_integer_models_are_those_of_the_records(
     finished, tmp_path
 ):
     from kdfunc import edge, similarity
-    from kdfunc.runs.records import RunDirectory
+    from kdfunc.runs.directory import RunDirectory
 
     run = RunDirectory(finished[0])
     records = [run.record(name) for name in ("float16", "full-int8")]

@@ -1,0 +1,97 @@
+"""Manifests: sizes and checksums of what is finished, and how damage is found.
+
+A manifest is written last, so a folder without a whole one is not finished.
+"""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kdfunc import system
+from kdfunc.writing import write_json
+
+MANIFEST = "manifest.json"
+
+
+def seal(
+    folder: pathlib.Path, files: Iterable[str], manifest: str = MANIFEST, **facts: Any
+) -> None:
+    """Declares files of a folder finished: their sizes and checksums, written last.
+
+    Args:
+      folder: where the files lie.
+      files: their names.
+      manifest: the manifest's name.
+      **facts: what else the manifest is to tell.
+    """
+    entries = {}
+    for name in sorted(files):
+        system.sync(folder / name)
+        size = (folder / name).stat().st_size
+        entries[name] = {"bytes": size, "sha256": sha256(folder / name)}
+    content = {"files": entries, **facts}
+    write_json(folder / manifest, {**content, "sha256": digest(content)})
+
+
+def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, Any]:
+    """The manifest of a folder, or an empty dict where there is none that is whole.
+
+    Args:
+      folder: the record's folder.
+      manifest: the file's name.
+    """
+    try:
+        content = json.loads((folder / manifest).read_text("utf-8"))
+        whole = content.pop("sha256") == digest(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return content if whole else {}
+
+
+def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
+    """What is wrong with a sealed folder, one clause per file; empty if whole.
+
+    Args:
+      folder: the record's folder.
+      manifest: the file's name.
+    """
+    entries = read_manifest(folder, manifest).get("files")
+    if entries is None:
+        return [f"{manifest} is missing or damaged"]
+    found = []
+    for name, entry in entries.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            if size != entry["bytes"]:
+                found.append(f"{name} has {size} bytes, not {entry['bytes']}")
+            elif sha256(path) != entry["sha256"]:
+                found.append(f"{name} is not what was written (checksum)")
+        except (OSError, KeyError, TypeError):
+            found.append(f"{name} cannot be read")
+    return found
+
+
+def sha256(path: pathlib.Path) -> str:
+    """Checksum of a file's content.
+
+    Args:
+      path: the file.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Checksum of what JSON holds, however it is laid out.
+
+    Args:
+      content: what JSON can hold.
+    """
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

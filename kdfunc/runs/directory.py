@@ -1,0 +1,198 @@
+"""The run directory: what finished tasks leave, and who may write there.
+
+    config.json                the experiment
+    provenance.json            command, versions, machine, times
+    analysis.json              checksums of tables/ and figures/
+    outputs.npz.xz             of a published run, in place of records; see `kept`
+    records/<task>/            one folder a task; see `records`
+
+No manifest, no record. Nothing here imports TensorFlow.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import shlex
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import filelock
+import numpy as np
+
+from kdfunc import checksums
+from kdfunc.config import ExperimentConfig
+from kdfunc.errors import InputError
+from kdfunc.runs import kept
+from kdfunc.runs.records import KeptRecord, Record
+from kdfunc.writing import PARTIAL, remove, write_json
+
+
+class RunDirectory:
+    """A directory that holds one experiment."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = pathlib.Path(path)
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The experiment that the directory holds.
+
+        Raises:
+          InputError: there is none.
+        """
+        try:
+            fields = json.loads((self.path / "config.json").read_text("utf-8"))
+            return ExperimentConfig(**fields)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"{self.path} holds no readable run ({error}); give a run directory, "
+                "or remove a damaged config.json and give the command of the run."
+            ) from error
+
+    @property
+    def kept(self) -> bool:
+        """Whether the final outputs stand in for records; see `kdfunc.runs.kept`."""
+        return not (self.path / "records").exists() and self._outputs_path.exists()
+
+    @property
+    def _outputs_path(self) -> pathlib.Path:
+        return self.path / kept.FILE
+
+    @functools.cached_property
+    def _outputs(self) -> dict[str, np.ndarray]:
+        return kept.load(self._outputs_path)
+
+    def record(self, task: str) -> Record:
+        """The record of a task, whether or not it is there yet.
+
+        Args:
+          task: its name.
+        """
+        path = self.path / "records" / task
+        return KeptRecord(path, self._outputs.get(task)) if self.kept else Record(path)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the test split, `[n_test]`."""
+        if self.kept:
+            return self._outputs["labels"]
+        return np.load(self.record("data").path / "labels.npy")
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes."""
+        if self.kept:
+            return self._outputs["class_names"].tolist()
+        return json.loads(
+            (self.record("data").path / "class_names.json").read_text("utf-8")
+        )
+
+    @property
+    def nearest(self) -> pathlib.Path:
+        """The folder itself, or the one that it will be made in."""
+        nearest = self.path.absolute()
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        return nearest
+
+    def check(self, config: ExperimentConfig) -> ExperimentConfig:
+        """Makes sure that the directory can be written and holds no other experiment.
+
+        Args:
+          config: the experiment that is to be run.
+
+        Returns:
+          What the directory is to hold: the config, with what it holds beside that.
+
+        Raises:
+          InputError: it cannot be written, or it was made with another config.
+        """
+        try:
+            config = self._joined(config)
+            tempfile.TemporaryFile(dir=self.nearest).close()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return config
+
+    def _joined(self, config: ExperimentConfig) -> ExperimentConfig:
+        if not (self.path / "config.json").exists():
+            return config
+        there = self.config
+        differences = [
+            f"{field} is {mine} there and {theirs} here"
+            for field, (mine, theirs) in there.conflicts(config).items()
+        ]
+        if differences:
+            folder = str(self.path.parent)
+            flag = [] if folder == "runs" else [f"--output_dir={folder}"]
+            command = " ".join([there.command, *map(shlex.quote, flag)])
+            raise InputError(
+                f"--output_dir: {self.path} holds another experiment "
+                f"({'; '.join(differences)}); give another directory, or go on with "
+                f"the one that is there: `{command}`"
+            )
+        return there.joined(config)
+
+    def _cannot_write(self, error: OSError) -> InputError:
+        path = str(self.path)
+        shown = path if len(path) < 300 else f"{path[:300]}..."
+        return InputError(
+            f"--output_dir: {shown} cannot be written ({error.strerror}); give another "
+            "directory."
+        )
+
+    @contextlib.contextmanager
+    def claimed(self, config: ExperimentConfig) -> Iterator[None]:
+        """Holds the directory for one run; a lock of a dead process does not count.
+
+        Args:
+          config: the experiment that is to be run.
+
+        Raises:
+          InputError: another run is using it, or `check` refuses it.
+        """
+        lock = filelock.FileLock(self.path / ".lock")
+        try:
+            self.check(config)
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise InputError(
+                f"--output_dir: another run is using {self.path}; wait for it or "
+                "give another directory."
+            ) from None
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        with lock:
+            for leftover in self.path.rglob(f".*{PARTIAL}"):
+                remove(leftover)
+            # Another run may have asked for more between the check and the lock.
+            write_json(self.path / "config.json", self._joined(config).to_dict())
+            yield
+
+    def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:
+        """The finished records among the tasks that are damaged, and how.
+
+        Args:
+          tasks: names of tasks.
+        """
+        found = {}
+        for task in tasks:
+            record = self.record(task)
+            problems = checksums.damages(record.path) if record.exists else []
+            if problems:
+                found[task] = problems
+        return found
+
+    def discard(self, task: str) -> None:
+        """Removes a task's record, the manifest first.
+
+        Args:
+          task: its name.
+        """
+        record = self.record(task)
+        if record.path.is_dir():
+            remove(record.path / checksums.MANIFEST)
+        remove(record.path)
