@@ -8,10 +8,10 @@ outputs in place of records and models. A table stands between `<!-- begin NAME 
 what is not there yet, the tables say.
 """
 
+import argparse
 import os
 import pathlib
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 
@@ -575,9 +575,13 @@ def picture() -> Figure:
     )
 
 
-def main(runs: Sequence[str]) -> None:
+def main() -> None:
     """Takes up runs, then writes the files whose tables are out of date."""
-    for path in runs:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="a run directory")
+    for path in parser.parse_args().runs:
         left_out = keep.keep(RunDirectory(path), ROOT / "results")
         print(f"{path}: copied{''.join(f', without {name}' for name in left_out)}")
     write_atomic(ROOT / PICTURE, style.contents(picture())["png"])
@@ -589,4 +593,4 @@ def main(runs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -25,6 +25,8 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     Returns:
       The models whose outputs found no place in the file, see `kept.LIMIT`.
     """
+    tasks = everything.finished(run)
+    tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
     target = pathlib.Path(folder) / run.path.resolve().name
     target.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", provenance.FILE):
@@ -32,7 +34,5 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     for name in ("tables", "figures"):
         shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(run.path / name, target / name)
-    tasks = everything.finished(run)
-    tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)
     return kept.save(target / kept.FILE, softmax, run.labels, run.class_names)
