@@ -3,10 +3,10 @@
 python docs/api.py [FOLDER]        # default: build/api
 """
 
+import argparse
 import os
 import pathlib
 import pkgutil
-import sys
 import warnings
 
 import pdoc
@@ -15,8 +15,11 @@ import kdfunc
 from kdfunc import edge
 
 
-def main(folder: str = "build/api") -> None:
+def main() -> None:
     """Documents every module, what a package's `__all__` leaves out included."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", default="build/api", help="where to")
+    folder = parser.parse_args().folder
     for package in (kdfunc, edge):
         for name in package.__all__:
             getattr(package, name)  # imported when first asked for, which pdoc does not
@@ -34,4 +37,4 @@ def main(folder: str = "build/api") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,6 +1,6 @@
 """The documentation: its examples run, links lead somewhere, tables are true."""
 
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -89,26 +89,23 @@ def test_every_link_leads_somewhere(page):
     assert not lost
 
 
-def load_rebuild():
-    """`docs/rebuild.py` as a module of its own."""
-    path = ROOT / "docs" / "rebuild.py"
-    spec = importlib.util.spec_from_file_location("rebuild", path)
-    rebuild = importlib.util.module_from_spec(spec)
-    sys.modules["rebuild"] = rebuild  # for its dataclass
-    spec.loader.exec_module(rebuild)
-    return rebuild
+@pytest.fixture
+def rebuild(monkeypatch):
+    """`docs/rebuild.py` as a module, imported anew: it remembers what it has read."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    for name in [name for name in sys.modules if name.startswith("rebuild")]:
+        monkeypatch.delitem(sys.modules, name)
+    return importlib.import_module("rebuild")
 
 
-def test_tables_agree_with_results_and_code():
-    rebuild = load_rebuild()
-    for file in rebuild.FILES:
-        assert rebuild.rebuilt(file) == (ROOT / file).read_text(), (
+def test_pages_agree_with_results_and_code(rebuild):
+    for file, text in rebuild.pages().items():
+        assert text == (ROOT / file).read_text(), (
             f"{file} is out of date: python docs/rebuild.py"
         )
 
 
-def test_the_readmes_picture_shows_what_its_run_says():
-    rebuild = load_rebuild()
+def test_the_readmes_picture_shows_what_its_run_says(rebuild):
     assert f"]({rebuild.PICTURE})" in (ROOT / "README.md").read_text()
     assert (ROOT / rebuild.PICTURE).stat().st_size > 10_000
     (axes,) = rebuild.picture().axes
@@ -119,7 +116,9 @@ def test_the_readmes_picture_shows_what_its_run_says():
     assert sorted(drawn) == sorted(told)
 
 
-def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
+def test_a_run_of_some_parts_with_compressions_is_taken_up(
+    rebuild, tmp_path, monkeypatch
+):
     name = "cifar10-mobilenet-published"
     folder = tmp_path / "results" / name
     config = ExperimentConfig(
@@ -140,10 +139,11 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
     }
     for table, text in made.items():
         (folder / "tables" / f"{table}.csv").write_text(text)
-    rebuild = load_rebuild()
-    rebuild.ROOT = tmp_path
+    from rebuilding import runs, tables
+
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
     link = f"[{name}](../results/{name}/)"
-    assert rebuild.compression("../") == (
+    assert tables.compression("../") == (
         f"| pipeline | {link} `--epochs=3` |\n| --- | --- |\n"
         "| `float16` | 2,000,000; 100.0 % (0.0004) |\n"
         "| `int4` | 1,234,567; -20.0 % (1.25) |\n"
@@ -151,13 +151,13 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(tmp_path):
         "\nAs a picture: "
         f"[{name}](../results/{name}/figures/compression.png).\n"
     )
-    table = rebuild.deviations(4, "../")
+    table = tables.deviations(4, "../")
     mobilenet = table[table.index("**MobileNet**") :]
     assert f"| {link} `--epochs=3` | 50.00 |  |  |  | 0.50 |" in mobilenet
     assert "| difference |  |  |  |  | +0.48 |" in mobilenet
     assert "nan" not in table
-    assert "all.png" not in rebuild.figures("../")
-    for made_anew in (rebuild.runs, rebuild.preserved, rebuild.verdicts):
+    assert "all.png" not in tables.figures("../")
+    for made_anew in (tables.runs, tables.preserved, tables.verdicts):
         assert "nan" not in made_anew("../")
 
 

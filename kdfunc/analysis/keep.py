@@ -2,21 +2,33 @@
 
 import os
 import pathlib
+import re
+import shlex
 import shutil
 
+import pandas as pd
+
 from kdfunc.analysis import everything
-from kdfunc.runs import kept, provenance
+from kdfunc.errors import InputError
+from kdfunc.runs import kept, plan, provenance
 from kdfunc.runs.directory import RunDirectory
+from kdfunc.writing import write_atomic
+
+#: What each task took, on what processor; records, which are not kept, tell it.
+TIMES = "times.csv"
 
 #: Whose outputs go first where not all fit: what the claims rest on comes before
 #: pipelines, and these before what other base models gave.
 _LAST = ("compressed", "variant")
 
+#: Flags whose values are places on the machine of the run.
+_PLACE = re.compile("(--(?:data|output)[_-]dir)(=.*)?")
+
 
 def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
-    """Writes a run's config, provenance, tables, figures and final outputs.
+    """Writes a run's config, provenance, times, tables, figures and final outputs.
 
-    What is there of an earlier version is replaced, but for the README.
+    What is there of an earlier version is replaced.
 
     Args:
       run: a finished run with its records.
@@ -24,15 +36,50 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
 
     Returns:
       The models whose outputs found no place in the file, see `kept.LIMIT`.
+
+    Raises:
+      InputError: there are no records, as in what this function wrote.
     """
+    if run.kept:
+        raise InputError(
+            f"{run.path} has no records; give the run directory that it is a copy of."
+        )
     tasks = everything.finished(run)
     tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
     target = pathlib.Path(folder) / run.path.resolve().name
-    target.mkdir(parents=True, exist_ok=True)
-    for name in ("config.json", provenance.FILE):
-        shutil.copyfile(run.path / name, target / name)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copyfile(run.path / "config.json", target / "config.json")
+    sessions = provenance.read(run.path)
+    for session in sessions:
+        session["command"] = without_places(session["command"])
+    provenance.write(target, sessions)
+    write_atomic(target / TIMES, _times(run).to_csv())
     for name in ("tables", "figures"):
-        shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(run.path / name, target / name)
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)
     return kept.save(target / kept.FILE, softmax, run.labels, run.class_names)
+
+
+def without_places(command: str) -> str:
+    """A command with `DIR` in place of folders of the machine where it was given.
+
+    Args:
+      command: as a shell takes it.
+    """
+    words = shlex.split(command)
+    for place, word in enumerate(words):
+        if flag := _PLACE.fullmatch(word):
+            if flag[2]:
+                words[place] = f"{flag[1]}=DIR"
+            else:
+                words[place + 1 : place + 2] = ["DIR"]
+    return shlex.join(words)
+
+
+def _times(run: RunDirectory) -> pd.DataFrame:
+    """Seconds, threads, instruction set and oneDNN, a row for each task in order."""
+    tasks = (task.name for task in plan.make(run.config))
+    made = {name: run.record(name).made for name in tasks if run.record(name).exists}
+    columns = ["seconds", "threads", "instruction_set", "onednn"]
+    return pd.DataFrame.from_dict(made, "index").rename_axis("task")[columns]

@@ -81,9 +81,8 @@ def run(
         machines = crew.call(lazy.call, "kdfunc.runs.tasks:check", place)
         with _remedy_told(directory), directory.claimed(place.config):
             _tell_of_more(config, place.config)
-            failures = _do(directory, place, job.tasks, crew)
-            seconds = time.monotonic() - begin
-            provenance.note(directory.path, place.threads, machines, seconds)
+            with provenance.noted(directory.path, place.threads, machines, begin):
+                failures = _do(directory, place, job.tasks, crew)
             if job.analyses and not failures:
                 checked = [task.name for task in job.tasks]
                 everything.write(directory, checked, crew.submit)
@@ -137,12 +136,11 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
             for model in models:
                 if corrupted.outdated(directory, model):
                     directory.discard(corrupted.prediction(model).name)
-            failures = _do(directory, place, tasks, crew)
+            machines = crew.call(lazy.call, "kdfunc.runtime:describe_machine")
+            with provenance.noted(directory.path, place.threads, machines, begin):
+                failures = _do(directory, place, tasks, crew)
             if failures:
                 raise RuntimeError(_failed(failures, directory))
-            machines = crew.call(lazy.call, "kdfunc.runtime:describe_machine")
-            seconds = time.monotonic() - begin
-            provenance.note(directory.path, place.threads, machines, seconds)
             if everything.outdated(directory):
                 everything.write(directory, names, crew.submit)
             else:

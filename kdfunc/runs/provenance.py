@@ -1,5 +1,6 @@
 """`provenance.json`: which commands made a run directory, when, where and with what."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
@@ -52,27 +54,44 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     return sessions
 
 
-def note(
-    folder: pathlib.Path, threads: int, machines: list[dict[str, Any]], seconds: float
-) -> None:
+@contextlib.contextmanager
+def noted(
+    folder: pathlib.Path, threads: int, machines: list[dict[str, Any]], begin: float
+) -> Iterator[None]:
     """Adds this session to the account of how a run directory was made.
 
-    No result depends on it, so the work goes on whatever has become of the file: a
-    damaged one is put aside.
+    A session that fails or is stopped counts, too. No result depends on the account, so
+    the work goes on whatever has become of the file: a damaged one is put aside.
 
     Args:
       folder: the run directory.
       threads: threads of one operation.
       machines: what results depend on in the machine of each worker.
-      seconds: how long the session took.
+      begin: when the session began, by `time.monotonic`.
     """
-    path = folder / FILE
     try:
-        sessions = _read_or_put_aside(folder)
-        sessions.append(_session(threads, machines, seconds))
-        write_json(path, [{**each, "sha256": digest(each)} for each in sessions])
-    except OSError as error:
-        print(f"{path} cannot be written ({error}); the results do not need it.")
+        yield
+    finally:
+        try:
+            sessions = _read_or_put_aside(folder)
+            seconds = time.monotonic() - begin
+            write(folder, [*sessions, _session(threads, machines, seconds)])
+        except OSError as error:
+            print(
+                f"{folder / FILE} cannot be written ({error}); the results do not "
+                "need it."
+            )
+
+
+def write(folder: pathlib.Path, sessions: list[dict[str, Any]]) -> None:
+    """Writes the account of how a run directory was made.
+
+    Args:
+      folder: the run directory.
+      sessions: as `read` returns them.
+    """
+    sealed = [{**each, "sha256": digest(each)} for each in sessions]
+    write_json(folder / FILE, sealed)
 
 
 def _read_or_put_aside(folder: pathlib.Path) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""What `docs/rebuild.py` puts into the documentation."""

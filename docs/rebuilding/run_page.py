@@ -1,0 +1,125 @@
+"""The page of a run in `results/`: how it was made and what came out."""
+
+from collections.abc import Iterator
+
+from kdfunc.analysis import published, summary
+from kdfunc.analysis.names import title
+from kdfunc.runs import plan
+from kdfunc.similarity.scale import score
+from rebuilding.runs import Result, markdown
+from rebuilding.tables import SPREAD, judged, ours, spread_of, theirs
+
+#: Pictures of the page: the file's name and what it shows.
+PICTURES = {
+    "preserved": "Function preserved by each method",
+    "ladder": "What each ingredient of distillation adds",
+    "spread": "Spread over base models",
+    "compression": "Function preserved against bytes",
+    "all": "The landscape of all methods, by t-SNE and as a metric map",
+    "distillation": "The landscape of distillation",
+}
+
+
+def page(result: Result) -> str:
+    """The page in Markdown.
+
+    Args:
+      result: a run that today's version took up.
+    """
+    return "\n".join(_parts(result))
+
+
+def _parts(result: Result) -> Iterator[str]:
+    config = result.config
+    yield f"# {title(config)}, preset `{config.preset}`{result.deviations}\n"
+    yield (
+        summary.opening(
+            config,
+            result.base_accuracy,
+            not result.warning,
+            result.preserved,
+            result.verdicts,
+        )
+        + "\n"
+    )
+    yield "## How it was made\n"
+    yield f"```sh\n{config.command}\n```\n"
+    yield _made(result) + "\n"
+    doubts = summary.doubts(
+        config, result.models, result.warning, result.table("yardstick")
+    )
+    if doubts:
+        yield "## What this run cannot tell\n"
+        yield "".join(f"- {sentence}\n" for sentence in doubts)
+    if len(published.load(config.dataset, config.architecture)):
+        yield "## The paper's numbers and ours\n"
+        yield (
+            "Deviation of accuracy from the base model, in %; students: mean and "
+            f"population standard deviation over their seeds. {published.RULE}\n"
+        )
+        yield _accuracy(result)
+    table = result.table("spread")
+    if table is not None:
+        yield "## The spread over base models\n"
+        yield markdown(SPREAD, spread_of(table))
+    if result.verdicts is not None:
+        yield "## The claims\n"
+        yield _claims(result)
+    if result.preserved is not None:
+        yield "## Function preserved\n"
+        yield _preserved(result)
+    yield "## Pictures\n"
+    for name, text in PICTURES.items():
+        if (result.path / "figures" / f"{name}.png").exists():
+            yield f"![{text}](figures/{name}.png)\n"
+
+
+def _made(result: Result) -> str:
+    """Time, machine and versions, in words."""
+    tasks, session = len(result.times), result.sessions[-1]
+    machine = session["machine"]
+    processors = ", ".join(dict.fromkeys(result.times["instruction_set"].dropna()))
+    onednn = "on" if result.times["onednn"].all() else "off"
+    versions = ", ".join(f"{name} {v}" for name, v in session["versions"].items())
+    return (
+        f"{tasks} tasks took {result.time} ({processors}; oneDNN {onednn}; "
+        f"{machine['system']}); [times.csv](times.csv) has each, "
+        "[provenance.json](provenance.json) the sessions. "
+        f"Versions: {versions}. Models and records are not kept in the repository; "
+        "`outputs.npz.xz` has the final softmax outputs of the models, so "
+        f"`kdfunc report --recompute results/{result.path.name}` makes tables and "
+        "verdicts again."
+    )
+
+
+def _accuracy(result: Result) -> str:
+    config = result.config
+    cells = published.load(config.dataset, config.architecture)
+    settings = list(cells["setting"])
+    rows = [["the paper", *theirs(cells, settings)], *ours(result, settings, "../../")]
+    rows[1][0] = "here"
+    return markdown(["", "accuracy of B", *settings], rows)
+
+
+def _claims(result: Result) -> str:
+    notes = summary.notes(result.table("pruned_arrays"))
+    rows = []
+    for row in result.verdicts.itertuples():
+        plain, _ = summary.quoted(row.sentence)
+        told = " ".join(filter(None, [plain, notes.get(row.claim, "")]))
+        rows.append([row.claim, judged(row), told])
+    header = ["claim", "verdict, effect and 95 % interval", "in words"]
+    return markdown(header, rows)
+
+
+def _preserved(result: Result) -> str:
+    """A row for each kind of model; trainings that differ by chance are averaged."""
+    kinds = result.preserved.groupby("name", sort=False)["ratio"]
+    groups = {task.name: task.group for task in plan.make(result.config) if task.family}
+    first = result.preserved.groupby("name", sort=False)["model"].first().map(groups)
+    rows = [
+        [name, f"`{first[name]}`", len(ratios), f"{score(mean):.1f} %", f"{mean:.3g}"]
+        for (name, ratios), mean in zip(kinds, kinds.mean(), strict=True)
+    ]
+    header = ["models", "name", "trainings", "function preserved", "distance ratio"]
+    return markdown(header, rows)

@@ -1,0 +1,101 @@
+"""The finished runs in `results/`, as the documentation speaks of them."""
+
+import pathlib
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
+
+import pandas as pd
+
+from kdfunc import presets
+from kdfunc.analysis import keep, published, setups
+from kdfunc.analysis.names import DATASET_NAMES
+from kdfunc.report.results import Results
+from kdfunc.runs.directory import RunDirectory
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Result(Results):
+    """A finished run in `results/`, as the documentation speaks of it."""
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Its folder."""
+        return self.directory.path
+
+    @cached_property
+    def times(self) -> pd.DataFrame | None:
+        """What each task took; None of a run that an earlier version kept."""
+        path = self.path / keep.TIMES
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
+    def time(self) -> str:
+        """Of all tasks together, or else of all sessions, and the machine."""
+        machine = self.sessions[-1]["machine"]
+        processor = machine["processor"].replace("(R)", "")
+        if self.times is None:
+            spent = sum(session["seconds"] for session in self.sessions)
+            return f"{_long(spent)} on {machine['cores']} cores of an {processor}"
+        # Each task's own clock, so interruptions do not count.
+        spent = (self.times["seconds"] * self.times["threads"]).sum()
+        return f"{_long(spent)} of one core of an {processor}"
+
+    @property
+    def deviations(self) -> str:
+        """The flags that tell it from its preset, but for parts left out or added."""
+        different = setups.differences(self.config)
+        return "".join(f" `--{flag}={text}`" for flag, text in different.items())
+
+    def cited(self, root: str) -> str:
+        """A link to the run's folder, with what tells it from its preset."""
+        return self.link(root) + self.deviations
+
+    def link(self, root: str, file: str = "", text: str = "") -> str:
+        """A Markdown link to the run's folder or one of its files."""
+        return f"[{text or self.path.name}]({root}results/{self.path.name}/{file})"
+
+
+def _long(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+@cache
+def results() -> list[Result]:
+    """The finished runs: the data sets in the paper's order, `published` first."""
+    found = [
+        Result(RunDirectory(path.parent), path.parent.name, path.parent.name)
+        for path in sorted((ROOT / "results").glob("*/config.json"))
+    ]
+    rules = list(presets.RULES)
+    order = list(DATASET_NAMES)
+    return sorted(
+        found,
+        key=lambda r: (
+            order.index(r.config.dataset) if r.config.dataset in order else len(order),
+            rules.index(r.config.preset),
+        ),
+    )
+
+
+def results_of(dataset: str, architecture: str) -> list[Result]:
+    """The finished runs of a data set and architecture."""
+    return [
+        result
+        for result in results()
+        if (result.config.dataset, result.config.architecture)
+        == (dataset, architecture)
+    ]
+
+
+@cache
+def paper() -> pd.DataFrame:
+    """The paper's Tables 3 to 5."""
+    return published.load()
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
