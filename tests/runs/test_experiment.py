@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
+from kdfunc.errors import InputError
+
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
     "--epochs=2",
@@ -230,6 +232,12 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     folder, _ = finished
     assert keep.keep(RunDirectory(folder), tmp_path) == []
     kept = tmp_path / NAME
+    assert str(folder.parent) not in (kept / "provenance.json").read_text()
+    times = pd.read_csv(kept / keep.TIMES, index_col="task")
+    assert set(times.index) == {path.name for path in folder.glob("records/*/")}
+    assert (times["seconds"] > 0).all()
+    with pytest.raises(InputError, match="has no records"):
+        keep.keep(RunDirectory(kept), tmp_path)
     made = ["similarity", "function_preserved", "verdicts", "ladder", "accuracy"]
     made += ["distances", "tails", "changed_images", "agreement_by_class", "verdict-5"]
     for name in made:

@@ -10,6 +10,8 @@ import crash_points
 import kill
 import pytest
 
+from kdfunc.runs import provenance
+
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "killpg"), reason="kills groups of processes"
 )
@@ -47,6 +49,8 @@ def test_ctrl_c_and_sigterm_stop_in_seconds_and_keep_what_is_done(
     assert output.splitlines()[-1].startswith("Stopped. What is done is kept")
     assert "Traceback" not in output
     assert checkpoint.exists()
+    (session,) = provenance.read(checkpoint.parents[2])  # its time counts, too
+    assert "--epochs=2000" in session["command"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds open files in /proc")
