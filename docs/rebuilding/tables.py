@@ -336,11 +336,12 @@ def _lacks(result: Result | None, root: str) -> str:
     if result is None:
         return NOT_RUN
     config = result.config
+    families = {task.family for task in result.models}
     lacks = {
         f"{config.epochs} epochs instead of {setups.EPOCHS}": config.epochs
         < setups.EPOCHS,
-        "no students": not config.alphas,
-        "no controls": not config.controls,
+        "no students": "student" not in families,
+        "no controls": "control" not in families,
         "one base model, no spread": result.table("spread") is None,
         "tables of an earlier version": not _judged_today(result),
     }
