@@ -1,4 +1,4 @@
-"""The numbers that the paper prints, and how a run's differ from them.
+"""The paper's printed numbers, and how those of a run differ.
 
 Source: `published.csv`, Tables 3 to 5 of *Neural Network Compression: The Functional
 Perspective* (Mason-Williams, 2024) as printed; accuracies of the base models from its
@@ -14,14 +14,14 @@ from kdfunc.similarity.claims.compression import ALIKE_ACCURACY
 
 #: When `compare` marks a cell, for readers of the table.
 RULE = (
-    "Marked where a number differs from the paper's by more than the two spreads (±) "
-    f"together or, for a single model, which has no spread, by more than "
+    "Marked if a number differs from the paper's by more than the sum of the two "
+    "spreads (±) or, for a single model, which has no spread, by more than "
     f"{ALIKE_ACCURACY:g} point."
 )
 
 
 def load(dataset: str | None = None, architecture: str | None = None) -> pd.DataFrame:
-    """The paper's Tables 3 to 5, or what they hold of a data set and architecture.
+    """The paper's Tables 3 to 5, or their cells for a data set and architecture.
 
     Args:
       dataset: its name in the config; None for all.
@@ -31,7 +31,7 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       One row per cell: number of the `table`; `dataset` and `architecture` as in
       `ExperimentConfig`; `base_accuracy` of the base model in %; `method` and `setting`
       as in `accuracy.accuracy_deviations`; `deviation` of accuracy from the base model
-      in %, and its `std` over three seeds (NaN where there is one model).
+      in %, and its `std` over three seeds (NaN for a single model).
     """
     with (
         resources.files(__package__)
@@ -59,7 +59,7 @@ def compare(
     Returns:
       `deviations` with the columns `published`, `published_std`, `difference` from the
       paper in points, and whether the cell is `marked` (see `RULE`); NaN and False
-      where the paper has no such setting. None where it has no such table.
+      if the paper has no such setting. None if it has no such table.
     """
     cells = load(dataset, architecture)
     if cells.empty:

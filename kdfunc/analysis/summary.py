@@ -1,4 +1,4 @@
-"""What a run came to in plain words: what page and terminal open with."""
+"""A run's results in plain words: the opening of the page and of the terminal."""
 
 import textwrap
 from collections import Counter
@@ -14,27 +14,28 @@ from kdfunc.runs.plan import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN
 from kdfunc.similarity.scale import count, score
 
-_FEW = 3  # trainings of a kind, below which little can be told from chance
+_FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 _OUTCOMES = ("supported", "contradicted", "undecided")
 
-#: The words that a reader meets first, explained.
+#: The terms that a reader meets first, explained.
 GLOSSARY = {
     "Base model": "the network that is compressed.",
-    "Independent model": "the same network, trained again from other initial weights: "
-    "it learnt the same task, but its function is its own.",
-    "Student": "a network that was trained to answer as the base model, its teacher, "
-    "does (distillation); alpha weighs teacher and true labels.",
-    "Control": "a model that is trained like a student with one thing changed or taken "
-    "away, such as the teacher, to tell which ingredient has which effect.",
-    "Rung": "a step of the ladder from independent models to students, each with one "
-    "ingredient more than the one before.",
-    "Distance": "how much the probabilities of two models differ on the test images, "
-    "as Jensen-Shannon divergence in bits: 0 is the same, 1 nothing in common.",
-    "Function preserved": "100 % is the base model's own function, 0 % is as far from "
-    "it as independent models are, by that distance; models that are farther are told "
-    "by how many times as far they are.",
-    "Interval": "where the true value lies in 95 of 100 cases, given these test images "
-    "and so few trainings.",
+    "Independent model": "the same network trained again from other initial weights: "
+    "it learnt the same task but computes a function of its own.",
+    "Student": "a network trained to imitate the base model, its teacher "
+    "(distillation); alpha weights the teacher against the true labels.",
+    "Control": "a model trained like a student but with one thing changed or removed, "
+    "such as the teacher, to show the effect of each ingredient.",
+    "Rung": "a step of the ladder from independent models to students; each rung adds "
+    "one ingredient.",
+    "Distance": "how much the probabilities of two models differ on the test images: "
+    "their Jensen-Shannon divergence in bits, where 0 is no difference and 1 is "
+    "nothing in common.",
+    "Function preserved": "100 % is the base model's own function; 0 % is as far from "
+    "it, by that distance, as independent models are. For models farther away, the "
+    "number says how many times as far they are.",
+    "Interval": "a 95 % confidence interval: with other test images and trainings of "
+    "the same kind, such an interval contains the true value in 95 of 100 cases.",
 }
 
 
@@ -45,11 +46,11 @@ def opening(
     preserved: pd.DataFrame | None,
     verdicts: pd.DataFrame | None,
 ) -> str:
-    """One paragraph: what was compared, what came out, how sure that is.
+    """One paragraph: what was compared, what came out, and how certain it is.
 
     Args:
       config: The experiment.
-      base_accuracy: A share of the test images; None where it is not known.
+      base_accuracy: Of the test images, in [0, 1]; None if unknown.
       learnt: Whether the base model has learnt anything.
       preserved: A row per model with `model`, `family`, `name` (models that share it
         count as one, by their mean) and distance `ratio`; None without a yardstick.
@@ -57,7 +58,8 @@ def opening(
     """
     right = ""
     if base_accuracy is not None:
-        right = f", which answers {100 * base_accuracy:.1f} % of the test images right"
+        share = f"{100 * base_accuracy:.1f} %"
+        right = f"; it classifies {share} of the test images correctly"
     sentences = [f"The base model is {names.title(config)}{right}."]
     if preserved is not None:
         there = set(preserved["family"])
@@ -65,7 +67,7 @@ def opening(
         independents = int((preserved["family"] == "independent").sum())
         ways = f" compressed by {_listed(methods)}" if methods else " trained again"
         sentences.append(
-            f"It was{ways}, and each result is compared with it on all test images; "
+            f"It was{ways}. Each result is compared with it on all test images; "
             f"the yardstick is {count(independents, 'independent model')}, the "
             "same network trained again from other initial weights."
         )
@@ -92,32 +94,32 @@ def doubts(
     warning: str,
     yardstick: pd.DataFrame | None,
 ) -> list[str]:
-    """What a run cannot tell, each as a sentence or two.
+    """What a run cannot tell, one string of a sentence or two for each point.
 
     Args:
       config: The experiment.
-      models: Those that are there, which may be fewer than the experiment has.
-      warning: What is wrong with the base model, as `learnt` tells it; may be empty.
-      yardstick: The table of that name; None where there is none.
+      models: Those that were made, perhaps fewer than the experiment has.
+      warning: What is wrong with the base model, from `learnt`; may be empty.
+      yardstick: The table of that name; None if there is none.
     """
     told = [warning] if warning else []
     families = Counter(task.family for task in models)
     independents = families["independent"]
     if not independents:
         told.append(
-            "There are no independent models, so there is no yardstick, and nothing "
-            "can be said of how much of the function is preserved; add some with "
+            "There are no independent models, so there is no yardstick to tell how "
+            "much of the function is preserved; add some with "
             + ("--stages=train,analyse." if config.independents else "--independents.")
         )
     elif independents < _FEW:
         told.append(
-            f"The yardstick is {count(independents, 'independent model')} only, "
+            f"The yardstick is only {count(independents, 'independent model')}, "
             + (
                 "so chance in training is not covered and no claim is decided; "
                 if independents == 1
-                else "so all that is measured by it is uncertain; "
+                else "so everything measured with it is uncertain; "
             )
-            + "5 make a good one."
+            + "5 are better."
         )
     elif yardstick is not None and "spread" in yardstick:
         spread = yardstick["spread"].iloc[0] if len(yardstick) else 0
@@ -125,48 +127,48 @@ def doubts(
             told.append(
                 f"Distances among the base model and the {independents} "
                 f"independent models differ by {spread:.0f} % (standard deviation), so "
-                "small differences near 0 % are left open."
+                "small differences near 0 % cannot be decided."
             )
     students = Counter(task.group for task in models if task.family == "student")
     most = max(students.values(), default=0)
     if 0 < most < _FEW:
         told.append(
-            "Each kind of student was trained once only, so no claim on students is "
-            "decided."
+            "Each kind of student was trained only once, so no claim about students "
+            "is decided."
             if most == 1
-            else "No kind of student was trained more than twice, so chance in "
-            "training can hardly be told from an effect."
+            else "No kind of student was trained more than twice, so an effect can "
+            "hardly be told from chance in training."
         )
     usual = ExperimentConfig(dataset=config.dataset).epochs
     if config.epochs < usual:
         told.append(
             f"Training was short: {count(config.epochs, 'epoch')} instead of the "
-            f"paper's {usual}. Networks that have not settled differ more."
+            f"paper's {usual}. Networks that have not converged differ more."
         )
     if students and not families["control"]:
         told.append(
-            "There are no controls, so what students have from their teacher cannot "
-            "be told from what they have from its initial weights."
+            "There are no controls, so the effect of the teacher cannot be separated "
+            "from that of its initial weights."
         )
     return told
 
 
 def quoted(sentence: str) -> tuple[str, str]:
-    """The sentence of a verdict that may be quoted, and the numbers that follow it.
+    """The plain first sentence of a verdict, and the numbers that follow it.
 
     Args:
-      sentence: Of a verdict.
+      sentence: The verdict's.
     """
     plain, _, rest = sentence.partition(". ")
     return plain.removesuffix(".") + ".", rest
 
 
 def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
-    """All of it for people at a terminal, from the tables that were just written.
+    """The whole summary for the terminal, from the tables that were just written.
 
     Args:
       run: The run directory, with its tables.
-      tasks: Those whose records are there.
+      tasks: Those that have records.
     """
     base = tables.read(run, "base").iloc[0]
     preserved = tables.preserved(run)
@@ -184,10 +186,11 @@ def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
 
 
 def notes(pruned: pd.DataFrame | None) -> dict[str, str]:
-    """What is to be read with the verdict on a claim, by the claim.
+    """Notes to be read with a verdict, by the claim.
 
     Args:
-      pruned: The table `pruned_arrays`; None of a network without batch normalization.
+      pruned: The table `pruned_arrays`; None for a network without batch
+        normalization.
     """
     told = "" if pruned is None else pruned_arrays.sentence(pruned)
     return {CLAIMS[4].text: told} if told else {}
@@ -199,7 +202,7 @@ def terminal(
     verdicts: pd.DataFrame | None,
     notes: Mapping[str, str],
 ) -> str:
-    """The same for people at a terminal, within 80 columns.
+    """The summary for the terminal, within 80 columns.
 
     Args:
       paragraph: From `opening`.
@@ -216,7 +219,7 @@ def terminal(
             )
         lines.append("")
     if verdicts is not None:
-        lines += ["The claims on these records:", ""]
+        lines += ["The claims, judged on this run:", ""]
         for verdict in verdicts.itertuples():
             indent = {"initial_indent": "  ", "subsequent_indent": "    "}
             lines += textwrap.wrap(
@@ -226,20 +229,20 @@ def terminal(
             indent["initial_indent"] = "    "
             lines += textwrap.wrap(plain, 79, **indent)
             lines += textwrap.wrap(notes.get(verdict.claim, ""), 79, **indent)
-        lines += ["", "The numbers behind them: tables/verdicts.csv and report.html."]
+        lines += ["", "For the numbers, see tables/verdicts.csv and report.html."]
     return "\n".join(lines)
 
 
 def _how_sure(outcomes: pd.Series) -> str:
     told = outcomes.value_counts()
     if set(told.index) == {"undecided"}:
-        return f"How sure: this run decides none of the {len(outcomes)} claims."
+        return f"Verdicts: this run decides none of the {len(outcomes)} claims."
     counts = [f"{told[name]} {name}" for name in _OUTCOMES if name in told]
     counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
     return (
-        f"How sure: of {count(len(outcomes), 'claim')}, {_listed(counts)}. Chance "
-        "alone would decide any of them wrongly in at most 1 of 20 such runs; "
-        "undecided means that these trainings and images leave it open."
+        f"Verdicts: of {count(len(outcomes), 'claim')}, {_listed(counts)}. Chance "
+        "alone decides any claim wrongly in at most 1 of 20 such runs; undecided "
+        "means that these trainings and images leave the claim open."
     )
 
 
@@ -248,7 +251,7 @@ def _range(what: str, kept: pd.Series) -> str:
     near, far = kept.idxmin(), kept.idxmax()
     ends = [_ratio(kept[near]), _ratio(kept[far])]
     if score(kept[far]) >= 99.85:  # which is 99.9 in one decimal
-        return f"{what} preserve 99.9 % of its function or more."
+        return f"{what} preserve at least 99.9 % of its function."
     if kept[far] <= 1:
         low, high = (_percent(kept[name]) for name in (far, near))
         if high.startswith("more"):  # "99.9 % to more than 99.9 %" would be odd
@@ -260,8 +263,9 @@ def _range(what: str, kept: pd.Series) -> str:
         times = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
         return f"{what} are {times} times as far from it as independent models are."
     return (
-        f"{what} range from {_percent(kept[near])} of its function ({_inside(near)}) "
-        f"to {ends[1]} times as far from it as independent models are ({_inside(far)})."
+        f"{what} range from preserving {_percent(kept[near])} of its function "
+        f"({_inside(near)}) to being {ends[1]} times as far from it as independent "
+        f"models are ({_inside(far)})."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a person looks at: tables, figures, the page."""
+"""The report page, made from tables and figures."""
 
 from kdfunc.extras import require
 

@@ -1,4 +1,4 @@
-"""What the page carries in itself: the library of its charts, and pictures."""
+"""What the page embeds: its chart library, and pictures."""
 
 import gzip
 import io
@@ -12,9 +12,9 @@ _COLORS = 128  # of a picture on the page; the files in figures/ have all
 
 
 def plotly() -> str:
-    """plotly.js, of which the basic bundle has all kinds of charts that a page has.
+    """plotly.js, its basic bundle, which has all kinds of charts that a page uses.
 
-    Version 4.1.1 from npm, plotly.js-basic-dist-min, MIT; a quarter of the whole.
+    Version 4.1.1 from npm, plotly.js-basic-dist-min, MIT; a quarter of the full size.
     """
     packed = resources.files(__package__).joinpath("plotly-basic.min.js.gz")
     return gzip.decompress(packed.read_bytes()).decode("utf-8")

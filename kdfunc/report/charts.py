@@ -1,8 +1,7 @@
 """Interactive charts of the report page, as plotly figures.
 
-They take the analysis's tables and the families' colours and marks of the figures.
-Text, grid and background are left to the page's style sheet, which knows light from
-dark.
+They take the analysis's tables and use the colours and marks of the figures. The page's
+style sheet sets the colours of text, grid and background, for light and dark themes.
 """
 
 import math
@@ -31,10 +30,10 @@ _DOTS = "2px,3px"
 
 
 def preserved(models: pd.DataFrame) -> go.Figure:
-    """Function preserved by each model, method below method.
+    """Function preserved by each model, one line per method.
 
     Args:
-      models: one row per model: `model`, `family`, `name` (models that share it share a
+      models: one row per model: `model`, `family`, `name` (models of one name share a
         line), function `preserved` in percent and its interval, `low` and `high`.
     """
     figure = go.Figure()
@@ -69,7 +68,7 @@ def ladder(rungs: pd.DataFrame, low: float | None = None) -> go.Figure:
 
     Args:
       rungs: as `kdfunc.similarity.ladder.ladder` returns them.
-      low: where the axis begins, for charts side by side; None for these rungs' own.
+      low: where the axis begins, for charts side by side; None to fit these rungs.
     """
     steps = rungs[rungs["step"].notna()]
     figure = go.Figure(
@@ -114,13 +113,13 @@ def ladder(rungs: pd.DataFrame, low: float | None = None) -> go.Figure:
 
 
 def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.Figure:
-    """A number over the epochs: mean of the models of a name, and their range.
+    """A number over the epochs: mean and range of the models of each name.
 
     Epoch 0 is left out, because untrained models would flatten the rest.
 
     Args:
       models: one row per model and epoch: `family`, `name`, `epoch` and the column.
-      column: what is drawn.
+      column: the column to draw.
       percent: whether it is a share.
     """
     models = models[models["epoch"] > 0]
@@ -187,7 +186,7 @@ def over_epochs(models: pd.DataFrame, column: str, percent: bool = False) -> go.
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Where a logarithmic axis has numbers: at three places at least, if it can."""
+    """Where a logarithmic axis has numbers: at least three if possible."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1,), (1, 2, 5), range(1, 10)):
         places = [float(f"{digit}e{power}") for power in powers for digit in digits]
@@ -226,7 +225,7 @@ def _shade(family: str, place: int, count: int) -> str:
 
 
 def _hover(rows: pd.DataFrame, column: str, unit: str = "") -> list[str]:
-    """Value and interval for the reader who points at a mark."""
+    """Value and interval, shown when the reader points at a mark."""
     low, high = ("low", "high")
     if f"{column}_low" in rows:
         low, high = f"{column}_low", f"{column}_high"
@@ -247,7 +246,7 @@ def _hover(rows: pd.DataFrame, column: str, unit: str = "") -> list[str]:
 
 
 def _percent_axis(figure: go.Figure, low: float) -> None:
-    """An axis of function preserved, with what 0 and 100 % mean."""
+    """An axis of function preserved that says what 0 and 100 % mean."""
     low = min(-8.0, low)
     ticks = {at: t for at, t in PRESERVED_TICKS.items() if at > max(low - 5, -90)}
     figure.update_xaxes(
@@ -270,7 +269,7 @@ def _percent_axis(figure: go.Figure, low: float) -> None:
 
 
 def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
-    """A row a key, from above; the names above their rows, as phones are narrow."""
+    """One row per key, top down, each below its name, as phones are narrow."""
     figure.update_yaxes(
         range=[len(names) - 0.5, -0.8],
         categoryorder="array",
@@ -295,7 +294,7 @@ def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
 
 
 def plain(figure: go.Figure) -> None:
-    """No colours but the data's: the page's style sheet gives the others.
+    """Removes all colours but the data's; the page's style sheet sets the others.
 
     Args:
       figure: is changed in place.
@@ -313,7 +312,7 @@ def plain(figure: go.Figure) -> None:
 
 
 def to_page(figure: go.Figure, id: str) -> str:
-    """A chart as HTML; the page has plotly.js itself.
+    """A chart as HTML without plotly.js, which the page contains once.
 
     Args:
       figure: the chart.

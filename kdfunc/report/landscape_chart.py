@@ -1,4 +1,4 @@
-"""The interactive landscape of the report page: a training to play, map by map."""
+"""The interactive landscape of the report page: trainings as animated maps."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdfunc.analysis.figures.style import decimal, style
 from kdfunc.report.charts import NEUTRAL, plain
 
-#: The maps of a landscape: columns of the table that hold a point's place.
+#: The maps of a landscape: columns of the table with a point's position.
 MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
 # Where labels stand: a family's, or one of those in turn.
 _SIDE = {"base": "top center", "quantized": "middle left", "pruned": "bottom right"}
@@ -24,13 +24,13 @@ _APART = 10  # between the maps of a landscape, of which the axes show one
 
 @dataclasses.dataclass(frozen=True)
 class Landscape:
-    """A landscape to play with.
+    """An interactive landscape.
 
     Attributes:
-      figure: shows the last epoch; has a frame an epoch.
+      figure: shows the last epoch; has one frame per epoch.
       epochs: names of the frames, in order.
-      views: for each map, and each view from near, what to change in the layout to see
-        it: ranges, and on the map by distances a bar that tells how long one is.
+      views: for each map and close-up, the changes to the layout that show it: ranges
+        and, on the MDS map, a scale bar.
       traces: for each family, the indices of its traces.
     """
 
@@ -43,12 +43,12 @@ class Landscape:
 def landscape(points: pd.DataFrame) -> Landscape:
     """Draws a panel: faint paths, and marks that move along them epoch by epoch.
 
-    All maps lie beside each other in one figure, so that epoch and hidden families stay
-    what they are when another map is looked at.
+    All maps are side by side in one figure, so that the epoch and the hidden families
+    stay the same when the reader switches maps.
 
     Args:
       points: one row per point: `model`, `family`, a short `label`, `epoch`, and the
-        columns of one or more of `MAPS`. A model with one row stays where it is.
+        columns of one or more of `MAPS`. A model with one row does not move.
     """
     placed, views = _side_by_side(points)
     epochs = sorted(int(epoch) for epoch in placed["epoch"].unique())
@@ -182,7 +182,7 @@ def _view(corners: NDArray, unit: float | None) -> dict[str, object]:
 
 
 def _shared_labels(points: pd.DataFrame) -> list[str]:
-    """Labels of the points; one for marks of a family that lie on each other."""
+    """Labels of the points; overlapping marks of a family share one."""
     labels = points["label"].tolist()
     leaders: list[tuple[int, str, float, float]] = []
     for place, row in enumerate(points.itertuples()):
@@ -199,7 +199,7 @@ def _shared_labels(points: pd.DataFrame) -> list[str]:
 
 
 def _heads(points: pd.DataFrame, epoch: int) -> go.Scatter:
-    """Where the models stand at an epoch, with those that have no other; labelled."""
+    """Labelled marks of the models at an epoch, and of those with one epoch only."""
     now = points[(points["epoch"] == epoch) | (points["snapshots"] == 1)]
     return _marks(now).update(
         mode="markers+text",

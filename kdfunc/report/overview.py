@@ -1,4 +1,4 @@
-"""All runs of a page in one table: what is preserved for the bytes."""
+"""All runs of a page in one table: function preserved and file sizes."""
 
 import os
 import pathlib
@@ -10,12 +10,12 @@ import pandas as pd
 from kdfunc.config import ExperimentConfig
 from kdfunc.report.results import Results
 
-#: Of the function: what is enough for most uses.
+#: Function preserved (%) that is enough for most uses.
 ENOUGH = 90.0
-#: Of the base model's bytes: what 8-bit weights take.
+#: Share of the base model's bytes that 8-bit weights take.
 QUARTER = 0.28
 
-#: Columns, and whether a first click sorts from the largest.
+#: Columns, and whether the first click sorts from the largest.
 COLUMNS = {
     "Run": False,
     "Base accuracy (%)": True,
@@ -30,7 +30,7 @@ COLUMNS = {
 
 
 def found(path: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """A run directory itself, or the run directories in a folder of such.
+    """The run directory at a path, or the run directories in the folder there.
 
     Args:
       path: as the user gave it.
@@ -44,15 +44,15 @@ def found(path: str | os.PathLike[str]) -> list[pathlib.Path]:
 def rows(
     runs: Sequence[Results], links: Mapping[str, str]
 ) -> list[tuple[str, str | None, list[tuple[str, Any]]]]:
-    """A row for each run.
+    """One row per run.
 
     Args:
       runs: the runs.
-      links: by the name of a run, where its own page lies.
+      links: where the own page of a run is, by the name of the run.
 
     Returns:
-      For each run its name, its page, and the other cells: the text and what it is
-      sorted by, None where there is no value.
+      For each run its name, its page, and the other cells: each with its text and the
+      value to sort by, None if there is none.
     """
     return [(run.name, links.get(run.name), _cells(run)) for run in runs]
 
@@ -98,7 +98,7 @@ def _base_bytes(run: Results) -> float | None:
 
 
 def _best(run: Results) -> tuple[pd.Series | None, pd.Series | None]:
-    """What preserves most in a quarter, and the smallest that preserves enough."""
+    """The best file in a quarter of the bytes, and the smallest good enough one."""
     files, whole = _files(run), _base_bytes(run)
     best = smallest = None
     if files is not None:

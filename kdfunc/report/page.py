@@ -1,8 +1,8 @@
-"""The report page: one HTML file that needs nothing else, from a run's tables.
+"""The report page: one self-contained HTML file, made from a run's tables.
 
 It reads what the analysis wrote (`config.json`, `provenance.json`, `tables/`,
-`figures/`) and no records, so it can be made again from results that were published
-without them. What is not there is left out, with a sentence on what it needs.
+`figures/`) but no records, so it can be made again from results published without
+them. A section whose tables are missing is replaced by a sentence on what it needs.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from kdfunc.writing import output_path, write_atomic
 def write(
     directories: Sequence[RunDirectory], path: str | os.PathLike[str]
 ) -> pathlib.Path:
-    """Writes the page of one run, or of several side by side; whole or not at all.
+    """Writes the page of one run, or of several side by side, atomically.
 
     Args:
       directories: the runs.
@@ -34,8 +34,8 @@ def write(
       The file.
 
     Raises:
-      InputError: a directory holds no run, a table of it is damaged, or the page would
-        replace what is no page.
+      InputError: a directory is not a run, one of its tables is damaged, or the page
+        cannot be written to this path without losing something else.
     """
     read = ("config.json", "provenance.json", "records", "tables")
     inputs = [each.path / name for each in directories for name in read]
@@ -55,7 +55,7 @@ def write(
 
 
 def damage(path: pathlib.Path) -> str | None:
-    """What is wrong with a page that `write` wrote; None if it is whole.
+    """What is wrong with a page that `write` wrote; None if it is intact.
 
     Args:
       path: of the page.
@@ -84,7 +84,7 @@ def render(
 
     Args:
       directories: the runs.
-      links: of several, where the page of each lies, by the path of its directory.
+      links: for several runs, where the page of each is, by its directory's path.
     """
     paths = [directory.path.resolve() for directory in directories]
     names = [path.name for path in paths]
@@ -117,13 +117,13 @@ def render(
 
 
 def check(directory: RunDirectory) -> None:
-    """Refuses what is no run, or one without any table.
+    """Refuses a directory that is not a run or has no tables.
 
     Args:
       directory: the run directory.
 
     Raises:
-      InputError: it says what is missing.
+      InputError: the directory is not a run or has no tables.
     """
     _ = directory.config
     if not any(

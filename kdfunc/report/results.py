@@ -14,7 +14,7 @@ from kdfunc.runs import plan, provenance
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity.groups import MEASURE
 
-#: Columns of words; all others that the page asks for hold numbers.
+#: Columns of text; all others that the page needs contain numbers.
 _WORDS = {
     *("model", "group", "family", "method", "setting", "measure", "panel", "rung"),
     *("claim", "outcome", "sentence", "statistic", "variant", "teacher", "warning"),
@@ -27,9 +27,9 @@ class Results:
     """The tables and figures of a run directory.
 
     Attributes:
-      directory: where it lies.
-      id: begins the ids of its elements.
-      name: tells it from the others on the page.
+      directory: the run directory.
+      id: prefix of the ids of its elements.
+      name: what the page calls it, different from the other runs.
     """
 
     directory: RunDirectory
@@ -48,16 +48,16 @@ class Results:
 
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
-        """How it was made: commands, times, machines, versions."""
+        """How the run was made: commands, times, machines, versions."""
         try:
             return provenance.read(self.directory.path)
         except ValueError as error:  # no result depends on it
-            print(f"{self.directory.path}: {error}; the page does without.")
+            print(f"{self.directory.path}: {error}; the page leaves it out.")
             return []
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """What models are called on the page; seeds of a training share a name."""
+        """The page's names of models; trainings that differ in the seed share one."""
         tasks = plan.make(self.config)
         return {
             name: naming.name(task)
@@ -66,13 +66,13 @@ class Results:
         }
 
     def table(self, name: str, *columns: str) -> pd.DataFrame | None:
-        """A table of the analysis, or None where it was not written or has no rows.
+        """A table of the analysis, or None if it was not written or has no rows.
 
-        Models and groups of them get their `name` in a column.
+        A table of models or groups gets a column with their `name`.
 
         Args:
           name: of the table, without a suffix.
-          *columns: that it must have; those that are no words must hold numbers.
+          *columns: that it must have; those that are not text must contain numbers.
 
         Raises:
           InputError: it cannot be read or lacks one of the columns.
@@ -111,14 +111,14 @@ class Results:
 
     @cached_property
     def accuracy(self) -> pd.DataFrame | None:
-        """The deviations of accuracy, with the paper's beside them where it has any."""
+        """The deviations of accuracy, with the paper's if it has such numbers."""
         table = self.table("accuracy", "method", "setting", "deviation", "std")
         if table is None:
             return None
         beside = published.compare(table, self.config.dataset, self.config.architecture)
         if beside is None:
             return table
-        # Where the protocol is another one, a difference is no deviation from it.
+        # Under another protocol, a difference is not a failure to reproduce.
         return beside.assign(marked=beside["marked"] & setups.is_papers(self.config))
 
     @cached_property
@@ -134,7 +134,7 @@ class Results:
 
     @cached_property
     def models(self) -> list[plan.Task]:
-        """What was analysed, as far as the tables tell; else all of the experiment."""
+        """The models that the tables contain; without tables, all of the experiment."""
         if self.metrics is None:
             return self._tasks
         there = {*self.metrics["model"]}
@@ -146,7 +146,7 @@ class Results:
 
     @cached_property
     def base_accuracy(self) -> float | None:
-        """Of the base model after its last epoch."""
+        """Accuracy of the base model after its last epoch."""
         if self.metrics is None:
             return None
         rows = self.metrics[self.metrics["model"] == "base"]
@@ -154,14 +154,14 @@ class Results:
 
     @cached_property
     def warning(self) -> str:
-        """What is wrong with the base model; empty where nothing is, or none knows."""
+        """What is wrong with the base model; empty if nothing is known to be."""
         table = self.table("base", "warning")
         told = None if table is None else table["warning"].iloc[0]
         return "" if pd.isna(told) else told
 
     @cached_property
     def verdicts(self) -> pd.DataFrame | None:
-        """The claims and what became of them."""
+        """The claims and their outcomes."""
         columns = ("claim", "outcome", "sentence", "statistic", "effect", "low", "high")
         return self.table("verdicts", *columns)
 

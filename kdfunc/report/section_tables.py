@@ -1,4 +1,4 @@
-"""Sections of the report page that are tables: what is shown of each, and how."""
+"""Sections of the report page that consist of a table."""
 
 import dataclasses
 from typing import Any
@@ -17,13 +17,13 @@ _FILES = (
     (
         "compression",
         "Sizes",
-        "Every .tflite file: its size, and what the model in it keeps; brackets hold "
-        "95 % intervals",
+        "Size of every .tflite file and what its model preserves, with 95 % intervals "
+        "in brackets",
     ),
     (
         "latency",
         "Latencies",
-        "Time for one image, on one thread of the machine that made these tables",
+        "Time for one image on one thread of the machine that made these tables",
     ),
 )
 
@@ -48,8 +48,8 @@ def spread(run: Results) -> tables.Table | None:
     return tables.of_run(
         run,
         "spread",
-        f"In %, over {table['base_models'].max()} base models: accuracy, and its "
-        "relative deviation after compression; brackets hold the range",
+        f"Accuracy and its relative deviation after compression, in %, over "
+        f"{table['base_models'].max()} base models, with the range in brackets",
         shown,
     )
 
@@ -64,21 +64,21 @@ def variants(run: Results) -> tables.Table | None:
     table = run.table("variants", "variant", "teacher", "models", *columns)
     if table is None:
         return None
-    students = table["variant"].replace("none", "as they were")
+    students = table["variant"].replace("none", "unchanged")
     alone = table["teacher"].eq("none").map({True: ", no teacher", False: ""})
     ends = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
     ends += ["rests_on"]
     return tables.of_run(
         run,
         "variants",
-        "Students with one setting changed; brackets hold 95 % intervals over test "
-        "images and seeds",
+        "Students with one setting changed, with 95 % intervals over test images and "
+        "seeds in brackets",
         table[["models", *ends]].assign(students=students + alone),
     )
 
 
 def flips(run: Results) -> list[tables.Table]:
-    """How often answers change, by method; in a table of their own, by pipeline.
+    """How often the predicted class changes: by method, and separately by pipeline.
 
     Args:
       run: the run.
@@ -87,7 +87,7 @@ def flips(run: Results) -> list[tables.Table]:
     table = run.table("similarity", "model", "family", *columns)
     if table is None:
         return []
-    caption = "Share of test images, mean over the models of a row"
+    caption = "Share of test images, mean over the models of each row"
     found = []
     for of, rows in table.groupby(table["family"] == "compressed"):
         means = rows.groupby("name", sort=False)[columns].mean().reset_index()
@@ -100,7 +100,7 @@ def flips(run: Results) -> list[tables.Table]:
 
 
 def tails(run: Results) -> tables.Table | None:
-    """What happens to the images whose outputs change most.
+    """The images whose outputs change most.
 
     Args:
       run: the run.
@@ -113,9 +113,9 @@ def tails(run: Results) -> tables.Table | None:
     return tables.of_run(
         run,
         "tails",
-        "The Jensen-Shannon divergence from the base model that 95, 99 and 99.9 % of "
-        "the test images do not exceed, in bits, and shares of the images; means over "
-        "the trainings of a row",
+        "Jensen-Shannon divergence from the base model that 95, 99 and 99.9 % of the "
+        "test images do not exceed, in bits, and shares of the images; means over the "
+        "trainings of each row",
         table[shown],
     )
 
@@ -144,14 +144,14 @@ def fidelity(run: Results) -> tables.Table | None:
     return tables.of_run(
         run,
         "fidelity",
-        "Rank correlation with the distance from the base model; 1 is the same "
-        "ranking, brackets hold 95 % of draws of the images",
+        "Rank correlation with the distance from the base model (1 is the same "
+        "ranking); brackets contain 95 % of the draws of the images",
         shown,
     )
 
 
 def corruptions(run: Results) -> dict[str, Any] | None:
-    """What models preserve on corrupted images, one row per set of these.
+    """What models preserve on corrupted images, one row per set of images.
 
     Args:
       run: the run.
@@ -175,9 +175,9 @@ def corruptions(run: Results) -> dict[str, Any] | None:
         "table": tables.of_run(
             run,
             "corruption_ranking",
-            "Compressed models on corrupted images: rank correlation with the clean "
-            "images, brackets hold 95 % intervals over images; and how many preserve "
-            "less, as much, or more there by the margin",
+            "Compressed models on corrupted images: rank correlation with clean "
+            "images, with 95 % intervals over images in brackets; and how many models "
+            "preserve less, as much or more there than on clean images",
             shown,
         ),
     }

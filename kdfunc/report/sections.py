@@ -21,14 +21,14 @@ _PRUNED = ("model", "scope", "level", "deviation", "ratio", "moving_variances", 
 
 
 def of_run(run: Results) -> dict[str, Any]:
-    """What the page shows of a run.
+    """What the page shows for one run.
 
     Args:
       run: the run.
 
     Returns:
-      By its name in `page.html.jinja`, the content of each section; None or empty for
-      what the run's tables do not hold.
+      The content of each section by its name in `page.html.jinja`; None or empty if
+      the run's tables do not have it.
     """
     return {
         "run": run,
@@ -84,7 +84,7 @@ def _paper_accuracy(run: Results) -> str | None:
 
 
 def _yardstick(run: Results) -> list[str]:
-    """What is to be said of the zeros before anything that is measured from them."""
+    """Sentences on the zeros, to be read before anything measured from them."""
     table = run.table("yardstick", "zero", "sentence")
     return [] if table is None else list(table["sentence"])
 
@@ -103,15 +103,15 @@ def _preserved(run: Results) -> dict[str, Any] | None:
         "table": tables.of_run(
             run,
             "function_preserved",
-            "Function preserved by every model; brackets hold 95 % intervals over test "
-            "images and the trainings that they rest on",
+            "Function preserved by every model, with 95 % intervals over test images "
+            "and trainings in brackets",
             shown,
         ),
     }
 
 
 def _pruned_arrays(run: Results) -> dict[str, Any] | None:
-    """What pruning does to batch normalization, of a network that has any."""
+    """What pruning does to batch normalization; None for a network without it."""
     found = run.table("pruned_arrays", *_PRUNED)
     if found is None:
         return None
@@ -122,7 +122,7 @@ def _pruned_arrays(run: Results) -> dict[str, Any] | None:
         "table": tables.of_run(
             run,
             "pruned_arrays",
-            "Pruning of all arrays and of kernels alone",
+            "Pruning all arrays, and pruning kernels alone",
             found[columns].assign(name=names),
         ),
     }
@@ -172,7 +172,7 @@ def _landscapes(run: Results) -> list[dict[str, Any]]:
                 "table": tables.of_run(
                     run,
                     f"landscape-{panel}",
-                    "Where each model lies after its last epoch (the download has all "
+                    "Position of each model after its last epoch (the download has all "
                     "epochs)",
                     last.drop(columns=["family", "name", "label"]),
                 ),

@@ -1,4 +1,4 @@
-"""What several runs say side by side, for the report page."""
+"""Several runs side by side, for the report page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from kdfunc.analysis import setups
 from kdfunc.report import charts, tables
 from kdfunc.report.results import Results
 
-#: What a claim can come to, each with its mark on the page.
+#: Outcomes of a claim, each with its mark on the page.
 ICONS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
 
 def compare(runs: Sequence[Results]) -> dict[str, Any]:
-    """What several runs say side by side.
+    """Several runs side by side.
 
     Args:
       runs: two or more.

@@ -13,23 +13,23 @@ from kdfunc.report.results import Results
 from kdfunc.similarity import TAILS
 from kdfunc.similarity.scale import score
 
-#: Words and formats for the columns of the tables that are shown.
+#: Headings and formats of the columns that are shown.
 _COLUMNS = {
     "name": ("Models", None),
     "accuracy": ("Accuracy", "{:.2%}"),
     "log_loss": ("Log-loss", "{:.4f}"),
-    "disagreement": ("Answers that differ", "{:.2%}"),
+    "disagreement": ("Other predicted class", "{:.2%}"),
     "models": ("Trainings", None),
     **{tail: (f"{tail[1:]} % (bits)", "{:.3f}") for tail in TAILS},
     "confident_flips": ("Confident flips", "{:.2%}"),
     "changed_in_most": ("Differ in most trainings", "{:.2%}"),
-    "changed_in_all": ("In all", "{:.2%}"),
+    "changed_in_all": ("Differ in all", "{:.2%}"),
     "negative_flips": ("Right before, wrong now", "{:.2%}"),
     "positive_flips": ("Wrong before, right now", "{:.2%}"),
     "own": ("This run's base model", "{:.2f}"),
     "mean": ("Mean of the base models", "{:.2f}"),
     "published": ("The paper's", "{:.2f}"),
-    "where": ("The paper's number lies", None),
+    "where": ("Where the paper's number lies", None),
     "deviation": ("Deviation of accuracy (%)", "{:.2f}"),
     "zero": ("Of these set to zero", "{:,.0f}"),
     "ratio": ("Distance ratio", "{:.3g}"),
@@ -49,8 +49,8 @@ _COLUMNS = {
     "base_accuracy": ("Accuracy of the base model", "{:.1%}"),
     "correlation": ("Rank correlation", "{:.2f}"),
     "less": ("Preserve less", None),
-    "undecided": ("Not known", None),
-    "accuracy_difference": ("Accuracy, less the base model's (points)", "{:+.1f}"),
+    "undecided": ("Undecided", None),
+    "accuracy_difference": ("Accuracy minus the base model's (points)", "{:+.1f}"),
 }
 
 
@@ -67,8 +67,8 @@ class Table:
       caption: what it shows.
       header: of the columns.
       rows: cells as text.
-      download: name of a CSV file with the whole numbers, and where it is: a `data:`
-        URI, or the place on the page that has it.
+      download: name of a CSV file with the unrounded numbers, and where it is: a
+        `data:` URI or an anchor on the page.
     """
 
     id: str
@@ -79,18 +79,17 @@ class Table:
 
 
 def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
-    """Deviations of accuracy in the paper's layout, one row per run, and the paper's.
+    """Deviations of accuracy in the paper's layout: one row per run, and the paper's.
 
-    Each run's row follows the paper's for its data set and architecture. All of them
-    have the table `accuracy`.
+    The runs of a data set and architecture follow the paper's row for it.
 
     Args:
-      runs: those with a table `accuracy`.
+      runs: each with a table `accuracy`.
       id: begins the id of the element.
 
     Returns:
-      methods with their numbers of columns, settings, rows of cells with whether each
-      is marked, whether the paper's numbers are there, id and download.
+      methods with their numbers of columns, settings, rows of cells and whether each
+      cell is marked, whether the paper has such numbers, id and download.
     """
     settings = list(
         dict.fromkeys(
@@ -143,10 +142,10 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
 
 
 def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
-    """A table as text, beside the file that it comes from.
+    """A table as text, with a link to its file.
 
-    A column that names the rows comes first; the ends of intervals, in columns `_low`
-    and `_high` or, of `preserved`, `low` and `high`, stand in brackets behind values.
+    The column that names the rows comes first. The ends of intervals, from columns
+    `_low` and `_high` (for `preserved`: `low` and `high`), follow a value in brackets.
 
     Args:
       run: the run.
@@ -233,7 +232,7 @@ def download(name: str, table: pd.DataFrame) -> tuple[str, str]:
 
 
 def uri(kind: str, content: bytes) -> str:
-    """Content as a `data:` URI, so that the page has it in itself.
+    """Content as a `data:` URI, so that the page needs no other file.
 
     Args:
       kind: the media type, such as `text/csv`.
