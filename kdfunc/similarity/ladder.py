@@ -1,4 +1,4 @@
-"""The zeros of a run, how uncertain they are, and the rungs from there to students."""
+"""The zeros of a run and their uncertainty; the ladder from there to students."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from kdfunc.catalog import CONTROLS, FAIR_ZERO
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.scale import score
 
-#: The zeros of the scale, for people.
+#: The zeros of the scale, as sentences name them.
 ZEROS = {
     "independent": "independent models",
     FAIR_ZERO: CONTROLS[FAIR_ZERO].about,
@@ -26,14 +26,14 @@ LADDER = [
 def ladder(evidence: Evidence) -> pd.DataFrame:
     """What each ingredient of distillation adds to the function preserved.
 
-    From independent models, one ingredient after the other: the students' optimizer,
-    the base model's initial weights, the teacher's probabilities, its logits. Beside
-    them, `side` rungs, each compared with one of these: initial weights alone, a
-    teacher of no knowledge, another teacher. What rungs the controls are stands in
-    their rows of `catalog.CONTROLS`. Rungs whose models are not there are left out;
-    without independent models all are. Where the independent models share the base
-    model's data order, the step from them to models of other seeds changes the data
-    order, too, and its rung says so.
+    The ladder starts at the independent models and adds one ingredient at a time: the
+    students' optimizer, the base model's initial weights, the teacher's probabilities,
+    its logits. Beside them are `side` rungs, each compared with one of these: initial
+    weights alone, a teacher of no knowledge, another teacher. The rows of
+    `catalog.CONTROLS` say which rung a control is. Rungs without models are left out;
+    without independent models, all are. If the independent models share the base
+    model's data order, the step from them to models of other seeds also changes the
+    data order, and the name of its rung says so.
 
     Args:
       evidence: The models.
@@ -41,8 +41,8 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
     Returns:
       One row per rung with the columns `LADDER`: `rung`, the `group` of its models and
       how many (`models`), `side`; `distance` to the base model in bits, distance
-      `ratio`, function `preserved` in percent, and `step`, what is preserved more than
-      by `over`, another rung's group, in points; each with the ends `_low` and `_high`
+      `ratio`, function `preserved` in percent, and `step`, the points preserved more
+      than by `over`, another rung's group; each with the ends `_low` and `_high`
       of its interval and the trainings it `rests_on`. The first rung has no step.
     """
     rows = []
@@ -114,10 +114,10 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
     Returns:
       One row per zero, the paper's (`independent`) and the fair one for students with
       another optimizer (`independent-optimizer`): `zero`; how many `models`; `distance`
-      to the base model in bits; `spread`, the standard deviation, in percent, of
-      distances to the base model, for the paper's zero of those from each of its models
-      to the others (NaN for a single model); `low` and `high`, the points at which the
-      true zero may be; and a `sentence`.
+      to the base model in bits; `spread`, the standard deviation in percent (NaN for a
+      single model) of distances to the base model or, for the paper's zero, of
+      distances from each of its models to the others; `low` and `high`, the interval of
+      the true zero in points; and a `sentence`.
     """
     rows = []
     for zero in ZEROS:
@@ -153,8 +153,8 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
 def _reliability(models: int, apart: str, known: float) -> str:
     if models == 1:
         return (
-            "how much such models differ is not known from one, and no interval covers "
-            "it; train more of them."
+            "one model does not show how much such models differ, so no interval "
+            "covers that; train more of them."
         )
     return (
         f"{apart} (standard deviation), so 0 % is known to within {known:.1f} points."
@@ -165,6 +165,6 @@ def _much(spread: float, margin: float) -> str:
     if not spread > margin:  # or not known
         return ""
     return (
-        f" They differ by more than the margin of {margin:g} points: differences from "
-        "0 % are hard to tell from chance here; more of them would help."
+        f" This is more than the margin of {margin:g} points, so differences from 0 % "
+        "are hard to tell from chance here; more such models would help."
     )

@@ -1,4 +1,4 @@
-"""Whether a classifier has learnt anything: more than to answer the largest class."""
+"""Whether a classifier beats always predicting the largest class."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ from kdfunc.similarity.shares import exact_interval
 
 CONFIDENCE = 0.95
 
-#: What a claim comes to where the base model has learnt nothing.
+#: The verdict on every claim if the base model has learnt nothing.
 NO_FUNCTION = "The base model has learnt nothing, so there is no function to preserve."
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """A classifier beside one that always answers the largest class.
+    """A classifier compared with always predicting the largest class.
 
     Attributes:
-      accuracy: Of the classifier, a share of the examples.
-      largest: Share of the largest class, the accuracy of always answering it.
+      accuracy: Of the classifier, in [0, 1].
+      largest: Share of the largest class: the accuracy of always predicting it.
       low: Lower end of the 95 % interval of `accuracy - largest`.
       high: Upper end.
     """
@@ -39,21 +39,21 @@ class Learnt:
         if self.anything:
             return ""
         return (
-            f"The base model has learnt nothing: it answers {100 * self.accuracy:.1f} "
-            "% of the test images correctly, which is not clearly more than the "
-            f"{100 * self.largest:.1f} % that one gets by always answering the largest "
-            f"class (95 % interval of the difference: {100 * self.low:.1f} to "
-            f"{100 * self.high:.1f} points). So nothing can be said about what "
-            "compression preserves of it."
+            "The base model has learnt nothing: it classifies "
+            f"{100 * self.accuracy:.1f} % of the test images correctly, which is not "
+            f"clearly more than the {100 * self.largest:.1f} % of always predicting "
+            "the largest class (95 % interval of the difference: "
+            f"{100 * self.low:.1f} to {100 * self.high:.1f} points). So nothing can "
+            "be said about how much of its function compression preserves."
         )
 
 
 def learnt(softmax: np.ndarray, labels: np.ndarray) -> Learnt:
-    """Compares a classifier with the one that always answers the largest class.
+    """Compares a classifier with the one that always predicts the largest class.
 
-    Both answer the same examples, so only those that one of them has right and the
-    other wrong tell them apart. Among these, the share that the classifier has right
-    gets its exact interval, as in McNemar's exact test.
+    Both see the same examples, so only those matter that one gets right and the other
+    wrong. Among these, the share that the classifier gets right has an exact interval,
+    as in McNemar's exact test.
 
     Args:
       softmax: `[examples, classes]`.

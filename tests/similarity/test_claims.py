@@ -203,7 +203,7 @@ def test_a_student_that_is_a_known_mixture():
     assert verdict.low < 40 < verdict.high
     points = verdict.details.set_index("control").loc["same-start"]
     assert points["low"] < 20 < points["high"] and points["p_beyond"] < 0.05
-    assert "the teacher has a part in the closeness." in verdict.sentence
+    assert "the teacher contributes to the closeness." in verdict.sentence
 
 
 def test_closeness_that_is_not_the_teachers():
@@ -212,8 +212,8 @@ def test_closeness_that_is_not_the_teachers():
     )
     assert verdict.outcome == "contradicted"
     assert (
-        "the closeness comes from initial weights, and the teacher adds nothing that "
-        "matters. Against same-start: "
+        "the closeness comes from the initial weights, and the teacher adds nothing "
+        "that matters. Against same-start: "
     ) in verdict.sentence
 
 
@@ -222,15 +222,13 @@ def test_closeness_that_may_be_the_teachers():
         1, students={0.9: blends(0.35)}, controls={"same-start": blends(0.25)}
     )
     assert verdict.outcome == "contradicted"
-    assert "whether the teacher has a part in the closeness is open." in (
-        verdict.sentence
-    )
+    assert "it remains open whether the teacher contributes." in verdict.sentence
 
 
 def test_a_student_on_the_margin():
     verdict = judge(1, students={0.9: blends(MARGIN / 100)})
     assert verdict.outcome == "undecided"
-    assert verdict.sentence.startswith("Whether students end up closer")
+    assert verdict.sentence.startswith("It remains open whether students end up closer")
 
 
 def test_the_fair_zero_has_the_students_optimizer():
@@ -243,12 +241,12 @@ def test_the_fair_zero_has_the_students_optimizer():
     paper = verdict.details.set_index("control").loc["independent"]
     assert paper["points"] < -10
     assert (
-        "Beside the paper's independent models, which have another optimizer, a "
-        "student is 1."
+        "Compared with the paper's independent models, which have another optimizer, "
+        "a student is 1."
     ) in verdict.sentence
     lacking = judge(1, students=students, same_optimizer=False)
     assert lacking.sentence == (
-        "The run has no control independent-optimizer, the fair zero."
+        "The run lacks: control independent-optimizer (the fair zero)."
     )
 
 
@@ -300,7 +298,7 @@ def test_one_seed_in_common_is_no_reason_to_leave_the_other_trainings_out():
 
 
 def test_a_data_order_that_only_independents_share_is_told():
-    told = "independent models have the base model's data order"
+    told = "independent models see the data in the base model's order"
     assert told in judge(1, shared_order=True).sentence
     assert told not in judge(1).sentence
 
@@ -345,14 +343,16 @@ def test_quantization_that_is_best():
     # float16 stands against half of the weights pruned, dynamic-range against 90 %.
     assert verdict.effect == pytest.approx(20, abs=4)
     assert "The closest rival: float16 preserves " in verdict.sentence
-    assert "points more than pruning by 50 %, against" in verdict.sentence
+    assert "points more than pruning by 50 % (margin: 10 points)" in verdict.sentence
     rivals = verdict.details[verdict.details["rival"]]
     assert set(rivals[rivals["quantized"] == "dynamic-range"]["other"]) == {
         "alpha 0.1",
         "alpha 0.9",
         "pruning by 90 %",
     }
-    assert "Of lighter pruning, pruning by 10 % preserves" in verdict.sentence
+    lighter = "Lighter pruning: dynamic-range preserves "
+    _, found, told = verdict.sentence.partition(lighter)
+    assert found and "points less than pruning by 10 %" in told
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,9 @@ def test_limits_of_pruning():
     # Was "78 %, about half ... 50 % at levels up to 30 %".
     unsure = judge(3, independents=[blend(0), blend(0.5)])
     assert unsure.outcome == "undecided" and unsure.effect > 70
-    assert unsure.sentence.startswith("Whether pruning by 50 % keeps half of the")
+    assert unsure.sentence.startswith(
+        "It remains open whether pruning by 50 % keeps half"
+    )
     assert (
         "keep 50 %: 10 %, 30 %, 50 % by the estimates, 10 %, 30 % by the whole"
         in unsure.sentence
@@ -447,7 +449,7 @@ def test_accuracy_that_misleads():
     verdict = judge(4, students=students, pruned={}, quantized={"dynamic-range": BASE})
     assert verdict.outcome == "supported" and verdict.effect > 20
     assert verdict.sentence.startswith(
-        "Accuracy alone misleads: alpha 0.9 is no less accurate than dynamic-range and "
+        "Accuracy alone misleads: alpha 0.9 is no less accurate than dynamic-range but "
         "keeps less of the base model's function."
     )
     assert "(relative deviation of accuracy " in verdict.sentence
@@ -471,7 +473,7 @@ def test_broken_models_are_left_out():
     assert not verdict.details["alike"].iloc[2:].any()
     alone = judge(4, students={}, quantized={}, pruned=broken)
     assert alone.sentence == (
-        "The run has no two compressed models that keep 99 % of the accuracy."
+        "The run lacks: two compressed models that keep 99 % of the accuracy."
     )
 
 
@@ -581,7 +583,7 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
         controls={"other-teacher": blends(0)},
     )
     assert never.outcome == "undecided" and "to adopt." in never.sentence
-    assert "There is no adoption to speak of" in none.sentence
+    assert "Neither adoption is clearly above 5 %" in none.sentence
     few = np.where(
         (np.cumsum(BASE.argmax(axis=1) != LABELS) > 99)[:, None],
         np.eye(CLASSES)[LABELS],
@@ -599,7 +601,7 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
     made = evidence(controls={"other-teacher": blends(0)})
     made.controls["other-teacher"] = {"a": blend(0)}
     assert verdicts(made)[5].sentence == (
-        "The run has no control other-teacher of the students' seeds that leaves some "
+        "The run lacks: control other-teacher of the students' seeds that leaves some "
         "of the teacher's errors and right answers to adopt."
     )
 
@@ -646,10 +648,7 @@ def test_what_would_be_decided_without_the_correction_is_told(monkeypatch):
     )
     corrected = judge(3)
     assert (alone.outcome, corrected.outcome) == ("supported", "undecided")
-    told = (
-        " By itself the test would be enough to call the claim supported; after the "
-        "correction it is not."
-    )
+    told = " Without the correction, the test would call the claim supported."
     assert corrected.sentence.endswith(told) and told not in alone.sentence
 
 
@@ -677,7 +676,7 @@ def test_missing_pieces_leave_claims_undecided(missing, undecided):
     for claim, verdict in enumerate(found):
         if claim in undecided:
             assert verdict.outcome == "undecided" and np.isnan(verdict.effect)
-            assert verdict.sentence.startswith("The run has no ")
+            assert verdict.sentence.startswith("The run lacks: ")
         else:
             assert np.isfinite(verdict.effect)
 
@@ -744,14 +743,14 @@ def test_the_yardstick_tells_how_uncertain_it_is():
     table = yardstick(apart, MARGIN).set_index("zero")
     assert table.loc["independent", "spread"] > 30
     assert (
-        "They differ by more than the margin of 10 points"
+        "This is more than the margin of 10 points"
         in (table.loc["independent", "sentence"])
     )
     assert table.loc["independent", "low"] < -30 < 30 < table.loc["independent", "high"]
     assert table.loc["independent-optimizer", "sentence"].startswith("The fair zero")
     single = yardstick(evidence(independents=INDEPENDENTS[:1]), MARGIN)
     assert (
-        "is not known from one" in single["sentence"][0]
+        "one model does not show how much such models differ" in single["sentence"][0]
         and single["spread"].isna().all()
     )
 

@@ -19,7 +19,7 @@ def test_one_answer_for_all_is_nothing_learnt():
     assert (found.accuracy, found.largest) == (pytest.approx(1 / 3),) * 2
     assert (found.low, found.high) == (0, 0)
     assert not found.anything
-    assert "learnt nothing: it answers 33.3 % of the test images" in found.warning
+    assert "learnt nothing: it classifies 33.3 % of the test images" in found.warning
 
 
 def test_another_class_for_all_is_nothing_learnt_either():

@@ -21,34 +21,35 @@ from kdfunc.similarity.claims.rules import (
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.scale import Preserved
 
-#: Relative loss of accuracy (%) that passes for none: the paper's "less than 1 % away
+#: Relative loss of accuracy (%) that counts as none: the paper's "less than 1 % away
 #: from the base model".
 ALIKE_ACCURACY = 1.0
 #: Function preserved (%) that counts as the same function.
 SAME_FUNCTION = 90.0
 #: Function preserved (%) by a model half as far from the base as independent models.
 HALFWAY = 50.0
-#: Level from which on pruning counts as compression: float16 saves as much.
+#: Level from which pruning counts as compression: float16 saves as much.
 WORTHWHILE_LEVEL = 0.5
 
 
 @register(
     3,
     "Post hoc quantization is the best method for functional preservation.",
-    "function preserved by quantization, less its closest rival's (points)",
+    "function preserved by quantization minus that of its closest rival (points)",
     holds=(-math.inf, -LOG_MARGIN),
 )
 def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     """Post hoc quantization is the best method for functional preservation.
 
-    Looks at what each quantized model preserves more than each of its rivals: students,
-    and models pruned to the share of bytes that the format saves (`catalog.FORMATS`;
-    of another format, all pruned models), which would save as many if the places of the
-    remaining weights were stored for nothing. Lighter pruning hardly changes the model
-    and hardly compresses it: it is told, and not decisive.
+    Looks at how much more each quantized model preserves than each of its rivals:
+    students, and models pruned by at least the share of bytes that the format saves
+    (`catalog.FORMATS`; for other formats, all pruned models). Pruning by that share
+    saves as many bytes if storing the positions of the remaining weights is free.
+    Lighter pruning hardly changes or compresses the model: it is reported but does not
+    decide.
     Supported: every difference lies above `MARGIN`.
-    Contradicted: some difference lies below `MARGIN`, in a test that is corrected for
-    their number: a rival does as well or better.
+    Contradicted: some difference lies below `MARGIN`, in a test corrected for their
+    number.
 
     Args:
       evidence: softmax outputs of all models.
@@ -59,7 +60,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     needed = {
         "quantized models": evidence.quantized,
         "students": evidence.alphas,
-        "models pruned as far as quantization saves": any(
+        "models pruned by as much as quantization saves": any(
             level >= _saves(mode)
             for mode in evidence.quantized
             for level in evidence.pruned
@@ -78,7 +79,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         if other in evidence.alphas or evidence.levels[other] >= _saves(mode)
     }
     lighter = [
-        f"{other} preserves {more_or_less(gain)} than {mode}"
+        f"{mode} preserves {more_or_less(gain)} than {other}"
         for (mode, other), gain in gains.items()
         if (mode, other) not in rivals and gain.high < 0
     ]
@@ -92,14 +93,14 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
             "supported": "Quantization preserves more of the function than every "
             "student and every model pruned to its size.",
             "contradicted": f"Quantization is not the best method here: {other} "
-            f"preserves as much as {mode} or more.",
-            "undecided": "Whether quantization preserves more than every student and "
-            "every model pruned to its size is open.",
+            f"comes within {MARGIN:g} points of {mode} or preserves more.",
+            "undecided": "It remains open whether quantization preserves more than "
+            "every student and every model pruned to its size.",
         },
         numbers=f"The closest rival: {mode} preserves {more_or_less(effect)} than "
-        f"{other}, against a margin of {MARGIN:g} points; the interval holds for all "
+        f"{other} (margin: {MARGIN:g} points); the interval holds for all "
         f"{len(rivals)} comparisons."
-        + (f" Of lighter pruning, {' and '.join(lighter)}." if lighter else ""),
+        + (f" Lighter pruning: {' and '.join(lighter)}." if lighter else ""),
         against=list(dict.fromkeys(other for _, other in rivals)),
         rests_on=effect.rests_on,
         details=table(
@@ -123,7 +124,7 @@ def _saves(mode: str) -> float:
     4,
     "L1 pruning is an effective method for functional preservation, partially "
     "constrained by the architecture and dataset.",
-    "function preserved at the first level worth pruning to (%)",
+    "function preserved at the first pruning level of 50 % or more (%)",
     holds=(-math.inf, math.log(1 - HALFWAY / 100)),
 )
 def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
@@ -132,9 +133,9 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     Looks at the function preserved at the first level of at least `WORTHWHILE_LEVEL`.
     Supported: it lies above `HALFWAY`.
     Contradicted: it lies below `HALFWAY`.
-    The limits are told: the levels that keep `SAME_FUNCTION` and `HALFWAY`, by the
-    estimates and by the whole intervals. How they change with architecture and data set
-    takes several runs.
+    The limits are reported: the levels that keep `SAME_FUNCTION` and `HALFWAY`, by the
+    estimates and by the whole intervals. It takes several runs to show how they depend
+    on architecture and data set.
 
     Args:
       evidence: softmax outputs of all models.
@@ -160,9 +161,9 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
         plain={
             "supported": f"{title} keeps more than half of the function.",
             "contradicted": f"{title} loses more than half of the function.",
-            "undecided": f"Whether {name} keeps half of the function is open.",
+            "undecided": f"It remains open whether {name} keeps half of the function.",
         },
-        numbers=f"It {effect}. {' '.join(limits)}",
+        numbers=f"{title} {effect}. {' '.join(limits)}",
         against=["independent"],
         rests_on=effect.rests_on,
         details=table(
@@ -179,19 +180,19 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     5,
     "Compression of a base model needs to be viewed from functional proximity "
     "rather than just accuracy, as it can be misleading.",
-    "function preserved less by a model that is no worse in accuracy (points)",
+    "function preserved minus that of a model of no lower accuracy (points)",
     holds=(-math.inf, -LOG_MARGIN),
 )
 def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
-    """Compression is to be viewed by functional proximity: accuracy can mislead.
+    """Compression needs to be viewed by functional proximity: accuracy can mislead.
 
     Looks at compressed models that lose at most `ALIKE_ACCURACY` of the base model's
-    accuracy, by the whole interval; a gain is no loss, and models that lose more are
-    broken, which accuracy tells by itself. Of two such models somebody who goes by
-    accuracy takes the first if it is not the worse one; what counts is what the second
-    preserves more. Students of an alpha count as one model.
-    Supported: the largest such difference lies above `MARGIN`, in a test that is
-    corrected for the number of pairs.
+    accuracy, by the whole interval; a gain is not a loss, and accuracy alone shows that
+    models that lose more are broken. Of two such models, accuracy favours the first if
+    it is no less accurate; what counts is how much more the second preserves. Students
+    of one alpha count as one model.
+    Supported: the largest such difference lies above `MARGIN`, in a test corrected for
+    the number of pairs.
     Contradicted: all lie below `MARGIN`.
 
     Args:
@@ -224,16 +225,16 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
         p_contradicted=max(gain.p_below(MARGIN) for gain in gains.values()),
         plain={
             "supported": f"Accuracy alone misleads: {first} is no less accurate than "
-            f"{second} and keeps less of the base model's function.",
-            "contradicted": "Accuracy alone does not mislead here: models that are as "
-            "accurate as the base model keep its function equally well.",
-            "undecided": "Whether accuracy alone misleads is open.",
+            f"{second} but keeps less of the base model's function.",
+            "contradicted": "Accuracy alone does not mislead here: models that keep "
+            "the base model's accuracy keep its function equally well.",
+            "undecided": "It remains open whether accuracy alone misleads.",
         },
         numbers=f"{_accuracy(first[:1].upper() + first[1:], deviations[first])} and "
         f"{_accuracy(second, deviations[second])} "
-        f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy, and the "
-        f"second preserves {more_or_less(effect)} of its function, against a margin of "
-        f"{MARGIN:g} points; the interval holds for all pairs of {len(alike)} models.",
+        f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy; the "
+        f"second preserves {more_or_less(effect)} of its function (margin: {MARGIN:g} "
+        f"points). The interval holds for all pairs of {len(alike)} models.",
         against=alike,
         rests_on=effect.rests_on,
         details=table(

@@ -35,10 +35,10 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
 
     Looks at the differences in function preserved between all pairs of alphas.
     Supported: all lie within `MARGIN` on both sides.
-    Contradicted: the largest lies beyond `MARGIN`, in a test that is corrected for the
-    number of pairs, as its interval is (Bonferroni).
-    The trend over alpha is told beside it and does not decide: with enough seeds it is
-    sure of differences too small to matter.
+    Contradicted: the largest lies beyond `MARGIN`, in a test corrected for the number
+    of pairs, as its interval is (Bonferroni).
+    The trend over alpha is reported but does not decide: with enough seeds, differences
+    too small to matter become significant.
 
     Args:
       evidence: softmax outputs of all models.
@@ -69,13 +69,12 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
             "alphas come equally close to their teacher.",
             "contradicted": f"Alpha does matter: students of {more}, which lean more "
             f"on the teacher than those of {less}, keep {how} of its function.",
-            "undecided": "Whether alpha matters for how close students come to their "
-            "teacher is open.",
+            "undecided": "It remains open whether alpha affects how close students "
+            "come to their teacher.",
         },
         numbers=f"Students of {more} preserve {more_or_less(effect)} than those of "
         f"{less}, the largest of {len(gains)} difference"
-        f"{'s' if len(gains) > 1 else ''}, against a margin of {MARGIN:g} points. "
-        f"{trend}",
+        f"{'s' if len(gains) > 1 else ''} (margin: {MARGIN:g} points). {trend}",
         against=students,
         rests_on=effect.rests_on,
         details=table(
@@ -95,24 +94,24 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
     2,
     "Knowledge distillation results in a student model that is as functionally "
     "dissimilar to the teacher as independently trained models.",
-    "function preserved by students, less independent models' (points)",
+    "function preserved by students minus that of independent models (points)",
     holds=(-LOG_MARGIN, LOG_MARGIN),
 )
 def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     """Students are as dissimilar to their teacher as independently trained models.
 
-    Looks at what students of the alpha that leans most on the teacher preserve more
-    than independent models with the students' optimizer. The paper compares them with
-    models that may have another optimizer; where it is another one, what the difference
-    shows is the optimizer, so the paper's zero is told and does not decide.
+    Looks at how much more students of the alpha that leans most on the teacher preserve
+    than independent models with the students' optimizer. The paper compares students
+    with models that may have another optimizer; the difference may then come from the
+    optimizer, so the paper's zero is reported but does not decide.
     Supported: the difference lies within `MARGIN` on both sides: equally far.
-    Contradicted: it lies beyond, students are closer or they are farther.
-    Closeness need not be the teacher's doing, as students also have the teacher's
-    initial weights. The control that has them and no teacher ("same-start") tells: the
-    teacher has a part in it if what it adds lies above `MARGIN`, and none if it lies
-    below. A Mann-Whitney U test on the models is told and does not decide: with three
-    seeds it cannot. `details` holds the students against every control by the same
-    rules, also by disagreement.
+    Contradicted: it lies beyond: students are closer, or they are farther.
+    Closeness need not come from the teacher, as students also have the teacher's
+    initial weights. The control with these and without a teacher ("same-start") shows
+    it: the teacher contributes if what it adds lies above `MARGIN`, and does not if it
+    lies below. A Mann-Whitney U test on the models is reported but does not decide:
+    with three seeds it cannot. `details` compares the students with every control by
+    the same rules, also by disagreement.
 
     Args:
       evidence: softmax outputs of all models.
@@ -123,7 +122,7 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     zero = evidence.fair_zero
     needed = {
         "students": evidence.alphas,
-        "control independent-optimizer, the fair zero": zero,
+        "control independent-optimizer (the fair zero)": zero,
     }
     if (lacking := missing(needed)) or zero is None:
         return lacking
@@ -139,22 +138,22 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     where = "closer to" if effect.value > 0 else "farther from"
     lines = [
         f"Students of {students}, which lean most on the teacher, preserve "
-        f"{more_or_less(effect)} than {whose} with their optimizer, against a margin "
-        f"of {MARGIN:g} points; by disagreement "
+        f"{more_or_less(effect)} than {whose} with the same optimizer (margin: "
+        f"{MARGIN:g} points); measured by disagreement, "
         f"{more_or_less(evidence.gain(students, zero, 'disagreement'))}."
     ]
     if zero != "independent":
         lines.append(
-            "Beside the paper's independent models, which have another optimizer, a "
-            f"student {gains['independent']}."
+            "Compared with the paper's independent models, which have another "
+            f"optimizer, a student {gains['independent']}."
         )
     if NO_TEACHER in gains:
         lines.append(_teachers_part(effect, gains[NO_TEACHER]))
         lines.append(str(tests[controls.index(NO_TEACHER)]))
     if evidence.shared_order:
         lines.append(
-            "Here independent models have the base model's data order and students of "
-            "other seeds have not."
+            "In this run, independent models see the data in the base model's order; "
+            "students of other seeds do not."
         )
     chance = [students, zero]
     beside = [name for name in once(evidence, controls) if name not in chance]
@@ -169,8 +168,8 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
         plain={
             "supported": f"Students end up as far from their teacher as {whose} do.",
             "contradicted": f"Students end up {where} their teacher than {whose} do.",
-            "undecided": "Whether students end up closer to their teacher than "
-            f"{whose} do is open.",
+            "undecided": "It remains open whether students end up closer to their "
+            f"teacher than {whose} do.",
         },
         numbers=" ".join(lines),
         against=controls,
@@ -192,18 +191,18 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
 
 
 def _teachers_part(effect: Effect, added: Effect) -> str:
-    """Whose doing the closeness is, where there is any."""
+    """Whether the closeness, if any, comes from the teacher."""
     beside = (
-        "Beside models of the same initial weights and optimizer without a teacher, "
-        f"students preserve {more_or_less(added)}"
+        "Compared with models of the same initial weights and optimizer without a "
+        f"teacher, students preserve {more_or_less(added)}"
     )
     if effect.p_above(0) >= LEVEL:
         return f"{beside}."
     if added.p_above(MARGIN) < LEVEL:
-        return f"{beside}: the teacher has a part in the closeness."
+        return f"{beside}: the teacher contributes to the closeness."
     if added.p_below(MARGIN) < LEVEL:
         return (
-            f"{beside}: the closeness comes from initial weights, and the teacher adds "
-            "nothing that matters."
+            f"{beside}: the closeness comes from the initial weights, and the teacher "
+            "adds nothing that matters."
         )
-    return f"{beside}: whether the teacher has a part in the closeness is open."
+    return f"{beside}: it remains open whether the teacher contributes."

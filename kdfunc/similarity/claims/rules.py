@@ -1,4 +1,4 @@
-"""What all claims share: margin, tests, Holm's correction, and how a verdict reads."""
+"""What all claims share: margin, tests, Holm's correction, and sentences."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.learnt import NO_FUNCTION, learnt
 from kdfunc.similarity.rank_tests import LEVEL, holm
 
-#: Points of function preserved that make no difference that matters. Near the base
-#: model they are a tenth of the independent models' distance to it; near those models,
-#: a tenth closer or farther (distance ratios of 0.9 and 1.11). A margin says what
-#: matters, so it is fixed before a run is looked at: taken from the run's own spread it
-#: would grow where trainings differ much, and call everything alike there. What spread
-#: there is, the intervals hold; where independent models differ among themselves by
-#: more than the margin, the yardstick says so. Below about 5 points three trainings
-#: with the usual spread of 2 to 5 % can show nothing.
+#: Largest difference in function preserved, in points, that does not matter. Near the
+#: base model it is a tenth of the independent models' distance to it; near those
+#: models, a tenth closer or farther (distance ratios of 0.9 and 1.11). A margin says
+#: what matters, so it is fixed before anybody looks at a run: a margin taken from the
+#: run's own spread would grow where trainings differ much, and call everything alike
+#: there. The intervals contain the spread; if independent models differ among
+#: themselves by more than the margin, the yardstick says so. With a margin below about
+#: 5 points, three trainings with the usual spread of 2 to 5 % could show nothing.
 MARGIN = 10.0
 
 #: The margin as the logarithm of a ratio of distances: a tenth closer or farther.
@@ -46,14 +46,14 @@ class Effect(Protocol):
         """Two-sided p value for the truth lying above.
 
         Args:
-          points: What it is to lie above, in the unit of `value`.
+          points: The threshold, in the unit of `value`.
         """
 
     def p_below(self, points: float) -> float:
         """Two-sided p value for the truth lying below.
 
         Args:
-          points: What it is to lie below, in the unit of `value`.
+          points: The threshold, in the unit of `value`.
         """
 
 
@@ -65,13 +65,13 @@ class Finding:
       effect: The number that decides, with its interval.
       p_supported: P value of the claim being false.
       p_contradicted: P value of the claim being true.
-      plain: By outcome, the sentence that a reader may quote.
+      plain: By outcome, the plain sentence that a reader may quote.
       numbers: The sentences that follow, with numbers and tests.
       against: The groups of models that decide.
       rests_on: The trainings that the interval rests on.
       details: The numbers behind it.
-      chance: The groups of models that chance in training has a part in, of those that
-        decide, independent models aside.
+      chance: Of the groups that decide, apart from independent models, those whose
+        trainings depend on chance.
     """
 
     effect: Effect
@@ -87,12 +87,12 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a run says of a claim.
+    """A run's verdict on a claim.
 
     Attributes:
       claim: The claim, in its authors' words.
       statistic: What `effect` is, with its unit.
-      effect: Its value; NaN where a claim lacks what it needs.
+      effect: Its value; NaN if the run lacks what the claim needs.
       low: Lower end of its interval.
       high: Upper end.
       rests_on: The trainings that the interval rests on.
@@ -128,14 +128,14 @@ Rule = Callable[[Evidence], Finding | list[str]]
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim that runs are asked about.
+    """A claim that runs are judged on.
 
     Attributes:
       text: The claim, in its authors' words.
       statistic: What its effect is, with its unit.
-      rule: What judges it.
-      holds: Between which two values of `Verdict.estimate` it holds, for an answer over
-        several runs; None for a claim that has no such answer.
+      rule: The function that judges it.
+      holds: The two values of `Verdict.estimate` between which it holds, for an answer
+        over several runs; None for a claim without such an answer.
     """
 
     text: str
@@ -156,14 +156,14 @@ def register(
 ) -> Callable[[Rule], Rule]:
     """Adds the function it decorates to `CLAIMS`.
 
-    The function takes the evidence and returns a `Finding`, or a list of what the run
-    has not and the claim needs.
+    The function takes the evidence and returns a `Finding`, or a list of what the claim
+    needs and the run lacks.
 
     Args:
       number: Its place among the claims.
       claim: The claim, in its authors' words.
       statistic: What its effect is, with its unit.
-      holds: Between which two values of `Verdict.estimate` it holds.
+      holds: The two values of `Verdict.estimate` between which it holds.
     """
 
     def add(rule: Rule) -> Rule:
@@ -176,12 +176,12 @@ def register(
 def verdicts(evidence: Evidence) -> list[Verdict]:
     """Judges all claims.
 
-    A claim is decided where the test of its rule is significant after Holm's correction
-    over all claims that can be judged; without it some of six would be decided by
-    chance in a quarter of all runs. What rests on single trainings, of a student or of
-    an independent model, is undecided: no interval covers what chance did to them.
-    Where the base model has learnt nothing there is no function to preserve, and every
-    claim is undecided.
+    A claim is decided if the test of its rule is significant after Holm's correction
+    over all claims that can be judged; without the correction, chance would decide at
+    least one of six in a quarter of all runs. Claims that rest on a single training of
+    a student or an independent model are undecided: no interval covers the effect of
+    chance on it. If the base model has learnt nothing, there is no function to preserve
+    and every claim is undecided.
 
     Args:
       evidence: Softmax outputs of all models.
@@ -198,15 +198,15 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
     return [
         _verdict(claim, found, float(next(adjusted)), len(judged))
         if isinstance(found, Finding)
-        else _undecided(claim, f"The run has no {' and no '.join(found)}.")
+        else _undecided(claim, f"The run lacks: {', '.join(found)}.")
         for claim, found in zip(claims, findings, strict=True)
     ]
 
 
 def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
-    """Every claim needs independent models, and decides nothing by a single one."""
+    """Every claim needs independent models; a single one decides nothing."""
     if not evidence.has_scale:
-        return ["independent models unlike the base model"]
+        return ["independent models that differ from the base model"]
     found = claim.rule(evidence)
     if not isinstance(found, Finding):
         return found
@@ -214,8 +214,8 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
     if not single:
         return found
     told = (
-        f" Trained once: {', '.join(single)}. What chance does to a training is not "
-        "known from one, so nothing is decided; train more."
+        f" Trained once: {', '.join(single)}. One training does not show how much "
+        "chance changes, so nothing is decided; train more."
     )
     return replace(
         found, p_supported=1.0, p_contradicted=1.0, numbers=found.numbers + told
@@ -232,8 +232,7 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
     corrected = p_text(adjusted).removeprefix("p = ")
     tests = f"{p_text(p)}; after Holm's correction for {judged} claims {corrected}"
     alone = (
-        f" By itself the test would be enough to call the claim {side}; after the "
-        "correction it is not."
+        f" Without the correction, the test would call the claim {side}."
         if p < LEVEL <= adjusted
         else ""
     )
@@ -272,16 +271,16 @@ def _undecided(claim: Claim, sentence: str) -> Verdict:
 
 
 def missing(needed: Mapping[str, object]) -> list[str]:
-    """The names of what is not there.
+    """The names of what is missing.
 
     Args:
-      needed: By name, what a claim needs; what is empty or None is missing.
+      needed: What a claim needs, by name; what is empty or None is missing.
     """
     return [what for what, there in needed.items() if not there]
 
 
 def some(p_values: Sequence[float]) -> float:
-    """P value of at least one of several (Bonferroni).
+    """P value for at least one of several effects (Bonferroni).
 
     Args:
       p_values: Of each of the tests, in [0, 1].

@@ -1,15 +1,15 @@
-"""The claim of the follow-up paper: what students take over from their teacher.
+"""The claim of the follow-up paper: what students adopt from their teacher.
 
-How much more of the teacher's answers students repeat than a control does can be
-counted in three ways, which may differ in sign:
+There are three ways to count how many more of the teacher's answers students repeat
+than a control does, and they may differ in sign:
 
-- **shares** of the teacher's errors and of its right answers, in points. Untaught
-  models repeat most right answers anyway and few errors, so errors have more room;
-- **images**, which depends on how many errors the teacher makes at all;
-- **adoption**, the share of the room that the control leaves: of the answers that it
-  does not repeat, how many students do.
+- **shares** of the teacher's errors and of its right answers, in points. Models without
+  a teacher repeat most right answers anyway but few errors, so errors have more room;
+- **images**, which depend on how many errors the teacher makes at all;
+- **adoption**, the share of the room left by the control: of the answers that the
+  control does not repeat, the share that students do.
 
-Adoption decides. A student that takes over any answer of its teacher with the same
+Adoption decides. A student that adopts every answer of its teacher with the same
 probability, right or wrong, has equal adoption of both, whatever the control repeats
 and however often the teacher errs; shares and images then differ.
 """
@@ -36,33 +36,33 @@ from kdfunc.similarity.intervals import TEstimate, mean_of
 from kdfunc.similarity.rank_tests import LEVEL
 from kdfunc.similarity.scale import count
 
-#: Errors of the teacher below which nothing is said.
+#: Number of teacher's errors below which nothing is decided.
 FEWEST_ERRORS = 100
-#: Adoption (%) of errors or of right answers below which there is none to speak of.
+#: Adoption (%) of errors or of right answers that is too small to compare.
 SOME_ADOPTION = 5.0
 
 COPIES = ("copied_errors", "copied_correct")
 
-#: Which of the three ways of counting to go by.
+#: Which of the three ways of counting decides.
 READ = (
-    "Adoption is the one to go by: whoever takes over right and wrong answers equally "
-    "often adopts as much of both."
+    "Adoption decides: a student that adopts right and wrong answers equally often "
+    "has the same adoption of both."
 )
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What students repeat of their teacher's answers more than a control.
+    """How many more of their teacher's answers students repeat than a control.
 
     Attributes:
       control: Name of the control.
       errors: How many errors the teacher makes.
       right: How many right answers it gives.
-      shares: Of errors and of right answers, the shares that students repeat more, in
-        points.
-      adoption: Of errors and of right answers, what students repeat more, in percent of
-        what the control does not repeat.
-      asymmetry: Adoption of errors less that of right answers, in points.
+      shares: How much larger the shares of errors and of right answers are that
+        students repeat, in points.
+      adoption: How many more errors and right answers students repeat, in percent of
+        those that the control does not repeat.
+      asymmetry: Adoption of errors minus that of right answers, in points.
       pairs: Seeds that students and control have in common.
     """
 
@@ -93,19 +93,20 @@ def adoption(students: np.ndarray, control: np.ndarray) -> np.ndarray:
 
     Args:
       students: Shares of the teacher's answers that students repeat.
-      control: The same of the control; one that repeats all leaves no room: NaN.
+      control: The same for the control; a control that repeats all leaves no room and
+        gives NaN.
     """
     room = np.where(control < 1, 1 - control, np.nan)
     return 100 * (students - control) / room
 
 
 def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None:
-    """Students held against a control, seed by seed; None without seeds in common.
+    """Compares students with a control, seed by seed; None without common seeds.
 
     Args:
       evidence: Softmax outputs of all models.
       students: The group of the students.
-      control: The group of models that they are held against.
+      control: The group of models to compare them with.
     """
     places, others, paired = evidence.common(students, control)
     if not paired:
@@ -136,21 +137,22 @@ def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None
     6,
     "Knowledge distillation transfers a teacher's errors more than its knowledge "
     "(severe asymmetric transfer of negative knowledge).",
-    "adoption of the teacher's errors, less that of its right answers (points)",
+    "adoption of the teacher's errors minus that of its right answers (points)",
     holds=(MARGIN, math.inf),
 )
 def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     """Distillation passes on the teacher's errors more than its right answers.
 
-    Looks at students of the alpha that leans most on the teacher, beside students of an
-    independent teacher ("other-teacher") of the same seeds: those have had soft targets
-    too, so what is left is this very teacher's. The effect is the adoption of errors
-    less that of right answers, see `transfer`. Students without a teacher
-    ("same-start") are told beside it.
-    Supported: it lies above `MARGIN`.
-    Contradicted: it lies below `MARGIN`: right answers are passed on as much, or more.
-    Undecided where the teacher makes fewer than `FEWEST_ERRORS` errors, or where
-    neither adoption is shown to be above `SOME_ADOPTION`.
+    Compares students of the alpha that leans most on the teacher with students of an
+    independent teacher ("other-teacher") and the same seeds: those also had soft
+    targets, so the difference comes from this very teacher. The effect is the adoption
+    of errors minus that of right answers, see `transfer`. The comparison with models
+    without a teacher ("same-start") is reported, too.
+    Supported: the effect lies above `MARGIN`.
+    Contradicted: it lies below `MARGIN`: right answers are passed on about as much or
+    more.
+    Undecided if the teacher makes fewer than `FEWEST_ERRORS` errors, or if neither
+    adoption is shown to be above `SOME_ADOPTION`.
     Source: Mason-Williams et al. 2025, arXiv 2510.12615.
 
     Args:
@@ -184,7 +186,10 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             f"{FEWEST_ERRORS} are needed."
         )
     elif none_adopted >= LEVEL:
-        caveat = " There is no adoption to speak of, so nothing to compare."
+        caveat = (
+            f" Neither adoption is clearly above {SOME_ADOPTION:g} %, so there is "
+            "nothing to compare."
+        )
     p_open = max(open_, none_adopted)
     return Finding(
         effect=effect,
@@ -195,8 +200,8 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             "right answers.",
             "contradicted": "Distillation does not pass on the teacher's errors more "
             "than its right answers.",
-            "undecided": "Whether distillation passes on the teacher's errors more "
-            "than its right answers is open.",
+            "undecided": "It remains open whether distillation passes on the "
+            "teacher's errors more than its right answers.",
         },
         numbers=" ".join(map(_told, held.values())) + f" {READ}{caveat}",
         against=list(held),
@@ -223,16 +228,16 @@ def _told(found: Transfer) -> str:
         NO_TEACHER: "models of the same start without a teacher",
     }[found.control]
     errors, right = found.adoption
-    fewer = ", where below 0 % they repeat fewer than those"
+    fewer = " (below 0 %: they repeat fewer)"
     points = [_more(share, ".1f", " points") for share in found.shares]
     images = [_more(number, ",.0f") for number in found.images]
     return (
-        f"Of what {whose} do not repeat, students adopt {text(errors, ' %')} of the "
-        f"teacher's errors and {text(right, ' %')} of its right answers"
+        f"Of the teacher's answers that {whose} do not repeat, students adopt "
+        f"{text(errors, ' %')} of the errors and {text(right, ' %')} of the right ones"
         f"{fewer if min(errors.value, right.value) < 0 else ''}: "
-        f"{more_or_less(found.asymmetry)} of the errors. As shares of all "
-        f"{found.errors:,} errors and {found.right:,} right answers they repeat "
-        f"{points[0]} and {points[1]}, as images {images[0]} and {images[1]}."
+        f"{more_or_less(found.asymmetry)} of the errors. In shares of all "
+        f"{found.errors:,} errors and {found.right:,} right answers, they repeat "
+        f"{points[0]} and {points[1]}; in images, {images[0]} and {images[1]}."
     )
 
 
