@@ -22,10 +22,10 @@ def write(run: RunDirectory, done: list[Task]) -> str:
 
     Args:
       run: a run directory.
-      done: the tasks whose records are there; replicates are in `metrics.csv` alone.
+      done: the tasks that have records; replicates go into `metrics.csv` alone.
 
     Returns:
-      The same for people at a terminal.
+      The same numbers for the terminal.
     """
     config, folder = run.config, run.path / "tables"
     tasks = [task for task in done if not task.replicate]
@@ -142,7 +142,7 @@ def latex(table: pd.DataFrame, caption: str) -> str:
 
 
 def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
-    """The same numbers for people at a terminal, within 80 columns.
+    """The same numbers for the terminal, within 80 columns.
 
     Args:
       deviations: from `accuracy_deviations`.
@@ -152,7 +152,7 @@ def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:
     spread = " (± standard deviation over seeds)" if several else ""
     lines = [
         f"Base model: accuracy {100 * base_accuracy:.2f} %.",
-        f"Relative deviation from that, in %{spread}:",
+        f"Relative deviation from it, in %{spread}:",
         "",
     ]
     method = None

@@ -30,8 +30,8 @@ OUTCOMES = ("less", "as much", "more", "undecided")
 def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
     """Writes `corruptions.csv`, `corruption_ranking.csv` and their figure.
 
-    Nothing is written where the models have not predicted corrupted images, or where
-    there are no independent models among them.
+    Writes nothing if the models have not predicted corrupted images or if there are no
+    independent models among them.
 
     Args:
       run: the run directory.
@@ -48,14 +48,14 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
     tables.write(run, "corruption_ranking", ranking)
     shown = table[compressed(table) & (table["corruption"] != ALL)]
     if len(shown):
-        says = "Function preserved on corrupted images, by that on clean ones"
+        says = "Function preserved on corrupted and on clean images"
         heading = naming.heading(says, run.config)
         draw = figures.corruptions.corruptions
         jobs.draw(run.path / "figures" / "corruptions", draw, shown, heading)
 
 
 def compressed(table: pd.DataFrame) -> pd.Series:
-    """Which rows are of the base model, compressed.
+    """Which rows are of compressed versions of the base model.
 
     Args:
       table: one row per model, with its `family`.
@@ -70,16 +70,16 @@ def compared(
 
     Args:
       tasks: those of the models, with the base model and independent ones.
-      softmax: by model `[1 + sets, n, classes]`, of clean images first.
-      labels: of the images, and perhaps of more.
+      softmax: by model `[1 + sets, n, classes]`, clean images first.
+      labels: of the images, perhaps followed by those of more images.
 
     Returns:
       One row per group of models (trainings that differ by chance alone) and set of
-      images: `corruption` and `strength`, of which `all` and NaN are all sets together;
-      mean `accuracy`, and `clean_accuracy` on the same images as they were; function
-      `preserved` with its interval, the same `clean`; their `difference` in points with
-      its interval, and the `outcome`, one of `OUTCOMES`: for compressed models by the
-      margin of the claims, after Holm's correction over the models of the set.
+      images: `corruption` and `strength` (`all` and NaN for all sets together); mean
+      `accuracy`, and `clean_accuracy` on the same images uncorrupted; function
+      `preserved` with its interval, the same on `clean` images; their `difference` in
+      points with its interval; and the `outcome`, one of `OUTCOMES`: for compressed
+      models by the margin of the claims, after Holm's correction over the models.
 
       And one row per set: `images`; the base model's `base_accuracy`; of the compressed
       `models` the rank `correlation` between what they preserve on clean and on these
@@ -159,15 +159,15 @@ def compared(
 
 
 def _is_known(family: str, members: Sequence[int], independents: Sequence) -> bool:
-    """Nothing is decided by a single training that chance had a part in."""
+    """Whether chance in training is covered; one training decides nothing."""
     return len(independents) > 1 and (family != "student" or len(members) > 1)
 
 
 def judged(differences: Sequence[TEstimate]) -> list[str]:
     """Outcomes of differences between corrupted and clean images, in points.
 
-    More or less: the test of the difference lying beyond the margin is significant
-    after Holm's correction. As much: so are both tests of its lying within.
+    "less" or "more": the test that the difference lies beyond the margin is significant
+    after Holm's correction. "as much": both tests that it lies within are.
 
     Args:
       differences: in points of function preserved, corrupted less clean.
@@ -198,14 +198,14 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
     """The answer, in a few sentences.
 
     Args:
-      table: As `compared` gives it, with the `name` of each group.
-      ranking: The same of the sets.
+      table: The first table of `compared`, with the `name` of each group.
+      ranking: The second.
     """
     row = ranking[ranking["corruption"] == ALL].iloc[0]
     rows = table[(table["corruption"] == ALL) & compressed(table)]
     told = (
-        f"On {row.images:,} test images that are corrupted in {len(ranking) - 1} ways "
-        "the base model's accuracy goes from "
+        f"On {row.images:,} test images corrupted in {len(ranking) - 1} ways, "
+        "the base model's accuracy changes from "
         f"{100 * row.clean_base_accuracy:.1f} % to {100 * row.base_accuracy:.1f} % on "
         "average."
     )
@@ -214,7 +214,7 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
     if not np.isnan(row.correlation):
         told += (
             f" Ranked by the function preserved there, {row.models} compressed models "
-            f"come in {_order(row.low)} order as on the clean images: rank correlation "
+            f"are {_order(row.low)} as on the clean images: rank correlation "
             f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]."
         )
     for outcome, what in (
@@ -227,12 +227,12 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
             listed = f" ({'; '.join(found['name'])})" if outcome != "as much" else ""
             told += f" {_preserve(len(found), what)}{listed}."
     if count_open := int((rows["outcome"] == "undecided").sum()):
-        told += f" Of {count(count_open, 'model')} the data do not say."
+        told += f" For {count(count_open, 'model')}, the data leave this open."
     return told
 
 
 def named(corruption: str, strength: float) -> str:
-    """What a set of corrupted images is called.
+    """The name of a set of corrupted images.
 
     Args:
       corruption: its name.
@@ -245,8 +245,8 @@ def named(corruption: str, strength: float) -> str:
 
 def _order(low: float) -> str:
     """How alike two rankings are, by the lower end of their correlation."""
-    sure = "much" if low > 0.9 else "roughly" if low > 0.5 else "not surely"
-    return f"{sure} the same"
+    sure = "in much" if low > 0.9 else "in roughly" if low > 0.5 else "not clearly in"
+    return f"{sure} the same order"
 
 
 def _preserve(number: int, what: str) -> str:
@@ -254,7 +254,7 @@ def _preserve(number: int, what: str) -> str:
 
 
 def told(run: RunDirectory, tasks: Sequence[Task]) -> str:
-    """The answer from the tables of a run; empty where there are none.
+    """The answer from the tables of a run; empty if there are none.
 
     Args:
       run: the run directory, with its tables.

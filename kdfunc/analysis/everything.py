@@ -20,27 +20,27 @@ from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
 
-#: Sizes and checksums of tables and figures, and the models that they are of.
+#: Sizes and checksums of tables and figures, and the models that they cover.
 MANIFEST = "analysis.json"
 
 
 def write(
     run: RunDirectory, checked: Collection[str] = (), submit: Submit | None = None
 ) -> None:
-    """Writes tables and figures of what a run directory holds; prints some.
+    """Writes the tables and figures of a run directory; prints a summary.
 
-    A part of the plan that has not been run is left out, and so are models that a
-    library cannot make, and damaged records. Of a run of which the final outputs alone
-    were kept, the tables and figures of files and of landscapes stay as they are.
+    Parts of the plan that have not been run, models that a library cannot make and
+    damaged records are left out. If only the final outputs of a run were kept, its
+    tables and figures of files and landscapes stay unchanged.
 
     Args:
       run: a run directory.
-      checked: names of tasks whose records are known to be whole.
+      checked: names of tasks whose records are known to be intact.
       submit: submits a call to other processes, which make maps and figures; None
         makes them in threads of this one.
 
     Raises:
-      InputError: there is no base model, or no test split, to analyse.
+      InputError: the base model or the test split is missing or damaged.
     """
     done = finished(run)
     models = [task.name for task in done]
@@ -51,7 +51,7 @@ def write(
     for name, problems in damaged.items():
         told = f"{run.record(name).path}: {'; '.join(problems)}"
         if name in ("base", "data"):
-            raise InputError(f"{told}; repeat the command of the run to rebuild it.")
+            raise InputError(f"{told}; repeat the run's command to rebuild it.")
         print(f"{told}; left out.")
     done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]
@@ -74,7 +74,7 @@ def write(
 
 
 def write_corruptions(run: RunDirectory) -> None:
-    """Adds what models say of corrupted images to tables and figures that are whole.
+    """Adds the tables and figures on corrupted images to a complete analysis.
 
     Args:
       run: the run directory.
@@ -96,7 +96,7 @@ def _seal(run: RunDirectory, models: list[str]) -> None:
 
 
 def finished(run: RunDirectory) -> list[Task]:
-    """The tasks that trained or made the models that a run directory holds.
+    """The tasks that trained or made the models in a run directory.
 
     Args:
       run: the run directory.
@@ -111,14 +111,13 @@ def finished(run: RunDirectory) -> list[Task]:
 
 
 def outdated(run: RunDirectory) -> list[str]:
-    """Why tables and figures have to be made again from the records of a run.
+    """Why tables and figures must be made again from the records of a run.
 
     Args:
       run: the run directory.
 
     Returns:
-      A clause for each reason; none if they are whole, or no records to make them from
-      are there.
+      A clause for each reason; empty if they are intact or there are no records.
     """
     models = [task.name for task in finished(run)]
     if "base" not in models:
@@ -128,7 +127,7 @@ def outdated(run: RunDirectory) -> list[str]:
         return [] if (run.path / table).exists() else [f"{table} is missing"]
     manifest = checksums.read_manifest(run.path, MANIFEST)
     if manifest.get("models", models) != models:
-        return ["the records are others than those that they were made of"]
+        return ["tables and figures were made from other records"]
     return checksums.damages(run.path, MANIFEST)
 
 

@@ -8,14 +8,14 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
 from kdfunc.similarity.fidelity import FEWEST_MODELS, ranking
 
-#: What is made of a trained model; students are trainings of their own.
+#: Families made from a trained model; students are trainings of their own.
 FAMILIES = ("quantized", "pruned", "compressed")
 
 
 def write(
     run: RunDirectory, tasks: list[Task], final: dict[str, np.ndarray], jobs: Jobs
 ) -> None:
-    """Writes `fidelity.csv` and its figure, where there are enough models.
+    """Writes `fidelity.csv` and its figure if there are enough models.
 
     To be called once the table `function_preserved` is written.
 
@@ -32,7 +32,7 @@ def write(
     ratios = preserved.set_index("model")["ratio"]
     found = ranking(final["base"], [final[n] for n in models], ratios[models])
     tables.write(run, "fidelity", found)
-    says = "Which cheap measure ranks models as their function does"
+    says = "Which cheap measures rank models as the function preserved does"
     heading = names.heading(says, run.config)
     draw = figures.fidelity.fidelity
     jobs.draw(run.path / "figures" / "fidelity", draw, found, heading)

@@ -1,4 +1,4 @@
-"""What compression gives and takes: bytes, accuracy, function, latency of `.tflite`."""
+"""Bytes, accuracy, function preserved and latency of `.tflite` files."""
 
 import gzip
 import json
@@ -43,7 +43,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 
 
 def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.DataFrame:
-    """The models that are stored as `.tflite`, and those that cannot be.
+    """The models stored as `.tflite`, and those that cannot be.
 
     Args:
       run: a run directory with the tables `similarity` and `function_preserved`.
@@ -113,12 +113,12 @@ def _base(run: RunDirectory) -> dict[str, object]:
 
 
 def _pipeline(task: Task) -> str:
-    """The pipeline that a model is what is left of; a mode is one of a single step."""
+    """The pipeline that made a model; a mode is a pipeline of one step."""
     return task.settings.get("pipeline") or task.settings["mode"]
 
 
 def terminal(table: pd.DataFrame) -> str:
-    """The table of `compression` for people at a terminal, within 80 columns.
+    """The table of `compression` for the terminal, within 80 columns.
 
     Args:
       table: from `compression`.
@@ -134,10 +134,10 @@ def terminal(table: pd.DataFrame) -> str:
         )
         for row in made.itertuples()
     ]
-    header = ("Files", "size", "accuracy", "preserved", "other answers")
+    header = ("Files", "size", "accuracy", "preserved", "other class")
     lines = [
-        "Model files (.tflite) beside the base model's .keras file, and answers that",
-        "differ from the base model's:",
+        "Model files (.tflite) compared with the base model's .keras file; the last",
+        "column is the share of test images whose predicted class differs:",
         "",
         text.table(header, rows),
     ]
@@ -164,7 +164,7 @@ def _measures(run: RunDirectory, has_scale: bool) -> pd.DataFrame:
 def _write_latency(run: RunDirectory, stored: list[Task]) -> None:
     """Times one image on one thread; a model that was timed before keeps its times.
 
-    Times are the machine's, not the experiment's: this is the one table that differs
+    Times depend on the machine, not the experiment: this is the one table that differs
     between two runs of one config.
     """
     columns = ["model", "median_ms", "p90_ms", "p99_ms"]

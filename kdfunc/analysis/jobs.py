@@ -1,4 +1,4 @@
-"""What of the analysis is done beside the rest: maps and figures."""
+"""The parts of the analysis that run concurrently: maps and figures."""
 
 import functools
 import os
@@ -18,11 +18,11 @@ Submit = Callable[..., Future]
 
 
 class Jobs:
-    """Calls that are made side by side, in worker processes or in threads.
+    """Concurrent calls, in worker processes or in threads.
 
-    To be used in a `with` statement, within which BLAS is held to one thread: the
-    calls use as many cores, and give the same bits whatever their number. At its end
-    the figures are on the disk.
+    Use it in a `with` statement. Within it, BLAS is limited to one thread: the calls
+    use all cores instead and give the same bits whatever their number. At its end, the
+    figures are on disk.
     """
 
     def __init__(self, submit: Submit | None = None):
@@ -44,7 +44,7 @@ class Jobs:
             self._limits.restore_original_limits()
 
     def call(self, function: Callable, *arguments: Any) -> Future:
-        """Begins to call a function; it and its arguments must be picklable.
+        """Starts a call of a function; it and its arguments must be picklable.
 
         Args:
           function: the function.
@@ -58,10 +58,10 @@ class Jobs:
         function: Callable[..., Figure],
         *arguments: Any,
     ) -> None:
-        """Begins to draw a figure, which is written as PNG and PDF in the end.
+        """Starts to draw a figure, which is written as PNG and PDF at the end.
 
         Args:
-          path: where to, without a suffix.
+          path: of the files, without a suffix.
           function: makes the figure.
           *arguments: of the function.
         """

@@ -1,4 +1,4 @@
-"""Copies what is to be kept of a finished run: all but records and models."""
+"""Copies everything of a finished run that is kept: all but records and models."""
 
 import os
 import pathlib
@@ -28,22 +28,20 @@ _PLACE = re.compile("(--(?:data|output)[_-]dir)(=.*)?")
 def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     """Writes a run's config, provenance, times, tables, figures and final outputs.
 
-    What is there of an earlier version is replaced.
+    An earlier copy is replaced.
 
     Args:
       run: a finished run with its records.
-      folder: where to; the directory in it has the run's name.
+      folder: where to create a directory with the run's name.
 
     Returns:
-      The models whose outputs found no place in the file, see `kept.LIMIT`.
+      The models whose outputs did not fit into the file, see `kept.LIMIT`.
 
     Raises:
-      InputError: there are no records, as in what this function wrote.
+      InputError: there are no records, for example in a copy.
     """
     if run.kept:
-        raise InputError(
-            f"{run.path} has no records; give the run directory that it is a copy of."
-        )
+        raise InputError(f"{run.path} has no records; give the original run directory.")
     tasks = everything.finished(run)
     tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
     target = pathlib.Path(folder) / run.path.resolve().name
@@ -62,7 +60,7 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
 
 
 def without_places(command: str) -> str:
-    """A command with `DIR` in place of folders of the machine where it was given.
+    """A command with `DIR` in place of the machine's folders.
 
     Args:
       command: as a shell takes it.
@@ -78,7 +76,7 @@ def without_places(command: str) -> str:
 
 
 def _times(run: RunDirectory) -> pd.DataFrame:
-    """Seconds, threads, instruction set and oneDNN, a row for each task in order."""
+    """Seconds, threads, instruction set and oneDNN, one row per task in order."""
     tasks = (task.name for task in plan.make(run.config))
     made = {name: run.record(name).made for name in tasks if run.record(name).exists}
     columns = ["seconds", "threads", "instruction_set", "onednn"]

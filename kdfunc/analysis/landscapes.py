@@ -29,9 +29,9 @@ NEARBY = 3
 def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
     """The models in each panel of the landscape.
 
-    A panel without any of its compressed models is left out. Of the students, the
-    panel of all methods shows one an alpha: the one whose distillation KL is lowest
-    on average over the epochs.
+    A panel without any of its compressed models is left out. The panel of all methods
+    shows one student per alpha: the one whose distillation KL is lowest on average over
+    the epochs.
 
     Args:
       run: The run directory.
@@ -69,12 +69,12 @@ def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
 
 
 def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None]:
-    """Begins to map the panels of a run; returns what writes their tables and figures.
+    """Starts to map the panels of a run; returns a function that writes the results.
 
-    Beside t-SNE each panel has a metric map, whose unit is the root mean square over
+    Besides t-SNE, each panel has a metric map, whose unit is the root mean square over
     the test images of the Euclidean distance between two softmax outputs, from 0 to
-    the square root of 2. How far either can be trusted is told with it: the metric
-    map's stress, and by how much t-SNE's shape changes with next to nothing.
+    the square root of 2. The tables also show how far to trust the maps: the stress of
+    the metric map, and how much a tiny change of its start changes the t-SNE.
 
     Args:
       run: The run directory.
@@ -160,17 +160,17 @@ def maps(
     perplexities: Sequence[float],
     jobs: Jobs | None = None,
 ) -> Iterator[Maps]:
-    """Begins the maps of several panels whose points come from the same records.
+    """Starts the maps of several panels whose points come from the same records.
 
     Args:
       records: softmax `[snapshots, n_test, classes]` of each model.
       squared: `[points, points]`, their `embedding.squared_distances`.
       panels: for each, the indices `[m]` of its points among those of all records.
-      perplexities: one a panel; lower where there are too few points for it.
-      jobs: what makes the maps, side by side; threads unless given.
+      perplexities: one per panel; lowered if there are too few points for it.
+      jobs: makes the maps concurrently; by default in threads.
 
     Returns:
-      The maps of each panel, for which one has to wait where `jobs` are given.
+      The maps of each panel; with `jobs`, each is waited for when it is asked for.
     """
     if jobs is None:
         with Jobs() as threads:
@@ -200,7 +200,7 @@ class Landscape:
     """A map of models; in a notebook it shows its figure.
 
     Attributes:
-      points: A row for each point: `model`, `family`, `label`, `epoch`, `x` and `y` of
+      points: One row per point: `model`, `family`, `label`, `epoch`, `x` and `y` of
         the t-SNE, `mds_x` and `mds_y` of the metric map, whose unit is the root mean
         square over examples of the distance between two softmax outputs.
       perplexity: Of the t-SNE.
@@ -240,23 +240,23 @@ def landscape(
     perplexity: float = 30,
     title: str = "Functional landscape",
 ) -> Landscape:
-    """Maps models by what they gave for the same examples.
+    """Maps models by their outputs for the same examples.
 
     Args:
-      outputs: Of each model the softmax, or logits where another model gives softmax:
+      outputs: The softmax of each model, or logits if another model gives softmax:
         `[examples, classes]`, or `[snapshots, examples, classes]` for a trajectory.
       names: Of the models.
       families: Of the models, which share a colour: `base`, `independent`, `student`,
-        `quantized`, `pruned`, or words of your own; by default all are one family.
-      perplexity: Of the t-SNE; lower where there are too few models for it.
+        `quantized`, `pruned`, or your own words; by default all are one family.
+      perplexity: Of the t-SNE; lowered if there are too few models for it.
       title: Of the figure.
 
     Returns:
       The map and its figure.
 
     Raises:
-      InputError: Other numbers of names than of models, outputs that are not those of
-        classifiers, or fewer than two different models.
+      InputError: The numbers of names and models differ, outputs are not those of
+        classifiers, or there are fewer than two different models.
     """
     refuse_string("names", names)
     refuse_string("families", families)
@@ -272,8 +272,8 @@ def landscape(
     squared = embedding.squared_distances(records)
     if not squared.any():
         raise InputError(
-            "all models gave the same outputs, which makes one point and no map; give "
-            "at least two that differ."
+            "all models gave the same outputs, so the map would be a single point; "
+            "give at least two models that differ."
         )
     with Jobs() as jobs:
         rows = [np.arange(len(points))]
@@ -303,8 +303,8 @@ def _records(outputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.nda
     settled = forms.settle("", snapshots, dict.fromkeys(snapshots, forms.AUTO))
     if settled.kind != forms.CLASSES:
         raise InputError(
-            f"the outputs are taken for {settled.kind}; give the softmax of "
-            "classifiers [examples, classes], or one of several snapshots."
+            f"the outputs look like {settled.kind}; give the softmax of classifiers, "
+            "[examples, classes] or [snapshots, examples, classes]."
         )
     softmax = iter(settled.arrays.values())
     return [np.stack([next(softmax) for _ in array]) for array in arrays]

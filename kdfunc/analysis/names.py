@@ -1,4 +1,4 @@
-"""What models are called where people read; trainings of one kind share a name."""
+"""Names of models for readers; trainings of one kind share a name."""
 
 from kdfunc.catalog import CONTROLS, FORMATS
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
@@ -12,7 +12,7 @@ DATASET_NAMES = {
 
 
 def title(config: ExperimentConfig) -> str:
-    """What was trained on what: "LeNet on CIFAR-10".
+    """Architecture and data set: "LeNet on CIFAR-10".
 
     Args:
       config: the experiment.
@@ -22,7 +22,7 @@ def title(config: ExperimentConfig) -> str:
 
 
 def heading(says: str, config: ExperimentConfig) -> str:
-    """The heading of a figure: what it shows, and below that of which run.
+    """The heading of a figure: what it shows and, below that, the run.
 
     Args:
       says: what the figure shows.
@@ -32,7 +32,7 @@ def heading(says: str, config: ExperimentConfig) -> str:
 
 
 def setting(task: Task) -> str:
-    """What tells a compressed model from others of its method, as the paper has it.
+    """The setting of a compressed model, as the paper writes it.
 
     Args:
       task: a student, or a quantized or pruned model.
@@ -77,7 +77,7 @@ def name(task: Task) -> str:
 
 
 def in_figures(task: Task) -> str:
-    """The same where a colour tells the family.
+    """The name in figures where a colour shows the family.
 
     Args:
       task: that made the model.
@@ -88,13 +88,13 @@ def in_figures(task: Task) -> str:
 
 
 def training(task: Task) -> str:
-    """What tells a training from others of its name: its number or its seed.
+    """What distinguishes trainings of one name: their number or seed.
 
     Args:
       task: that made the model.
 
     Returns:
-      the number or the seed; empty where there is one training of the name.
+      the number or the seed; empty if only one training has the name.
     """
     match task.family:
         case "independent":

@@ -1,7 +1,7 @@
 """Whether pruning breaks a network by its batch-norm statistics.
 
-Pruning that ranks all arrays together sets moving variances to zero, by whose square
-root batch normalization divides; pruning of kernels leaves them as they are.
+Pruning that ranks all arrays together may set moving variances to zero, and batch
+normalization divides by their square roots; pruning kernels leaves them unchanged.
 """
 
 import importlib.util
@@ -110,8 +110,8 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
 def sentence(found: pd.DataFrame) -> str:
     """Whether pruning of all arrays breaks batch normalization.
 
-    Of the levels that set moving variances to zero it tells of the lightest, beside
-    pruning of kernels alone; it is empty where all arrays were not pruned together.
+    Describes the lightest level that sets moving variances to zero, beside pruning of
+    kernels alone; empty if the run did not prune all arrays together.
 
     Args:
       found: from `table`.
@@ -122,24 +122,25 @@ def sentence(found: pd.DataFrame) -> str:
     broken = whole[whole["zero"] > 0]
     if broken.empty:
         return (
-            f"Pruned by up to {100 * whole['level'].max():g} % of all its arrays the "
-            f"network keeps its {whole['moving_variances'].max():,} moving variances, "
-            "by whose roots batch normalization divides: none becomes zero."
+            f"Pruning up to {100 * whole['level'].max():g} % of all arrays sets none "
+            f"of the {whole['moving_variances'].max():,} moving variances to zero; "
+            "batch normalization divides by their square roots."
         )
     row = broken.iloc[0]
     level = f"{100 * row.level:g}"
     told = (
-        f"Pruned by {level} % of all its arrays the network changes its accuracy by "
-        f"{row.deviation:+.1f} %, and {row.zero:,} of {row.moving_variances:,} moving "
-        "variances, by whose roots batch normalization divides, become zero."
+        f"Pruning {level} % of all arrays changes the accuracy by "
+        f"{row.deviation:+.1f} % (relative) and sets {row.zero:,} of "
+        f"{row.moving_variances:,} moving variances to zero; batch "
+        "normalization divides by their square roots."
     )
     kernels = found[(found["scope"] != row.scope) & (found["level"] == row.level)]
     if kernels.empty:
         return (
-            f"{told} What pruning as much of the kernels alone would do takes the "
-            f"pipeline prune{level}, which the run has not."
+            f"{told} The pipeline prune{level}, which this run lacks, would show the "
+            "effect of pruning kernels alone."
         )
     return (
-        f"{told} Pruned by as much of its kernels alone it changes by "
+        f"{told} Pruning the same share of kernels alone changes the accuracy by "
         f"{kernels.iloc[0].deviation:+.1f} %."
     )

@@ -1,4 +1,4 @@
-"""What all set-ups together say of the claims: one table, one answer for each claim."""
+"""The claims over all set-ups: one table, and one answer per claim."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from kdfunc.similarity.claims import CLAIMS
 from kdfunc.similarity.claims.rules import Claim
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
 
-#: Epochs of the paper; a run of fewer is shown and not pooled.
+#: Epochs of the paper; a run of fewer is shown but not pooled.
 EPOCHS = 25
 
 
@@ -37,20 +37,20 @@ class Setup:
 
     @property
     def marks(self) -> str:
-        """What tells it from the paper's protocol or its preset; empty for nothing."""
+        """How it differs from the paper's protocol or its preset; may be empty."""
         marks = [f"--{k}={v}" for k, v in differences(self.config).items()]
         return ", ".join([*(["short"] if self.short else []), *marks])
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What all set-ups together say of a claim.
+    """The answer on a claim over all set-ups.
 
     Attributes:
       claim: in its authors' words.
       outcome: `supported`, `contradicted` or `undecided`.
       sentence: for people to read.
-      pooled: the meta-analysis; None for fewer set-ups than it takes.
+      pooled: the meta-analysis; None if there are too few set-ups for it.
     """
 
     claim: str
@@ -60,7 +60,7 @@ class Answer:
 
 
 def differences(config: ExperimentConfig) -> dict[str, str]:
-    """The flags that tell a run from its preset, but for parts left out or added.
+    """The flags in which a run differs from its preset, parts left out or added aside.
 
     Args:
       config: the experiment.
@@ -82,7 +82,7 @@ def differences(config: ExperimentConfig) -> dict[str, str]:
 
 
 def is_papers(config: ExperimentConfig) -> bool:
-    """Whether accuracies come about as the paper's do, whatever is left to chance.
+    """Whether accuracies are made by the paper's protocol, chance aside.
 
     Args:
       config: the experiment.
@@ -99,7 +99,7 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
 
     Returns:
       One row per claim and set-up: `run`, `dataset`, `architecture`, `preset`,
-      `epochs`; what `marks` it; whether it is `short`; and of its verdict `claim`,
+      `epochs`; its `marks`; whether it is `short`; and from its verdict `claim`,
       `outcome`, `effect`, `low`, `high`, `estimate` and `error`.
     """
     columns = ["claim", "outcome", "effect", "low", "high", "estimate", "error"]
@@ -120,7 +120,7 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
 
 
 def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
-    """One answer for each claim that some set-up was asked about.
+    """One answer for each claim that was judged in some set-up.
 
     Args:
       setups: the judged runs.
@@ -139,7 +139,7 @@ def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
 
 
 def answers_table(found: Mapping[str, Answer]) -> pd.DataFrame:
-    """The same as a table: `claim`, `outcome`, and the numbers of `Pooled`.
+    """The answers as a table: `claim`, `outcome`, and the numbers of `Pooled`.
 
     Args:
       found: from `answers`.
@@ -182,8 +182,7 @@ def _sentence(claim: Claim, pooled: Pooled) -> str:
     )
     what = "a difference of" if points else "a ratio of distances of"
     return (
-        f"Over {pooled.setups} set-ups {what} {value} [{low}, {high}]; another set-up "
-        f"is expected between {least} and {most}. Of the variance "
-        f"{pooled.i2:.0f} % lies between set-ups (I\u00b2); \u03c4\u00b2 = "
-        f"{pooled.tau2:.2g}."
+        f"Over {pooled.setups} set-ups, {what} {value} [{low}, {high}]; another set-up "
+        f"is expected between {least} and {most}. {pooled.i2:.0f} % of the variance "
+        f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.2g}."
     )

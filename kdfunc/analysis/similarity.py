@@ -1,4 +1,4 @@
-"""What a run's records say of functional similarity: tables, verdicts, figures."""
+"""Functional similarity from a run's records: tables, verdicts, figures."""
 
 import pathlib
 import zlib
@@ -19,7 +19,7 @@ from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_gr
 from kdfunc.similarity.ladder import ladder, yardstick
 from kdfunc.text import no_formula
 
-#: Measures that are followed over the epochs.
+#: Measures that are computed at every epoch.
 FOLLOWED = ("jensen_shannon", "disagreement")
 JENSEN_SHANNON = "Jensen-Shannon divergence (bits)"
 #: The paper's own ways of compression, which its claims are about.
@@ -64,7 +64,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 def evidence_of(
     run: RunDirectory, tasks: Iterable[Task], final: dict[str, np.ndarray]
 ) -> Evidence:
-    """The final outputs of a run's models, by what they are evidence of.
+    """The final outputs of a run's models, sorted as evidence for the claims.
 
     Args:
       run: the run directory.
@@ -102,9 +102,9 @@ def evidence_of(
 
 
 def size(run: RunDirectory, task: Task) -> int:
-    """Bytes of a model's file after zlib, which is what saves space in pruned ones.
+    """Bytes of a model's file after zlib, which shrinks the files of pruned models.
 
-    Where the file was not kept, it is what the table says that was made with it.
+    If the file was not kept, the size comes from the table made when it existed.
 
     Args:
       run: the run directory.
@@ -168,7 +168,7 @@ def _write_measures(run, tasks, final, jobs) -> None:
         if len(compared):
             tables.write(run, "variants", compared)
             draw = figures.preserved.variants
-            heading = naming.heading("One setting changed", run.config)
+            heading = naming.heading("Students with one setting changed", run.config)
             jobs.draw(_figure(run, "variants"), draw, compared, heading)
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
@@ -281,7 +281,7 @@ def _write_trajectories(run, tasks, base, jobs) -> None:
 
 
 def _write_classes(run, others, final, jobs) -> None:
-    """Agreement with the base model by class, and the answers lost most often."""
+    """Agreement with the base model by class, and the images changed most often."""
     base, labels = final["base"], run.labels
     left_out = ("control", "variant", "compressed")
     shown = [task for task in others if task.family not in left_out]
@@ -324,14 +324,14 @@ def _write_classes(run, others, final, jobs) -> None:
     images = (run.record("data").path / "images.npy").absolute()
     lost = figures.similarity.loses(answers, after, methods).any(axis=None)
     if lost and images.exists():
-        says = "The test images whose answers most methods lose"
+        says = "The test images whose predicted class most methods change"
         heading = naming.heading(says, run.config)
         told = (run.class_names, labels, answers, after, methods, heading)
         jobs.draw(_figure(run, "lost_images"), _lost_images, images, *told)
 
 
 def _lost_images(images: pathlib.Path, *told) -> Figure:
-    """The figure of images that are read where it is drawn, since they are large."""
+    """The figure; the images are read here, in the worker, since they are large."""
     return figures.similarity.lost_images(np.load(images, mmap_mode="r"), *told)
 
 

@@ -1,4 +1,4 @@
-"""What other base models would have given: the spread of the paper's columns."""
+"""The spread of the paper's columns over several base models."""
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
 
-#: What the rows of the base models themselves are called.
+#: Method and setting in the rows of the base models themselves.
 BASE = ("Base model", "accuracy")
-#: Share of further base models that the prediction interval is to hold.
+#: Share of further base models that the prediction interval should contain.
 CONFIDENCE = 0.95
 
 
@@ -45,7 +45,7 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
       tasks: those whose records are there, replicates among them.
 
     Returns:
-      A row a base model and setting: `base_model`, its task, the run's own first;
+      One row per base model and setting: `base_model`, its task, the run's own first;
       `method` and `setting` as `accuracy.accuracy_deviations` has them, or `BASE`;
       `accuracy` in [0, 1]; and the table's `value` in %: the accuracy of a base model,
       of others the relative deviation from the accuracy of their own base model.
@@ -78,8 +78,8 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
       run's `own` base model; their `mean`, `least` and `most`; the ends of the interval
       in which one more base model is expected (95 %, Student's t, NaN for one base
       model), `predicted_low` and `predicted_high`; the number that the paper
-      `published` and by how much it lies `outside` of the range (NaN where it has
-      none); and `where` it lies, in words.
+      `published` and by how much it lies `outside` the range (NaN if there is none);
+      and `where` it lies, in words.
     """
     cells = published.load(config.dataset, config.architecture)
     printed = cells.set_index(["method", "setting"])["deviation"].to_dict()

@@ -1,4 +1,4 @@
-"""The tables of a run directory: one way to write one, and one to read it."""
+"""The tables of a run directory: writing and reading."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from kdfunc.writing import write_atomic
 
 
 def write(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
-    """Writes a table as `tables/NAME.csv`, without its index; whole or not at all.
+    """Writes a table as `tables/NAME.csv`, atomically and without its index.
 
     Args:
       run: the run directory.
@@ -26,24 +26,24 @@ def read(run: RunDirectory, name: str) -> pd.DataFrame | None:
       name: of the table, without a suffix.
 
     Returns:
-      The table, or None where there is none.
+      The table, or None if there is none.
 
     Raises:
       OSError: it cannot be read.
-      ValueError: it is no table.
+      ValueError: it is not a table.
     """
     path = run.path / "tables" / f"{name}.csv"
     return pd.read_csv(path) if path.exists() else None
 
 
 def preserved(run: RunDirectory) -> pd.DataFrame | None:
-    """The table `function_preserved` in the measure that figures and page show.
+    """The rows of `function_preserved` for the measure that figures and page show.
 
     Args:
       run: the run directory.
 
     Returns:
-      One row per model but the base; None where the run has no independent models to
+      One row per model except the base model; None without independent models, which
       set the scale.
     """
     table = read(run, "function_preserved")

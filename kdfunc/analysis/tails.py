@@ -1,4 +1,4 @@
-"""What means hide of a run: the worst images, and those that change again and again."""
+"""What means hide: the worst images, and those that change in most trainings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from kdfunc.runs.plan import Task
 from kdfunc.similarity.tails import TAILED
 from kdfunc.text import no_formula
 
-#: What is told of each model and averaged over a group's.
+#: Numbers of each model that are averaged over a group.
 COLUMNS = (*similarity.TAILS, "disagreement", "confident_flips")
 
 
@@ -22,7 +22,7 @@ def per_model(p: np.ndarray, q: np.ndarray) -> dict[str, float | None]:
       q: the same of the model.
 
     Returns:
-      `jensen_shannon.p95`, `.p99` and `.p99.9` in bits; None where there are too few
+      `jensen_shannon.p95`, `.p99` and `.p99.9` in bits; None if there are too few
       images for one to lie beyond.
     """
     found = similarity.quantiles(similarity.divergences(p, q))
@@ -54,9 +54,9 @@ def table(
     Returns:
       One row per group: `group`, `family`, `models` (how many); means over the models
       of `p95`, `p99` and `p99.9` in bits and of the shares `disagreement` and
-      `confident_flips`; and of groups of two models or more the shares of images whose
-      answer is not the base model's in more than half of them (`changed_in_most`) and
-      in each (`changed_in_all`).
+      `confident_flips`; and, for groups of two models or more, the shares of images
+      whose predicted class is not the base model's in more than half of them
+      (`changed_in_most`) and in all of them (`changed_in_all`).
     """
     measures = measures.set_index("model").rename(
         columns={f"{TAILED}.{name}": name for name in similarity.TAILS}
@@ -75,7 +75,7 @@ def table(
 
 
 def changes(final: Mapping[str, np.ndarray], tasks: Sequence[Task]) -> pd.DataFrame:
-    """For each test image, how many models of each group answer otherwise.
+    """For each test image, how many models of each group predict another class.
 
     Args:
       final: softmax `[n_test, classes]` by the task's name, with the base model's.
@@ -100,7 +100,7 @@ def changed_images(
     labels: np.ndarray,
     class_names: Sequence[str],
 ) -> pd.DataFrame:
-    """The images whose answer is not the base model's in most trainings of a group.
+    """The images whose predicted class changes in most trainings of a group.
 
     Args:
       changed: as `changes` returns it.
@@ -110,10 +110,10 @@ def changed_images(
       class_names: names of the classes.
 
     Returns:
-      One row per image that changes in more than half of the models of one group or
-      more, those that change most often first: `image` (its number in the test split),
+      One row per image that changes in more than half of the models of at least one
+      group, most frequent changes first: `image` (its number in the test split),
       `label` and the base model's `answer` (names of classes), and for each group the
-      number of models that answer otherwise.
+      number of models that predict another class.
     """
     sizes = pd.Series({group: len(members) for group, members in groups(tasks).items()})
     most = (changed > sizes.reindex(changed.columns) / 2).any(axis=1)

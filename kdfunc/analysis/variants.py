@@ -1,4 +1,4 @@
-"""Students with one setting changed, beside those that the paper trains."""
+"""Students with one setting changed, compared with those of the paper."""
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ def table(
     tasks: list[Task],
     final: dict[str, np.ndarray],
 ) -> pd.DataFrame:
-    """What a variant changes in the function preserved and in accuracy.
+    """How each variant changes the function preserved and the accuracy.
 
-    First come the students of the same alpha and the control that starts as they do,
-    without a teacher; a variant that changes start or length has its own.
+    The first rows are the unchanged students of the same alpha and their control
+    without a teacher; a variant that changes the start or the length has its own.
 
     Args:
       run: a run directory.
@@ -27,11 +27,11 @@ def table(
       final: softmax `[n_test, classes]` after the last epoch by the task's name.
 
     Returns:
-      A row a variant and teacher: `variant` ("none" for the students), `teacher`
+      One row per variant and teacher: `variant` ("none" for the students), `teacher`
       ("none" for a control), `label`, `models` (how many); distance `ratio`,
       `preserved` in %, `accuracy_difference` from the base model in points, each with
       the ends `_low` and `_high` of its interval; mean `accuracy`; and the trainings
-      that the interval of the former two `rests_on`. Empty without variants.
+      that the intervals of `ratio` and `preserved` `rests_on`. Empty without variants.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for place, task in enumerate(tasks):

@@ -90,7 +90,9 @@ def test_what_breaks_on_corrupted_images_alone_is_found(found):
 
 def test_the_answer_names_what_changes(found):
     text = corruptions.sentences(*found)
-    assert "corrupted in 12 ways the base model's accuracy goes from 100.0 %" in text
+    assert (
+        "corrupted in 12 ways, the base model's accuracy changes from 100.0 %" in text
+    )
     assert "1 model preserves less by more than 10 points (Pruned by 50\u00a0%)" in text
     assert "1 model preserves more by more than 10 points (Pruned by 70\u00a0%)" in text
     row = found[1].iloc[-1]
@@ -106,7 +108,7 @@ def test_by_a_single_independent_model_nothing_is_decided(models):
     assert set(quantized["outcome"]) == {"undecided"}
     assert ranking["correlation"].isna().all()  # of two models
     told = corruptions.sentences(table.assign(name=table["group"]), ranking)
-    assert told.endswith("Of 2 models the data do not say.")
+    assert told.endswith("For 2 models, the data leave this open.")
     assert "rank correlation" not in told
 
 

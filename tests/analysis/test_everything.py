@@ -168,7 +168,7 @@ def test_new_records_make_the_analysis_outdated(analysed):
         analysed.record("pruned-50").path
     )
     (reason,) = everything.outdated(analysed)
-    assert "records are others" in reason
+    assert "made from other records" in reason
 
 
 def test_a_damaged_record_is_left_out_of_the_analysis(analysed, capsys):
@@ -183,5 +183,5 @@ def test_a_damaged_record_is_left_out_of_the_analysis(analysed, capsys):
 def test_without_its_base_model_the_analysis_says_what_to_do(analysed):
     path = analysed.record("base").path / "softmax.npy"
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match="repeat the command of the run"):
+    with pytest.raises(InputError, match="repeat the run's command"):
         everything.write(analysed)

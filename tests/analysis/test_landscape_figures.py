@@ -188,7 +188,7 @@ def test_a_knot_is_looked_at_from_near_with_the_whole_in_a_corner(points):
         (frame,) = whole.patches
         assert tuple(frame.get_xy()) == (axes.get_xlim()[0], axes.get_ylim()[0])
         assert frame.zorder > max(line.zorder for line in whole.lines)
-        assert "in the corner: all" in axes.get_xlabel()
+        assert "corner: the whole map" in axes.get_xlabel()
         corner = whole.get_window_extent()
         boxes = [Text.get_window_extent(label) for label in annotations(axes)]
         assert boxes and not any(corner.overlaps(box) for box in boxes)

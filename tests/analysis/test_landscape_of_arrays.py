@@ -67,7 +67,7 @@ def test_what_is_no_landscape_is_told(logits):
         (p[:2], "ab", r"names: got 'ab'; give a list, such as \['ab'\]"),
         (p[:2], ["a", "a"], "2 outputs and 1 different names"),
         (p[[0, 0]], ["a", "b"], "at least two that differ"),
-        (logits[:2], ["a", "b"], "taken for numbers"),
+        (logits[:2], ["a", "b"], "look like numbers"),
         ([p[0], p[1][:10]], ["a", "b"], "of 10 and 50 examples"),
     ]:
         with pytest.raises(InputError, match=told):

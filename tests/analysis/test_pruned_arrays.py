@@ -34,14 +34,16 @@ def test_the_sentence_says_what_each_scope_does():
     every = (0.1, "all arrays", "pruned-10", -82.0, 10944, 4221)
     kernels = (0.1, "kernels alone", "prune10", -1.4, 10944, 0)
     told = pruned_arrays.sentence(made([every, kernels]))
-    assert "10 % of all its arrays the network changes its accuracy by -82.0 %" in told
+    assert "Pruning 10 % of all arrays changes the accuracy by -82.0 %" in told
     assert "4,221 of 10,944 moving variances" in told
-    assert told.endswith("of its kernels alone it changes by -1.4 %.")
-    assert "takes the pipeline prune10" in pruned_arrays.sentence(made([every]))
+    assert told.endswith("of kernels alone changes the accuracy by -1.4 %.")
+    assert "The pipeline prune10, which this run lacks" in pruned_arrays.sentence(
+        made([every])
+    )
     assert pruned_arrays.sentence(made([kernels])) == ""
     whole = (0.5, "all arrays", "pruned-50", -1.0, 10944, 0)
     told = pruned_arrays.sentence(made([whole, kernels]))
-    assert "up to 50 % of all its arrays the network keeps its 10,944 moving" in told
+    assert "up to 50 % of all arrays sets none of the 10,944 moving" in told
 
 
 def test_a_network_without_batch_normalization_has_none(tensorflow, tmp_path):

@@ -52,7 +52,10 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     estimates = [math.log(r) for r in (0.05, 0.1, 0.2)]
     found = answer(4, estimates)
     assert "a ratio of distances of 0.1\u00d7" in found.sentence
-    assert f"{found.pooled.i2:.0f} % lies between set-ups" in found.sentence
+    assert (
+        f"{found.pooled.i2:.0f} % of the variance lies between set-ups"
+        in found.sentence
+    )
 
 
 def test_fewer_than_three_are_undecided_and_short_runs_do_not_count():

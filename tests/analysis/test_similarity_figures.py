@@ -369,7 +369,7 @@ def test_size_shows_every_model_with_its_label():
     found = boxes(figure, labels)
     for i, box in enumerate(found):
         assert not any(box.overlaps(other) for other in found[:i])
-    assert axes.get_xlabel() == "Size (KiB), equal ones side by side"
+    assert axes.get_xlabel() == "Size (KiB); equal sizes side by side"
     assert {"base\nmodel", "independent\nmodels"} < set(texts(axes))
     x = [label.xy[0] for label in labels]
     assert x[0] == pytest.approx(230_000 / 1024) and len(set(x)) == 5
@@ -598,5 +598,7 @@ def test_images_most_often_lost_come_first():
 
 
 def test_no_answer_lost_is_refused():
-    with pytest.raises(ValueError, match="no compressed model changes an answer"):
+    with pytest.raises(
+        ValueError, match="no compressed model changes a predicted class"
+    ):
         lost(np.repeat(ANSWERS[None], 5, axis=0))

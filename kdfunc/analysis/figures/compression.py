@@ -1,4 +1,4 @@
-"""All ways of compressing: function preserved against the size of the file."""
+"""All compression methods: function preserved against the size of the file."""
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,9 @@ _KEY_LINE = 0.165  # inches
 def compression(models: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     """Function preserved against the size of the file, for all ways of compressing.
 
-    A line joins the models that no other beats in both, the Pareto front: what an
-    engineer would choose for a given size. These are numbered, and the key names them;
-    of the others the marks tell what was done to the weights.
+    A line joins the models that no other beats in both, the Pareto front: the best
+    choices for a given size. They are numbered, and the key names them; the marks show
+    what was done to the weights.
 
     Args:
       models: One row per model: `model`, its name; `method`, a key of
@@ -55,7 +55,7 @@ def compression(models: pd.DataFrame, title: str, ax: Axes | None = None) -> Fig
         if chosen:
             text = f"{point.label}   {point.x:,.0f} KiB: {point.model}"
             key.append(Line2D([], [], **look, label=text))
-    axes.set_xlabel("Size of the .tflite file (KiB, each mark twice the one before)")
+    axes.set_xlabel("Size of the .tflite file (KiB, each tick twice the one before)")
     axes.xaxis.set_major_locator(LogLocator(base=2))  # often within one power of ten
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -69,7 +69,7 @@ def compression(models: pd.DataFrame, title: str, ax: Axes | None = None) -> Fig
     if ax is None:
         figure.legend(
             handles=key,
-            title="The Pareto front: what preserves most for so many bytes",
+            title="The Pareto front: most function preserved for the size",
             loc="outside lower left",
             labelspacing=0.3,
             handletextpad=0.3,
@@ -85,7 +85,7 @@ def compression(models: pd.DataFrame, title: str, ax: Axes | None = None) -> Fig
     return figure
 
 
-_FILLED = "Filled: trained afterwards. Open: not."
+_FILLED = "Filled: trained after compression; open: not"
 
 
 def pareto_front(sizes: pd.Series, preserved: pd.Series) -> NDArray[np.bool_]:

@@ -23,10 +23,10 @@ _SHADES = {1: 0.25, 2: 0.5, 3: 0.75}
 
 
 def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
-    """A plot a corruption; on the diagonal, corrupted images are no harder.
+    """One plot per corruption; on the diagonal, a model preserves the same on both.
 
     Args:
-      table: Rows of `kdfunc.analysis.corruptions.compared` of some models and of single
+      table: Rows of `kdfunc.analysis.corruptions.compared` for some models and single
         sets.
       title: The heading.
       ax: Where to draw; None makes a figure.

@@ -13,7 +13,7 @@ from kdfunc.analysis.figures.style import (
     shade,
 )
 
-#: What people call the measures.
+#: Common names of the measures.
 NAMES = {
     "agreement": "Agreement",
     "mse": "MSE",

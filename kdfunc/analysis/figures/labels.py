@@ -28,11 +28,11 @@ def place_labels(
 ) -> None:
     """Writes the labels beside the last points, clear of marks and of each other.
 
-    Marks that lie on each other share a label. A label that stands nearer to another
-    mark than to its own has a line to its own.
+    Overlapping marks share a label. A label closer to another mark than to its own has
+    a line to its own.
 
     Args:
-        axes: Laid out for good.
+        axes: Their layout must not change afterwards.
         starts: ``x`` and ``y`` of marks without a label.
         ends: ``x``, ``y`` and ``label`` of marks with one.
         paths: Lines [points, 2] better not covered.

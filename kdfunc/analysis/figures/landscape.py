@@ -1,7 +1,7 @@
 """Figures of the functional landscape, in the paper's letters: B, I, D, Q, P.
 
-Figures are made and drawn without pyplot, so that they look the same, and cost no
-display, in a script, a worker or a notebook.
+Figures are made and drawn without pyplot, so that they look the same and need no
+display in a script, a worker or a notebook.
 """
 
 import textwrap
@@ -43,11 +43,11 @@ def landscape(
 ) -> Figure:
     """Draws one panel of the functional landscape: t-SNE and, beside it, metric map.
 
-    Where initialisations lie so far off that the trained models would be one knot, a
-    map shows the trained ones, and a small one in its corner all.
+    If initialisations lie so far away that the trained models would form one knot, a
+    map shows the trained models, and a small map in its corner shows everything.
 
     Args:
-        points: One row a point: ``x`` and ``y`` of the t-SNE, ``mds_x`` and ``mds_y``
+        points: One row per point: ``x`` and ``y`` of the t-SNE, ``mds_x`` and ``mds_y``
             of the metric map, ``model`` (its name), ``family`` (base, independent,
             student, quantized, pruned, control or another word), ``label`` (the text
             beside its last point; models of a family that share a label share a shade)
@@ -65,7 +65,7 @@ def landscape(
         The figure, with its labels placed for the size it has.
 
     Raises:
-        ValueError: There is no such panel, or nothing to draw in it.
+        ValueError: There is no such panel, or there are no points.
     """
     if panel not in PANELS:
         raise ValueError(f"panel must be one of {', '.join(PANELS)}, got {panel!r}")
@@ -76,12 +76,12 @@ def landscape(
     least, most = disparities
     embedded.set_title(f"t-SNE, perplexity {perplexity:.3g}", size=9)
     embedded.set_xlabel(
-        "neighbourhoods mean something, distances do not;\n"
+        "neighbourhoods are meaningful, distances are not;\n"
         f"start changed by 1e-7: Procrustes disparity {least:.2f} to {most:.2f}"
     )
     mapped.set_title(f"Metric MDS, stress {stress:.2f}", size=9)
     mapped.set_xlabel(
-        "the bar: distance of softmax outputs,\nroot mean square over test images"
+        "bar: distance between softmax outputs,\nroot mean square over test images"
     )
     by_axes = {
         embedded: points,
@@ -97,7 +97,7 @@ def landscape(
         _add_legend(figure, points, styles, shared, with_paths=panel != "all")
     for axes, (starts, ends, _) in drawn.items():
         if _is_knot(by_axes[axes], starts, ends):
-            told = f"{axes.get_xlabel()}\nin the corner: all, and the part shown"
+            told = f"{axes.get_xlabel()}\ncorner: the whole map, this part framed"
             axes.set_xlabel(told)
     figure.canvas.draw()
     if ax is None:
@@ -145,7 +145,7 @@ def _draw(
 
 
 def _is_knot(points: pd.DataFrame, starts: pd.DataFrame, ends: pd.DataFrame) -> bool:
-    """Whether the last points lie so close that one must go near."""
+    """Whether the last points lie so close together that a close-up is needed."""
     whole, reach = (
         np.ptp(part[["x", "y"]].to_numpy(), axis=0).max() for part in (points, ends)
     )
@@ -161,7 +161,7 @@ def _zoom(
     panel: str,
     styles: dict[str, dict],
 ) -> NDArray:
-    """Goes near the last points if they are a knot, with the whole in a corner.
+    """Zooms in on the last points if they form a knot, with the whole in a corner.
 
     Returns:
         The corner's box [1, 4] in 1/72 inch, or none [0, 4].
@@ -215,7 +215,7 @@ def _zoom(
 
 
 def _scale_bar(axes: Axes, taken: NDArray) -> NDArray:
-    """Draws how long a distance is, in a corner that is free; returns its box."""
+    """Draws a scale bar in a free corner; returns its box."""
     width = np.diff(axes.get_xlim())[0]
     length = width / 5
     power = 10 ** np.floor(np.log10(length))

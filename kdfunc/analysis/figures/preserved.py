@@ -1,6 +1,6 @@
 """Figures of the function preserved: against size and sparsity, the ladder, variants.
 
-They take tables as the analysis makes them.
+They take the tables that the analysis makes.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ _SINGLE = {"marker": "_", "markersize": 7, "linestyle": "none"}
 def preserved_by_method(
     models: pd.DataFrame, title: str, ax: Axes | None = None
 ) -> Figure:
-    """Function preserved by each model, method below method.
+    """Function preserved by each model, one line per method.
 
     Args:
       models: One row per model: `name` (trainings that share it share a line),
@@ -87,7 +87,7 @@ def preserved_by_size(
 ) -> Figure:
     """Function preserved against the size of the model file.
 
-    Models of one size stand side by side; small marks are the single trainings.
+    Models of equal size are side by side; small marks are single trainings.
 
     Args:
       models: One row per model: `label`, `family`, `bytes`, function `preserved` in
@@ -106,7 +106,7 @@ def preserved_by_size(
         intervals(axes, rows, **marker(family))
     seeds = _seeds(axes, points)
     single = [Line2D([], [], **_SINGLE, color=GREY, label="Single trainings")]
-    note = ", equal ones side by side" if beside.any() else ""
+    note = "; equal sizes side by side" if beside.any() else ""
     axes.set_xlabel(f"Size ({name}){note}")
     preserved_axis(axes, models["low"].min())
     axes.margins(x=0.12)
@@ -138,7 +138,7 @@ def preserved_by_sparsity(
 
 
 def rung_family(group: str) -> str:
-    """The family whose colour a rung of the ladder has, by what its models are.
+    """The family that gives a rung of the ladder its colour.
 
     Args:
       group: The rung's group of models.
@@ -152,8 +152,8 @@ def rung_family(group: str) -> str:
 def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     """What each ingredient of distillation adds to the function preserved.
 
-    Bars are orange where no model has a teacher that knows anything and green where
-    there is one; hatched ones stand beside the ladder.
+    Bars are green if the base model is the teacher and orange if no teacher knows it;
+    hatched bars are checks beside the ladder.
 
     Args:
       rungs: As `kdfunc.similarity.ladder.ladder` returns them.
@@ -230,7 +230,7 @@ def _ladder_key(rungs: pd.DataFrame) -> list[Artist]:
 def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     """Function preserved and accuracy of students with one setting changed.
 
-    Models without a teacher stand under the students that they are a control of.
+    Models without a teacher are shown below the students that they are a control of.
 
     Args:
       table: As `kdfunc.analysis.variants.table` returns it.
@@ -245,7 +245,7 @@ def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     right.tick_params(labelleft=False)
     columns = {
         "preserved": PRESERVED,
-        "accuracy_difference": "Accuracy, less the base model's (points)",
+        "accuracy_difference": "Accuracy minus the base model's (points)",
     }
     families = table["teacher"].map(
         lambda teacher: "control" if teacher == "none" else "student"
@@ -276,7 +276,7 @@ def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     )
     handles = [
         Line2D([], [], **marker("student"), label="With a teacher"),
-        Line2D([], [], **marker("control"), label="The same without"),
+        Line2D([], [], **marker("control"), label="Without a teacher"),
     ]
     add_legend(figure, ax, handles, columns=2)
     return figure
@@ -339,13 +339,13 @@ def preserved_axis(axes: Axes, low: float) -> None:
 def label_points(
     figure: Figure, axes: Axes, points: pd.DataFrame, seeds: NDArray
 ) -> None:
-    """Puts the labels where they hide no point and no interval.
+    """Puts the labels where they cover neither points nor intervals.
 
     Args:
       figure: The figure.
       axes: Where the points are.
       points: One row per point, with its `label`, place and interval.
-      seeds: `[n, 2]` places of single trainings, which labels are not to hide.
+      seeds: `[n, 2]` positions of single trainings, which labels must not cover.
     """
     figure.canvas.draw()
     if len(figure.axes) == 1:  # places hold as long as the layout does

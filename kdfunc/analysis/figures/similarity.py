@@ -1,6 +1,6 @@
-"""Figures of how functions differ: distances, agreement, lost answers.
+"""Figures of how functions differ: distances, agreement, changed predictions.
 
-They take tables as the analysis makes them.
+They take the tables that the analysis makes.
 """
 
 import textwrap
@@ -61,8 +61,8 @@ def distance_heatmap(
 
     Args:
       distances: `[models, models]`, symmetric.
-      models: One row per model: `name`, which trainings of one kind share; `label`,
-        which tells them apart, such as the seed; and `family` (base, independent,
+      models: One row per model: `name`, shared by trainings of one kind; `label`, which
+        distinguishes them, such as the seed; and `family` (base, independent,
         student, quantized, pruned, control or another word).
       measure: Name and unit of the distance.
       title: The heading.
@@ -133,7 +133,7 @@ def _name_groups(axes: Axes, models: pd.DataFrame) -> None:
     )
     axes.tick_params(axis="both", length=0)
     if not single.all():
-        axes.set_xlabel("Numbers beside the rows: the seed or number of a training")
+        axes.set_xlabel("Numbers beside the rows: seed or number of the training")
         shrink_text(axes)
     axes.tick_params(axis="y", labelsize=4.5, labelcolor=GREY, pad=1)
     for tick, (_, color) in zip(axes.get_xticklabels(), texts, strict=True):
@@ -164,8 +164,8 @@ def distance_over_epochs(
     """Distance to the trained base model while models are trained.
 
     The axis is logarithmic, so that the first epochs do not flatten the rest, and ends
-    below the nearest other model: the base model itself goes on to 0. Controls have a
-    plot of their own beside the others.
+    below the nearest other model; the base model itself goes down to 0. Controls have a
+    plot of their own.
 
     Args:
       records: One row per model and epoch: `family`, `label` (models of a family that
@@ -235,7 +235,7 @@ def agreement_by_class(
 
     Args:
       agreement: Share of examples in [0, 1]; one labelled row per method and one
-        column per class; of more than 20 classes those that agree least are shown.
+        column per class; if there are more than 20, those that agree least are shown.
       families: Of the rows.
       title: The heading.
       ax: Where to draw; None makes a figure.
@@ -282,24 +282,24 @@ def lost_images(
     most: int = 12,
     ax: Axes | None = None,
 ) -> Figure:
-    """The test images whose answer is lost by most methods, and which these are.
+    """The test images whose predicted class most methods change, with these methods.
 
-    Models that share a method, such as the seeds of a student, count as one: it loses
-    an image where more than half of them answer otherwise than the base model.
+    Models that share a method, such as the seeds of a student, count as one: it changes
+    an image if more than half of them predict another class than the base model.
 
     Args:
       images: `[n, height, width, channels]` uint8, one channel or three.
       class_names: Names of the classes.
       labels: `[n]` the true classes.
-      answers: `[n]` the base model's.
-      compressed: `[models, n]` the answers of the compressed models.
+      answers: `[n]` classes that the base model predicts.
+      compressed: `[models, n]` classes that the compressed models predict.
       methods: Of the models; short names.
       title: The heading.
       most: Number of images.
       ax: Where to draw; None makes a figure.
 
     Raises:
-      ValueError: No answer is lost.
+      ValueError: No predicted class changes.
 
     Source: compression identified exemplars, Hooker et al. 2019, arXiv 1911.05248.
     """
@@ -308,7 +308,7 @@ def lost_images(
     losses = lost.sum().to_numpy()
     shown = [i for i in np.argsort(-losses, kind="stable")[:most] if losses[i]]
     if not shown:
-        raise ValueError("no compressed model changes an answer")
+        raise ValueError("no compressed model changes a predicted class")
     columns = min(6, len(shown))
     rows = -(-len(shown) // columns)
     named = {i: _wrapped(lost.index[lost[i]], len(lost)) for i in shown}
@@ -333,8 +333,8 @@ def lost_images(
         short = short_names(methods).items()
         explained = "; ".join(f"{style(f).label.lower()}: {name}" for f, name in short)
         figure.supxlabel(
-            "The base model's answer \u2192 the most frequent other one; below, which "
-            f"of {len(lost)} methods lose it" + (f"\n({explained})." if short else "."),
+            "The base model's class \u2192 the most frequent other class; below: which "
+            f"of {len(lost)} methods change it" + (f"\n({explained})" if short else ""),
             fontsize=TEXT_SIZE,
             color=GREY,
         )
@@ -342,11 +342,11 @@ def lost_images(
 
 
 def loses(answers: NDArray, after: NDArray, methods: Sequence[str]) -> pd.DataFrame:
-    """Which methods lose which answers, `[methods, n]`; arguments of `lost_images`.
+    """Which methods change which predicted classes, `[methods, n]`.
 
     Args:
-      answers: `[n]` classes that the base model gives.
-      after: `[models, n]` classes that compressed models give.
+      answers: `[n]` classes that the base model predicts.
+      after: `[models, n]` classes that compressed models predict.
       methods: Of each of these models.
     """
     changed = pd.DataFrame(np.asarray(after) != np.asarray(answers))

@@ -25,10 +25,10 @@ _PAPER = {"color": "black", "marker": "_", "markersize": 22, "linestyle": "none"
 def spread(
     each: pd.DataFrame, table: pd.DataFrame, title: str, ax: Axes | None = None
 ) -> Figure:
-    """Range, own base model and the paper's number, a plot a setting.
+    """Range, own base model and the paper's number, one plot per setting.
 
-    Each plot has a scale of its own, since pruning by 90 % costs a thousand times what
-    16 bits do.
+    Each plot has its own scale, since pruning by 90 % costs a thousand times as much as
+    16 bits.
 
     Args:
       each: As `kdfunc.analysis.spread.base_models` returns it.

@@ -1,6 +1,6 @@
-"""What all figures share: how families look (`catalog.FAMILIES`), sizes, a start.
+"""What all figures share: the look of families (`catalog.FAMILIES`), sizes, layout.
 
-Figures are made without pyplot, so that they look the same, and cost no display, in a
+Figures are made without pyplot, so that they look the same and need no display in a
 script, a worker or a notebook.
 """
 
@@ -29,8 +29,8 @@ TEXT_SIZE = 8  # points
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
 GREY = "0.45"
 
-#: Where an axis of function preserved has marks, and what stands there: percent down to
-#: the independent models, and beyond them how many times as far a model is.
+#: Ticks of an axis of function preserved, with their labels: percent down to the
+#: independent models, and beyond them how many times as far a model is.
 PRESERVED_TICKS = {
     100: "100 %",
     50: "50 %",
@@ -39,7 +39,7 @@ PRESERVED_TICKS = {
     -80: "5\u00d7",
     -95: "20\u00d7",
 }
-PRESERVED = "Function preserved, and beyond 0 %\ntimes as far as independent models"
+PRESERVED = "Function preserved; beyond 0 %:\ntimes as far as independent models"
 
 
 _SHORT = {
@@ -50,7 +50,7 @@ _SHORT = {
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
-    """For each family that short names such as P30 occur of, what they mean.
+    """The meaning of short names such as P30, for each family that has some.
 
     Args:
       labels: Of models.
@@ -73,7 +73,7 @@ def decimal(value: float, _: object = None) -> str:
 
 
 def style(family: str) -> Family:
-    """A family's row of the catalog; one that has none goes by its own name.
+    """A family's row of the catalog; other families are labelled by their names.
 
     Args:
       family: Its name.
@@ -94,7 +94,7 @@ def shade(family: str, step: float = 0.5) -> tuple[float, ...]:
 
 
 def blank_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches that needs no display.
+    """A figure of this size that needs no display.
 
     Args:
       width: In inches.
@@ -108,13 +108,13 @@ def blank_figure(width: float, height: float) -> Figure:
 def new_figure(
     width: float, height: float, title: str, ax: Axes | None = None
 ) -> tuple[Figure, Axes]:
-    """A figure of so many inches with one plot in it, or the caller's plot.
+    """A figure of this size with one plot, or the caller's plot.
 
     Args:
       width: In inches.
       height: In inches.
       title: The heading.
-      ax: Where to draw instead; its figure keeps its size.
+      ax: The caller's plot; its figure keeps its size.
     """
     if ax is None:
         ax = blank_figure(width, height).add_subplot()
@@ -174,7 +174,7 @@ def add_legend(
     Args:
       figure: The figure.
       ax: The caller's plot, or None for the whole figure.
-      handles: What is explained, each with its label.
+      handles: The marks and lines, each with its label.
       columns: Of the legend.
     """
     look = {"ncols": columns, "frameon": False, "fontsize": TEXT_SIZE}
@@ -235,7 +235,7 @@ def family_legend(
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Writes a figure as PNG and PDF: whole or not at all, the same bytes every time.
+    """Writes a figure as PNG and PDF, atomically and always with the same bytes.
 
     Args:
         figure: The figure.
@@ -248,7 +248,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 
 def contents(figure: Figure) -> dict[str, bytes]:
-    """What is in a figure's files, by their suffixes.
+    """The contents of a figure's files, by suffix.
 
     Args:
       figure: The figure.
