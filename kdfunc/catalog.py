@@ -1,9 +1,8 @@
-"""What there is, as data: families of models, formats, controls, steps, methods.
+"""The catalog, as data: families of models, formats, controls, steps, methods.
 
-One row holds all that is known of an entry: what it is called in tables and figures,
-how it is drawn, what the paper calls it, and what makes it. A row and the function
-that it names, where it names one, are all that an addition takes. Nothing here imports
-TensorFlow.
+A row has everything about an entry: its name in tables and figures, how it is drawn,
+what the paper calls it, and the function that makes it. To add an entry, add a row and
+the function that it names, if any. Nothing here imports TensorFlow.
 """
 
 from collections.abc import Callable
@@ -24,9 +23,9 @@ class Family:
       symbol: The same mark as plotly calls it.
       mark: The same as a character.
       size: Of the mark in figures, in points.
-      method: What the paper's tables call it; empty where they do not have it.
+      method: What the paper's tables call it; empty if they lack it.
       plural: What its models are called at the start of a sentence.
-      by: What the base model is compressed by to get them; empty where it is not.
+      by: The method that compresses the base model to make them; empty for none.
     """
 
     label: str
@@ -82,7 +81,7 @@ FAMILIES: dict[str, Family] = {
         "p",
         "pentagon",
         "⬟",
-        plural="Models that went through a pipeline of steps",
+        plural="Models compressed by a pipeline of steps",
         by="pipelines of several steps",
     ),
 }
@@ -93,15 +92,15 @@ class Format:
     """How a `.tflite` file stores numbers.
 
     Attributes:
-      makes: `module:function`, called with a Keras model, `[n, ...]` float32 images
-        that stand for the data, and whether to store zeros sparsely; returns the file.
-      about: What is stored in which numbers.
+      makes: `module:function`, called with a Keras model, representative `[n, ...]`
+        float32 images, and whether to store zeros sparsely; returns the file.
+      about: Which values are stored in which format.
       label: Short name in tables and figures; a format that has one is a mode of
         `--quantization`.
       published: What the paper calls it.
       saves: The share of a float32 file's bytes that it saves.
-      calibrated: Whether the ranges of activations are learnt from images.
-      floats: Whether it is computed in floating point, as the base model is.
+      calibrated: Whether images calibrate the ranges of activations.
+      floats: Whether it computes in floating point, like the base model.
     """
 
     makes: str
@@ -117,12 +116,12 @@ class Format:
         return named(self.makes)
 
 
-#: All formats, in which the pipelines of `kdfunc.pipelines` can end.
+#: All formats; the pipelines of `kdfunc.pipelines` can end in any of them.
 FORMATS: dict[str, Format] = {
     "float32": Format("kdfunc.quantization:float32", "float32 weights", floats=True),
     "float16": Format(
         "kdfunc.quantization:float16",
-        "float16 weights, computed with in float32",
+        "float16 weights, float32 computation",
         label="Q16",
         published="16-bit",
         saves=0.5,
@@ -162,23 +161,23 @@ def modes() -> dict[str, Format]:
 
 @dataclass(frozen=True)
 class Control:
-    """Models that students are held against.
+    """Models that students are compared with.
 
     Attributes:
       label: Short name in tables and figures.
-      name: What people read where there is room.
+      name: Longer name, where there is room.
       about: What its models are.
-      rung: What the ladder calls it; empty for the one with the other soft targets,
-        which the ladder calls by these.
-      over: Of a rung beside the ladder, the group that it is compared with; None for a
+      rung: What the ladder calls it; empty for the control with the other soft targets,
+        which the ladder names after these.
+      over: For a rung beside the ladder, the group that it is compared with; None for a
         rung of the ladder itself, which adds one thing to the rung before it.
-      start: Whose initial weights they have: the base model's, or their own as the
-        independent models have.
+      start: Whose initial weights they have: the base model's, or their own, like the
+        independent models.
       optimizer: The students', or that of the base and independent models.
-      teacher: None for no teacher; `base`, the base model; `independents`, which take
-        turns; or the `module:function` that stands in for a teacher's answers, called
-        with the classes `[n]` of the training images, the number of classes and a seed;
-        it returns logits `[n, classes]`, float32.
+      teacher: None for no teacher; `base` for the base model; `independents` for the
+        independent models in turn; or the `module:function` that replaces a teacher's
+        outputs, called with the classes `[n]` of the training images, the number of
+        classes and a seed; it returns logits `[n, classes]`, float32.
       soft_targets: The students' kind, or the other one.
     """
 
@@ -218,7 +217,7 @@ CONTROLS: dict[str, Control] = {
     "no-knowledge": Control(
         "Random",
         "teacher knows nothing",
-        "students of fixed random soft targets",
+        "students trained on fixed random soft targets",
         rung="Teacher of no knowledge",
         over="same-start",
         teacher="kdfunc.distillation:random_logits",
@@ -234,15 +233,15 @@ CONTROLS: dict[str, Control] = {
     "other-targets": Control(
         "Other",
         "other soft targets",
-        "students of the other preset's soft targets",
+        "students trained on the other preset's soft targets",
         teacher="base",
         soft_targets="other",
     ),
 }
 
-#: Controls with a part of their own in tables and verdicts: whose distance is the fair
-#: zero, what tells the teacher's part from that of the initial weights, and what tells
-#: this teacher's from any teacher's.
+#: Controls with a special role in tables and verdicts: the fair zero; the one that
+#: separates the effect of the teacher from that of the initial weights; and the one
+#: that separates the effect of this teacher from that of any teacher.
 FAIR_ZERO = "independent-optimizer"
 NO_TEACHER = "same-start"
 ANOTHER_TEACHER = "other-teacher"
@@ -250,15 +249,15 @@ ANOTHER_TEACHER = "other-teacher"
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a pipeline, which makes one model of another.
+    """A step of a pipeline, which turns one model into another.
 
     Attributes:
       pattern: A regular expression for its names.
-      form: Its names as people write them.
-      makes: `module:function`, called with a Keras model, which it leaves as it is,
+      form: Its names as users write them.
+      makes: `module:function`, called with a Keras model, which it does not change,
         and the `kdfunc.compression.Context` of the step; returns the new model.
       trains: Whether it trains.
-      tuned: Whether a fine-tuning may follow that is part of it.
+      tuned: Whether fine-tuning may follow as part of it.
       format: The one format that may follow; empty for any.
     """
 
@@ -270,7 +269,7 @@ class Step:
     format: str = ""
 
 
-#: In the order that the steps of a pipeline have.
+#: In the order of the steps of a pipeline.
 STEPS: dict[str, Step] = {
     "prune": Step(
         r"prune([1-9]\d?(-layerwise)?|2of4)",
@@ -301,10 +300,10 @@ STEPS: dict[str, Step] = {
 
 @dataclass(frozen=True)
 class Method:
-    """What a pipeline of compression does to the weights, in figures.
+    """What a compression pipeline does to the weights, as figures show it.
 
     Attributes:
-      steps: The kinds of steps, keys of `STEPS`, that make it this method.
+      steps: The kinds of steps, keys of `STEPS`, that a pipeline of the method has.
       color: `#rrggbb`, of seaborn's palette "colorblind".
       marker: Matplotlib's letter.
     """
@@ -314,8 +313,8 @@ class Method:
     marker: str
 
 
-#: By what legends call them; a pipeline's is the first whose steps it has. Marks and
-#: colours of a family mean the same as in `FAMILIES`.
+#: By their names in legends; a pipeline's method is the first whose steps it has. Marks
+#: and colours of a family mean the same as in `FAMILIES`.
 METHODS: dict[str, Method] = {
     "With a step of one's own": Method(frozenset({"own"}), "#ca9161", "p"),
     "Quantization-aware": Method(frozenset({"qat"}), "#cc78bc", "h"),

@@ -1,8 +1,9 @@
 """Bootstrap intervals over test examples.
 
-Paired: one resample of the examples serves every model and every measure, and the same
-number of examples, resamples and seed give the same resamples in another call. So
-differences and ratios of estimates have intervals too, through `Estimate.derive`.
+The bootstrap is paired: one resample of the examples serves every model and measure,
+and the same numbers of examples and resamples and the same seed give the same resamples
+in another call. So differences and ratios of estimates have intervals, too, through
+`Estimate.derive`.
 """
 
 import warnings
@@ -19,7 +20,7 @@ from kdfunc.similarity.measures import MEASURES
 from kdfunc.similarity.softmax import listed
 
 BLOCK_SIZE = 1 << 21  # counts in a block: 16 MB
-SHOWN = 10  # estimates that are printed
+SHOWN = 10  # estimates in the printed form
 #: Components from which on a measure's are kept sparse: they are one-hot then.
 SPARSE_FROM = 64
 
@@ -31,7 +32,7 @@ class Estimate:
     Attributes:
       value: `[...]` on the examples as they are.
       replicates: `[resamples, ...]` on the resampled examples.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Share of intervals that should cover the truth.
     """
 
     value: np.ndarray
@@ -115,8 +116,8 @@ def bootstrap_measures(
     """Measures of candidates against a reference, with intervals over test examples.
 
     Memory: examples * candidates * 8 bytes for each component of a measure; most
-    measures have one, the calibration difference 30. Of Cohen's kappa, with
-    `2 * classes + 1`, only what is not 0 is kept from 32 classes on.
+    measures have one, the calibration difference 30. Cohen's kappa has `2 * classes +
+    1`, of which only the nonzero ones are kept from 32 classes on.
 
     Args:
       reference: `[examples, classes]` softmax.
@@ -124,15 +125,15 @@ def bootstrap_measures(
       labels: `[examples]` true classes, or None.
       names: Measures; None for all, without labels those that need none.
       resamples: Number of bootstrap resamples.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Share of intervals that should cover the truth.
       seed: Seed of the resampling.
 
     Returns:
       Estimates `[candidates]` by measure.
 
     Raises:
-      InputError: As in `compare`, or no candidates, no resamples, or a confidence
-        outside (0, 1).
+      InputError: As in `kdfunc.similarity.evaluate`, or no candidates, no resamples, or
+        a confidence outside (0, 1).
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; give a number between 0 and 1.")

@@ -1,4 +1,4 @@
-"""Distances to the base model, and what chance may change in them."""
+"""Distances to the base model, and how much chance may change them."""
 
 import math
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ from kdfunc.similarity.softmax import listed
 
 @dataclass(frozen=True, eq=False)
 class Distances:
-    """Distances of models to the base model, and what is known of their chance.
+    """Distances of models to the base model, and their uncertainty.
 
     Attributes:
       values: `[models]`.
       images: `[models, models]` covariance, over test images, of relative errors.
-      independents: Places of the models that are the yardstick.
+      independents: Indices of the models that are the yardstick.
       spread: Variance of log distances from a model to independently trained ones.
-      freedom: Degrees of freedom of the spread, 0 where it is not known.
+      freedom: Degrees of freedom of the spread, 0 if it is unknown.
     """
 
     values: np.ndarray
@@ -55,7 +55,7 @@ class Distances:
         Args:
           measure: Key in `MEASURES`, with an `identity`.
           estimate: The measure's, `[models]`.
-          independents: Places of the independent models.
+          independents: Indices of the independent models.
           among: `[m + 1, m + 1]` values between base and independents, base first.
         """
         identity = MEASURES[measure].identity
@@ -88,13 +88,13 @@ class Distances:
           members: Places of the models in `values`.
 
         Returns:
-          The ratio; NaN where the independent models do not differ from the base model.
+          The ratio; NaN if the independent models do not differ from the base model.
         """
         unit = self.mean(self.independents)
         return self.mean(members) / unit if unit > 0 else math.nan
 
     def log_mean(self, members: Sequence[int]) -> TEstimate:
-        """Logarithm of the mean distance of the models at these places.
+        """Logarithm of the mean distance of some models.
 
         Args:
           members: Places of the models in `values`.
@@ -107,7 +107,7 @@ class Distances:
         )
 
     def spread_of(self, members: Sequence[int]) -> float:
-        """Standard deviation of distances in percent of them; NaN of a single one.
+        """Relative standard deviation of distances in percent; NaN for a single one.
 
         Args:
           members: Places of the models in `values`.
@@ -117,7 +117,7 @@ class Distances:
         return 100 * math.sqrt(found.spread) if found.freedom else math.nan
 
     def preserved(self, members: Sequence[int]) -> Preserved:
-        """Function preserved by the models at these places, as one group.
+        """Function preserved by some models, as one group.
 
         Args:
           members: Places of the models in `values`.
@@ -133,12 +133,12 @@ class Distances:
         return Preserved(estimate, len(members), len(self.independents))
 
     def gain(self, members: Sequence[int], others: Sequence[int], paired: bool) -> Gain:
-        """What some models preserve more than others.
+        """How much more some models preserve than others.
 
         Args:
-          members: Places of the former.
-          others: Places of the latter.
-          paired: Whether models at one place of both share what chance brings.
+          members: Indices of the former in `values`.
+          others: Indices of the latter.
+          paired: Whether models at the same position in both share a seed.
         """
         return Gain(self, tuple(members), tuple(others), paired)
 
@@ -146,7 +146,7 @@ class Distances:
         """Variance over images of a sum of weighted logarithms of mean distances.
 
         Args:
-          *terms: Pairs of a weight and the places of the models whose mean distance it
+          *terms: Pairs of a weight and the indices of the models whose mean distance it
             weights.
         """
         weights = np.zeros(len(self.values))
@@ -160,8 +160,8 @@ class Distances:
         """Trainings whose weighted log distances are added up, seed by seed.
 
         Args:
-          *terms: Pairs of a weight and the places of models; models at the same place
-            of each pair share a seed.
+          *terms: Pairs of a weight and the indices of models; models at the same
+            position in each pair share a seed.
         """
         weighted = [(weight, list(members)) for weight, members in terms if weight]
         if not weighted:
@@ -198,9 +198,9 @@ class Distances:
 def turn_taking(among: np.ndarray) -> tuple[float, int]:
     """How much distances from one model to independently trained ones vary.
 
-    Every model takes its turn as the one that distances start from; what is wanted is
-    the mean of the variances of their logarithms. For m independent models and the
-    base model, m degrees of freedom, where the base model's own distances have m - 1.
+    Each model in turn is the one that distances are measured from; the result is the
+    mean of the variances of their logarithms. With m independent models and the base
+    model, it has m degrees of freedom; the base model's own distances have m - 1.
 
     Args:
       among: `[m + 1, m + 1]` distances between all of them.
@@ -230,26 +230,26 @@ def function_preserved(
 ) -> dict[str, FunctionPreserved]:
     """How much of the reference's function each candidate keeps, in percent.
 
-    Distances are those of a measure's value from that of identical models. Intervals
-    are over test examples, the trainings of the independent models, and those of a
-    candidate that was trained several times.
+    A distance is the difference between a measure's value and its value for identical
+    models. Intervals cover the choice of test examples, the trainings of the
+    independent models, and those of a candidate that was trained several times.
 
     Args:
       reference: `[examples, classes]` softmax of the base model.
-      candidates: The same of each compressed model; a list of several for one that was
-        trained several times.
-      independents: The same of models trained like the base model, from other initial
+      candidates: The same for each compressed model; a list of several for a model that
+        was trained several times.
+      independents: The same for models trained like the base model from other initial
         weights.
       labels: `[examples]` true classes, or None.
-      names: Measures with an `identity`; None for all of them, without labels those
-        that need none.
+      names: Measures with an `identity`; None for all of them or, without labels, for
+        those that need none.
       resamples: Number of bootstrap resamples.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Share of intervals that should cover the truth.
       seed: Seed of the resampling.
 
     Returns:
-      What each candidate preserves, by measure; NaN where the independents do not
-      differ from the reference.
+      What each candidate preserves, by measure; NaN if the independents do not differ
+      from the reference.
 
     Raises:
       InputError: As in `bootstrap_measures`, a measure without `identity`, no

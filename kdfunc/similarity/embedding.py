@@ -1,9 +1,9 @@
 """The functional landscape: models as points, placed in the plane.
 
 A point is a model at an epoch: its softmax over the test split, flattened to one
-vector of ``n_test * classes`` probabilities. t-SNE and metric scaling need nothing of
-these vectors but the distances between them, so the distances are computed once, block
-by block from memory-mapped records, and every panel is a sub-matrix of the result.
+vector of ``n_test * classes`` probabilities. t-SNE and metric scaling only need the
+distances between these vectors, so the distances are computed once, block by block from
+memory-mapped records, and every panel is a sub-matrix of the result.
 """
 
 import mmap
@@ -29,8 +29,9 @@ CANCELLATION = 1e-6
 NEARBY = 1e-7
 #: Random starts of a metric map beside the classical solution.
 RANDOM_STARTS = 4
-#: SMACOF ends where an iteration lowers the stress by less, or after so many. At its
-#: default of 1e-6 in 300, points are still on their way by several percent of the map.
+#: SMACOF stops if an iteration lowers the stress by less than `eps`, or after
+#: `max_iter`. With its defaults, 1e-6 and 300, points still have to move by several
+#: percent of the map.
 CONVERGED = {"eps": 1e-9, "max_iter": 3000}
 
 
@@ -46,13 +47,13 @@ def squared_distances(
     points are at exactly 0.
 
     Args:
-        records: Softmax records [snapshots, n_test, classes], best as read-only memory
-            maps: their pages are handed back as soon as they are used. The number of
-            snapshots may differ between records.
-        block: Coordinates of every point in memory at a time, for each job. It changes
-            the result by rounding only.
-        n_jobs: Threads that share the blocks, as in joblib. The result does not depend
-            on it, to the last bit.
+        records: Softmax records [snapshots, n_test, classes], preferably read-only
+            memory maps: their pages are released as soon as they are used. The number
+            of snapshots may differ between records.
+        block: Coordinates of every point in memory at a time, for each job. It affects
+            only rounding.
+        n_jobs: Threads that share the blocks, as in joblib. It does not affect the
+            result, not even in the last bit.
 
     Returns:
         A symmetric matrix [points, points] with a zero diagonal; points in the order
@@ -136,9 +137,8 @@ def usable_perplexity(perplexity: float, points: int) -> float:
         points: Number of points to embed.
 
     Returns:
-        ``perplexity``, or ``(points - 1) / 3`` where t-SNE could not have it because
-        there are no more points than that. At a third, a point's 3 * perplexity
-        neighbours are all the others.
+        ``perplexity``, or ``(points - 1) / 3`` if there are too few points for it in
+        t-SNE. With a third, a point's 3 * perplexity neighbours are all the others.
     """
     return perplexity if perplexity < points else (points - 1) / 3
 
@@ -148,8 +148,8 @@ def embed(
 ) -> NDArray[np.float32]:
     """t-SNE of one panel, as scikit-learn computes it from the raw vectors.
 
-    There is no seed: random_state would only enter through the randomised solver of
-    the PCA start, and `pca_starts` gives what that solver approaches. The optimisation
+    There is no seed: random_state only matters for the randomised solver of the PCA
+    start, and `pca_starts` gives what that solver approximates. The optimisation
     runs on one thread, because the order in which threads add up forces would show in
     the last bits; several panels may run at the same time.
 
@@ -159,7 +159,7 @@ def embed(
         perplexity: Effective number of neighbours; see `usable_perplexity`.
 
     Returns:
-        Positions [m, 2]. Neighbourhoods mean something, distances do not; and where a
+        Positions [m, 2]. Neighbourhoods are meaningful, distances are not; and where a
         neighbourhood lies on the map depends on the last bits of the start, see
         `nearby_starts`.
     """
@@ -173,14 +173,14 @@ def embed(
 
 
 def nearby_starts(start: NDArray[np.float32], count: int) -> list[NDArray[np.float32]]:
-    """Starts of t-SNE that differ from one by next to nothing.
+    """Starts of t-SNE that differ from a given one by almost nothing.
 
-    t-SNE's optimisation multiplies what its start differs by, so the maps tell how much
+    t-SNE's optimisation amplifies differences of its start, so these maps show how much
     of one map is chance (`disparity`).
 
     Args:
         start: Starting positions [m, 2], from `pca_starts`.
-        count: How many.
+        count: Number of starts.
 
     Returns:
         Each with normal noise of a standard deviation of 1e-7, the same every time.
@@ -192,9 +192,9 @@ def nearby_starts(start: NDArray[np.float32], count: int) -> list[NDArray[np.flo
 def disparity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Procrustes disparity of two maps [m, 2] of the same points.
 
-    Both are centred and scaled to unit norm, one is turned to fit the other; then it
-    is the sum of squared distances between the points: 0 the same map, at most 1.
-    Symmetric.
+    Both are centred and scaled to unit norm, and one is turned to fit the other; the
+    disparity is the sum of squared distances between the points: 0 for the same map, at
+    most 1. It is symmetric.
 
     Args:
       one: Positions `[m, 2]`.
@@ -204,11 +204,12 @@ def disparity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def metric_map(squared: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Metric multidimensional scaling: a map on which distances mean something.
+    """Metric multidimensional scaling: a map on which distances are meaningful.
 
-    SMACOF (de Leeuw 1977) until it has converged, from the classical solution and from
-    `RANDOM_STARTS`, always the same; the map of lowest stress, turned to lie like the
-    classical solution. Lower stress may exist: no start is sure to find the lowest.
+    Runs SMACOF (de Leeuw 1977) to convergence from the classical solution and from
+    `RANDOM_STARTS` random starts, always the same ones, and takes the map of lowest
+    stress, turned to match the classical solution. A map of lower stress may exist: no
+    start is sure to find the lowest.
 
     Args:
         squared: Squared distances [m, m] between the points, m >= 2.

@@ -2,7 +2,7 @@
 
 Arrays are softmax outputs `[examples, classes]`, in memory or memory-mapped; they are
 read and checked once, in blocks. Every function raises `InputError` for an unknown
-measure, missing labels, shapes that differ, and rows that are no distribution.
+measure, missing labels, shapes that differ, and rows that are not distributions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ Pair = tuple[str, str]
 
 
 def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
-    """Checks names of measures; None is all, without labels those that need none.
+    """Checks names of measures; None is all or, without labels, those that need none.
 
     Args:
       names: of measures in `MEASURES`, or None.
@@ -27,7 +27,7 @@ def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
       the names of the chosen measures.
 
     Raises:
-      InputError: an unknown measure, or one that needs labels where there are none.
+      InputError: an unknown measure, or one that needs labels without any.
     """
     refuse_string("names", names)
     if names is None:
@@ -129,7 +129,7 @@ def all_measures(
       The value by the measure's name.
 
     Raises:
-      InputError: An array is no softmax, or shapes differ.
+      InputError: An array is not a softmax, or shapes differ.
     """
     values = _evaluate({"p": p, "q": q}, {("p", "q"): select(None, labels)}, labels)
     return {name: float(value[0]) for (name, _), value in values.items()}
@@ -243,12 +243,12 @@ def ambiguity(models: Sequence[np.ndarray]) -> float:
 
 
 def rashomon_capacity(models: Sequence[np.ndarray], tolerance: float = 1e-4) -> float:
-    """How much the answer to an example tells of which model gave it, in bits.
+    """How much the output for an example reveals about which model gave it, in bits.
 
     The mean over examples of `max_w sum_m w_m KL(p_m || sum_k w_k p_k)`, the capacity
-    of the channel from models to classes: 0 where all models answer alike, at most
-    `log2(min(models, classes))`. With equal weights instead of the best ones it is, for
-    two models, the Jensen-Shannon divergence.
+    of the channel from models to classes: 0 if all models give the same output, at most
+    `log2(min(models, classes))`. For two models with equal weights instead of the best
+    ones, it is the Jensen-Shannon divergence.
 
     Args:
       models: `[examples, classes]` softmax of each.

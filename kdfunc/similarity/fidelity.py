@@ -2,8 +2,8 @@
 
 Engineers check a compressed model on a few hundred examples with agreement, mean
 squared error, signal-to-noise ratio or Kullback-Leibler divergence. All but agreement
-are as ai-edge-quantizer 0.10 has them (`utils/validation_utils.py`), float outputs
-flattened; agreement is the share of examples with the same answer.
+are as in ai-edge-quantizer 0.10 (`utils/validation_utils.py`), with float outputs
+flattened; agreement is the share of examples with the same predicted class.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,11 @@ from scipy import stats
 
 from kdfunc.similarity.evaluate import per_example
 
-#: Examples that somebody who checks a model looks at.
+#: Number of examples in a quick check of a model.
 FEW = 500
 #: Distance ratio below which a model is near: half of the function is preserved.
 NEAR = 0.5
-#: Models below which no rank correlation is told.
+#: Fewest models for a rank correlation.
 FEWEST_MODELS = 4
 _EPSILON = 1e-9
 
@@ -31,7 +31,7 @@ _PER_EXAMPLE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "kl": lambda p, q: (p * np.log((p + _EPSILON) / (q + _EPSILON))).sum(axis=1),
     "power": lambda p, q: np.square(p).mean(axis=1),
 }
-#: The measures from these means, larger for models that are farther.
+#: The measures from these means, larger for models farther away.
 MEASURES: Mapping[str, Callable[[Mapping[str, np.ndarray]], np.ndarray]] = {
     "agreement": lambda mean: -mean["agreement"],
     "mse": lambda mean: mean["mse"],
@@ -47,22 +47,22 @@ def ranking(
     resamples: int = 400,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How far cheap measures rank models as their mean distance to the base model does.
+    """How closely cheap measures rank models like their distance to the base model.
 
     Args:
       base: softmax of the base model `[examples, classes]`.
       models: the same of each compressed model.
-      ratios: their distance ratios, which tell near models from far ones (`NEAR`).
+      ratios: their distance ratios, which separate near models from far ones (`NEAR`).
       resamples: draws of the examples.
       seed: of the draws.
 
     Returns:
       One row per group of models (`models` is their number; `group` is `all`, `near` or
       `far`), measure and number of `examples`, the few and all: Spearman's rank
-      `correlation` with the mean Jensen-Shannon divergence, a mean over draws of the
-      examples, and where 95 % of the draws lie, `low` and `high`. Each draw is a
-      bootstrap sample of all examples for the divergence, and of as many as the measure
-      has for the measure. Groups of fewer than four models are left out.
+      `correlation` with the mean Jensen-Shannon divergence, averaged over draws of the
+      examples, and `low` and `high`, between which 95 % of the draws lie. Each draw is
+      a bootstrap sample: of all examples for the divergence, of `examples` for the
+      measure. Groups of fewer than four models are left out.
     """
     rng = np.random.default_rng(seed)
     p = np.asarray(base, float)

@@ -1,4 +1,4 @@
-"""What one group of models preserves more of the function than another."""
+"""How much more of the function one group of models preserves than another."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ STEPS = 20  # to the end of the scale, in the search for an end of an interval
 
 @dataclass(frozen=True, eq=False)
 class Gain:
-    """What one group of models preserves more than another, in points.
+    """How much more one group of models preserves than another, in points.
 
-    Whether it is above some points is tested by moving one of the groups by as many: at
-    0 points what is tested is the ratio of the groups' distances, without any
-    yardstick. The interval holds the points that no such test refuses.
+    To test whether the gain is above a threshold, one of the groups is moved by that
+    many points: at 0 points, this tests the ratio of the groups' distances, without any
+    yardstick. The interval contains the thresholds that no such test rejects.
 
     Attributes:
       distances: Of all models to the base model.
-      members: Places of the group's.
-      others: Places of the other's.
+      members: Indices of the group's models.
+      others: Indices of the other group's.
       paired: Whether they are paired by seed.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Share of intervals that should cover the truth.
     """
 
     distances: "Distances" = field(repr=False)
@@ -59,27 +59,27 @@ class Gain:
         return f"{against}, {yardstick}"
 
     def widened(self, tests: int) -> "Gain":
-        """With an interval that holds for all of several such tests (Bonferroni).
+        """The same with an interval that holds for several tests at once (Bonferroni).
 
         Args:
-          tests: How many they are.
+          tests: Number of tests.
         """
         return replace(self, confidence=1 - (1 - self.confidence) / tests)
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for the gain lying above so many points.
+        """Two-sided p value for the gain lying above a threshold.
 
         Args:
-          points: Of function preserved, in percentage points.
+          points: The threshold, in percentage points of function preserved.
         """
         p = self._moved(points).p_below(0)
         return min(p, self._moved(0.0).p_below(0)) if points < 0 else p
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for the gain lying below so many points.
+        """Two-sided p value for the gain lying below a threshold.
 
         Args:
-          points: Of function preserved, in percentage points.
+          points: The threshold, in percentage points of function preserved.
         """
         p = self._moved(points).p_above(0)
         return min(p, self._moved(0.0).p_above(0)) if points > 0 else p
@@ -115,10 +115,10 @@ class Gain:
     def _apart(
         self, first: Sequence[int], second: Sequence[int], points: float
     ) -> TEstimate:
-        """Log ratio of distances, the second group being so many points ahead.
+        """Log ratio of distances, the second group being that many points ahead.
 
-        Either the first group is moved farther or the second nearer, whichever makes
-        less of what is not known of it.
+        Moves either the first group farther away or the second nearer, whichever
+        magnifies its uncertainty less.
         """
         ratios = [self.distances.ratio(group) for group in (first, second)]
         scores = [score(ratio) for ratio in ratios]
@@ -158,7 +158,7 @@ def _slope(ratio: float, moved: float) -> float:
 
 
 def _first(inside: float, outside: float, refused: Callable[[float], bool]) -> float:
-    """The first point that is refused on the way outside."""
+    """The first point on the way outside that is rejected."""
     step = (outside - inside) / STEPS
     for place in range(1, STEPS + 1):
         if refused(inside + place * step):

@@ -1,8 +1,8 @@
 """The models of one run by group, and their distances to the base model.
 
-The yardstick of the function preserved (see `scale`) are the independent models. One
-bootstrap serves all groups, and groups of the same seeds are compared seed by seed:
-what a data order does to both cancels in their difference.
+The yardstick of the function preserved (see `scale`) is the independent models. All
+groups share one bootstrap, and groups of the same seeds are compared seed by seed: the
+effects of a data order on both cancel in their difference.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -23,7 +23,7 @@ from kdfunc.similarity.intervals import TEstimate, mean_of
 from kdfunc.similarity.scale import Preserved
 
 MEASURE = "jensen_shannon"
-#: What else is known of each model; distances are told by the first as well.
+#: Further measures of each model; the first also serves as a distance.
 OTHERS = ("disagreement", "copied_errors", "copied_correct", "accuracy_difference")
 
 Seeds = Mapping[Hashable, np.ndarray]  # softmax outputs by seed
@@ -52,7 +52,7 @@ def pruned_group(level: float) -> str:
 class Evidence:
     """The final softmax outputs of one run's models, `[examples, classes]` each.
 
-    What was not trained is left empty; a claim that needs it stays undecided.
+    Models that were not trained are left out; a claim that needs them stays undecided.
 
     Attributes:
       base: The base model's.
@@ -60,9 +60,9 @@ class Evidence:
       independents: Of models trained like the base model from other initial weights.
       controls: By a name in `catalog.CONTROLS` and by seed. Those with soft targets
         are distilled at the alpha that leans most on the teacher.
-      students: By alpha and by seed. Models of one seed, students or controls, have
-        their data order in common.
-      leans_on_teacher: Whether a larger alpha leans on the teacher, not on the labels.
+      students: By alpha and by seed. Models of one seed, students or controls, share a
+        data order.
+      leans_on_teacher: Whether a larger alpha gives more weight to the teacher.
       soft_targets: What the students' teacher gives, "probabilities" or "logits".
       quantized: By mode.
       pruned: By level, the share of weights that are zero.
@@ -74,7 +74,7 @@ class Evidence:
       seed: Seed of the resampling.
 
     Raises:
-      InputError: No such control or soft targets; arrays that are no softmax outputs
+      InputError: No such control or soft targets; arrays that are not softmax outputs
         for the same examples are refused when they are first compared.
     """
 
@@ -118,7 +118,7 @@ class Evidence:
 
     @cached_property
     def groups(self) -> dict[str, list[np.ndarray]]:
-        """The models by group: those of one group differ by their training's seed."""
+        """The models by group: those of one group differ in their training's seed."""
         groups = {"independent": self.independents}
         groups |= {name: [*models.values()] for name, models in self._seeded.items()}
         groups |= {mode: [model] for mode, model in self.quantized.items()}
@@ -127,14 +127,14 @@ class Evidence:
 
     @property
     def _seeded(self) -> dict[str, Seeds]:
-        """The groups whose seeds mean something to other groups."""
+        """The groups that may share seeds with other groups."""
         students = {student_group(a): seeds for a, seeds in self.students.items()}
         return {**self.controls, **students}
 
     def seeds(self, group: str) -> tuple[Hashable, ...]:
-        """What a group's seeds are; groups of the same ones share their data orders.
+        """A group's seeds; groups of the same seeds share their data orders.
 
-        Models of other groups have seeds that no other group has.
+        Models without such a seed get one that no other group has.
 
         Args:
           group: Name of a group.
@@ -190,7 +190,7 @@ class Evidence:
 
     @cached_property
     def has_scale(self) -> bool:
-        """Whether there are independent models, at a distance that can be 0 %."""
+        """Whether there are independent models that differ from the base model."""
         return "independent" in self.groups and self.unit > 0
 
     @property
@@ -208,8 +208,8 @@ class Evidence:
     def common(self, group: str, other: str) -> tuple[list[int], list[int], bool]:
         """Places of two groups' models to compare, and whether seed by seed.
 
-        Groups with some seeds in common are compared on these alone; but not on a
-        single one where both have several models, since one pair decides nothing.
+        Groups with common seeds are compared on these alone, except if both have
+        several models and only one common seed, since one pair decides nothing.
 
         Args:
           group: Name of a group.
@@ -247,7 +247,7 @@ class Evidence:
     def gain(self, group: str, other: str, measure: str = MEASURE) -> Gain | Preserved:
         """How much more function one group preserves than another, in points.
 
-        Over the independent models, which are the zero of the scale, the gain is the
+        Compared with the independent models, the zero of the scale, the gain is the
         function preserved itself.
 
         Args:
@@ -278,7 +278,7 @@ class Evidence:
 
     @cached_property
     def base_accuracy(self) -> float:
-        """Share of the examples that the base model answers rightly."""
+        """Share of the examples that the base model classifies correctly."""
         return float(np.mean(np.argmax(self.base, axis=1) == self.labels))
 
     def accuracy_deviation(self, group: str) -> TEstimate:

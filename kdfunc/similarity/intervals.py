@@ -1,15 +1,16 @@
-"""Intervals that hold for other trainings and other test images together.
+"""Intervals that cover the choice of trainings and of test images together.
 
-What is compared are distances to the base model. They are above 0 and differ by
-factors, so everything is reckoned on their logarithms: a ratio of distances can become
-neither negative nor infinite, however little is known of it.
+The quantities compared are distances to the base model. They are above 0 and differ by
+factors, so all computations use their logarithms: a ratio of distances cannot become
+negative or infinite, however uncertain it is.
 
-Two kinds of chance are in a mean distance. The **test images** could have been others;
-the bootstrap tells their variance. The **trainings** could have gone another way; their
-variance is that of the log distances, divided by the number of trainings. What images
-do to each training by itself is in both, and counted once. The sum is an estimate from
-few trainings, so the interval is one of Student's t with the degrees of freedom of
-Welch and Satterthwaite. `benchmarks/coverage.py` shows how often it covers the truth.
+A mean distance contains two kinds of chance. The **test images** could have been
+others; the bootstrap gives their variance. The **trainings** could have gone another
+way; their variance is that of the log distances, divided by the number of trainings.
+The effect of images on each single training is in both and is counted once. The sum is
+an estimate from few trainings, so the interval is that of Student's t with the degrees
+of freedom of Welch and Satterthwaite. `benchmarks/coverage.py` shows how often it
+covers the truth.
 """
 
 import math
@@ -20,10 +21,10 @@ from functools import cached_property
 import numpy as np
 
 CONFIDENCE = 0.95
-#: Welch and Satterthwaite's degrees of freedom are an estimate, too large where the
-#: trainings that vary most happen to vary little. So those of several groups together
-#: are at most this many times those of the smallest, and with the images at most the
-#: second number of times.
+#: Welch and Satterthwaite's degrees of freedom are an estimate, which is too large if
+#: the trainings that vary most happen to vary little. So several groups together have
+#: at most the first number times the degrees of freedom of the smallest group; with the
+#: images, at most the second number times.
 MOST_FREEDOM = (1.5, 2.0)
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -76,10 +77,10 @@ class Trainings:
 
     Attributes:
       number: How many there are.
-      spread: Variance between them; NaN or infinite where it is not known at all.
-      own: Variance that the test images bring to each by itself; part of the spread.
-      freedom: Degrees of freedom of the spread; 0 for a single training, of whose
-        spread nothing is known and which counts as it is.
+      spread: Variance between them; NaN or infinite if it is unknown.
+      own: Variance that the test images add to each separately; part of the spread.
+      freedom: Degrees of freedom of the spread; 0 for a single training, whose spread
+        is unknown and not counted.
     """
 
     number: int
@@ -96,7 +97,7 @@ class TEstimate:
       value: The number.
       variance: Its variance.
       freedom: Degrees of freedom of the variance, 1 to infinity.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Share of intervals that should cover the truth.
     """
 
     value: float
@@ -108,12 +109,12 @@ class TEstimate:
     def of(
         cls, value: float, images: float, trainings: Sequence[Trainings]
     ) -> "TEstimate":
-        """Combines what images and trainings may change.
+        """Combines the variances over images and trainings.
 
         Args:
           value: The number.
-          images: Variance over test images, for these very trainings.
-          trainings: Those whose variances add up.
+          images: Variance over test images for these trainings.
+          trainings: The trainings whose variances add up.
         """
         known = [group for group in trainings if group.freedom]
         if not all(math.isfinite(group.spread) for group in known):
@@ -141,10 +142,10 @@ class TEstimate:
         return math.sqrt(self.variance)
 
     def widened(self, tests: int) -> "TEstimate":
-        """With an interval that holds for all of several such tests (Bonferroni).
+        """The same with an interval that holds for several tests at once (Bonferroni).
 
         Args:
-          tests: How many they are.
+          tests: Number of tests.
         """
         return replace(self, confidence=1 - (1 - self.confidence) / tests)
 
@@ -171,8 +172,8 @@ class TEstimate:
     def p_above(self, threshold: float) -> float:
         """Two-sided p value for the truth lying above a threshold.
 
-        Below 0.05 where the whole 95 % interval lies above it, and 1 where the number
-        itself does not.
+        It is below 0.05 if the whole 95 % interval lies above the threshold, and 1 if
+        the number itself does not.
 
         Args:
           threshold: In the unit of `value`.
@@ -210,10 +211,10 @@ def covariance(replicates: np.ndarray) -> np.ndarray:
 
 
 def own_variance(images: np.ndarray) -> float:
-    """What images bring to each training by itself, beyond what they bring to all.
+    """Variance that images add to each training separately, beyond their common effect.
 
     Args:
-      images: `[k, k]` covariance over images of what k trainings gave.
+      images: `[k, k]` covariance over images of the results of k trainings.
     """
     number = len(images)
     if number < 2:

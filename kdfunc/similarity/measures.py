@@ -5,11 +5,11 @@ and a formula that turns those means into one value. So one pass over blocks of 
 gives the value, a group-by gives it for every class, and resampling weights give its
 bootstrap distribution.
 
-Throughout, `p` is the reference (the base model) and `q` the candidate held against it.
-The measures that Klabunde et al. (arXiv 2305.06329) define on predictions are here as
-far as they are distinct for two models. Of their measures of sets, `ambiguity` and
-`rashomon_capacity` are functions of their own, and discrepancy is the maximum of
-`pairwise` disagreement.
+Throughout, `p` is the reference (the base model) and `q` the candidate compared with
+it. The measures that Klabunde et al. (arXiv 2305.06329) define on predictions are
+included if they are distinct for two models. Of their measures of sets of models,
+`ambiguity` and `rashomon_capacity` are separate functions, and discrepancy is the
+maximum of `pairwise` disagreement.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ import numpy as np
 from kdfunc.similarity.softmax import CLIP, Outputs, entropy
 
 TOP_K = 5
-#: From this probability of its class on, an answer counts as confident.
+#: Smallest probability of the predicted class that counts as confident.
 CONFIDENT = 0.9
 
 Components = Callable[[Outputs, Outputs], np.ndarray]
@@ -45,14 +45,14 @@ class Measure:
       label: Name for tables and figures.
       formula: Definition, in words and symbols.
       source: Where the measure comes from.
-      components: Of two blocks of outputs, `[n]` or `[n, k]` numbers per example.
-      combine: Of means of the components `[..., k]`, the value `[...]`.
+      components: Maps two blocks of outputs to `[n]` or `[n, k]` numbers per example.
+      combine: Maps means of the components `[..., k]` to the value `[...]`.
       low: Lower end of the range.
-      high: Upper end of the range, infinite where it grows with the number of classes.
-      high_formula: Then what it is for C classes, as tables write it.
+      high: Upper end of the range, infinite if it grows with the number of classes.
+      high_formula: In that case, the upper end for C classes, as tables write it.
       better: Which value a user wants, the "lower" or the "higher".
-      identity: Value of a model and itself, where any other value means another
-        function; None for signed differences in quality.
+      identity: Value for a model compared with itself; any other value means another
+        function. None for signed differences in quality.
       symmetric: Whether exchanging the models leaves the value unchanged.
       needs_labels: Whether true classes are needed.
     """
@@ -78,13 +78,13 @@ MEASURES: dict[str, Measure] = {}
 def register(label: str, source: str, **fields):
     """Adds the function it decorates to `MEASURES`.
 
-    The function gives a measure's components; its name, less a leading underscore, is
-    the measure's, its docstring the formula.
+    The function returns a measure's components; its name without a leading underscore
+    is the measure's, and its docstring is the formula.
 
     Args:
       label: As in `Measure`.
       source: As in `Measure`.
-      **fields: Of `Measure`, where its defaults do not fit.
+      **fields: Of `Measure`, if its defaults do not fit.
     """
 
     def add(components: Components) -> Components:

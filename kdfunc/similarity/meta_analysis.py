@@ -1,11 +1,11 @@
 """One answer from several set-ups: a random-effects meta-analysis.
 
-What each set-up estimates may differ from what the others do, by its data set,
-architecture and protocol; tau^2 is the variance of these differences (DerSimonian and
-Laird 1986). The interval of the mean is that of Hartung and Knapp (2001), by Student's
-t, which holds for few set-ups, and never narrower than without their correction (Roever
-et al. 2015). The prediction interval, where another set-up of the kind would lie, is
-that of Higgins et al. (2009).
+The true values of set-ups may differ, because their data sets, architectures and
+protocols do; tau^2 is the variance of these differences (DerSimonian and Laird 1986).
+The interval of the mean is that of Hartung and Knapp (2001), by Student's t, which is
+valid for few set-ups; it is never narrower than without their correction (Roever et al.
+2015). The prediction interval, which shows where another set-up of the kind would lie,
+is that of Higgins et al. (2009).
 """
 
 import math
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-#: Set-ups below which nothing is concluded from their mean.
+#: Fewest set-ups whose mean allows a conclusion.
 FEWEST = 3
 
 
@@ -35,7 +35,7 @@ class Pooled:
       tau2: Variance between set-ups.
       i2: Share of the variance of the estimates that is between set-ups, in percent.
       q: Cochran's Q.
-      p_alike: P value of all set-ups having one truth.
+      p_alike: P value for all set-ups having the same true value.
     """
 
     setups: int
@@ -55,8 +55,8 @@ def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
     """Combines the estimates of two set-ups or more.
 
     Args:
-      estimates: `[set-ups]`, on a scale on which they are about normal, such as the
-        logarithm of a ratio.
+      estimates: `[set-ups]`, on a scale where they are about normally distributed, such
+        as the logarithm of a ratio.
       errors: `[set-ups]`, their standard errors, above 0.
     """
     values, variances = np.asarray(estimates, float), np.square(errors, dtype=float)

@@ -1,8 +1,8 @@
-"""Tests for a handful of trained models, which tell what they cannot show.
+"""Rank tests for a handful of trained models, which report their own limits.
 
-They take no distribution for granted, unlike `intervals`. A design has three to five
-seeds, so p values are exact, and next to each stands the smallest one that the sample
-sizes can reach at all.
+Unlike `intervals`, they assume no distribution. An experiment has three to five seeds,
+so p values are exact, and next to each is the smallest one that the sample sizes can
+reach at all.
 """
 
 import math
@@ -19,7 +19,7 @@ from kdfunc.errors import InputError
 Numbers = Sequence[float] | np.ndarray
 
 LEVEL = 0.05  # of every test
-PERMUTATIONS = 10_000  # all of them where there are no more, else as many at random
+PERMUTATIONS = 10_000  # all of them if there are no more, else as many at random
 
 
 def _sample(values: Numbers, name: str) -> np.ndarray:
@@ -41,8 +41,8 @@ def _significance(p: float, smallest_p: float, sizes: Sequence[int]) -> str:
 def cliffs_delta(x: Numbers, y: Numbers) -> float:
     """How often numbers of one sample exceed those of another.
 
-    `P(x > y) - P(x < y)` over all pairs: 1 where every x exceeds every y, 0 where
-    neither sample tends to be larger, -1 where every y exceeds every x.
+    `P(x > y) - P(x < y)` over all pairs: 1 if every x exceeds every y, 0 if neither
+    sample tends to be larger, -1 if every y exceeds every x.
 
     Args:
       x: `[n]` numbers.
@@ -57,14 +57,14 @@ def cliffs_delta(x: Numbers, y: Numbers) -> float:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """P values corrected for a family of tests, by Holm's step-down method.
+    """P values corrected for a family of tests by Holm's step-down method.
 
     Args:
       p_values: `[tests]`.
 
     Returns:
-      `[tests]` adjusted p values, at most 1: those below a level are significant with
-      a probability of any false finding of at most that level.
+      `[tests]` adjusted p values, at most 1. Calling those below a level significant
+      keeps the probability of any false finding at or below that level.
 
     Source: Holm 1979.
     """
@@ -80,8 +80,8 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def smallest_p(*sizes: int) -> float:
     """Smallest two-sided p value of a rank test on samples of these sizes.
 
-    Of all ways to deal the ranks to the samples, two are the most extreme: 2 / C(n + m,
-    n) for two samples, 2 / (n + m + ...)! * n! * m! * ... for more.
+    Of all ways to deal the ranks to the samples, two are the most extreme, so it is 2 /
+    C(n + m, n) for two samples, 2 / (n + m + ...)! * n! * m! * ... for more.
 
     Args:
       *sizes: Number of values in each sample.
@@ -188,9 +188,9 @@ class Trend:
     Attributes:
       sizes: Numbers in each group.
       statistic: Pairs from two groups that are in the groups' order; a tie counts half.
-        Of matched numbers, pairs within a seed alone.
-      strength: Somers' d in [-1, 1]: 1 where in all these pairs the later group's
-        number is larger, -1 where it is the other way round.
+        For matched numbers, only pairs within a seed.
+      strength: Somers' d in [-1, 1]: 1 if the later group's number is larger in all
+        these pairs, -1 if it is smaller in all.
       p: P value.
       smallest_p: Smallest p value that the sizes can reach.
     """
@@ -216,18 +216,19 @@ class Trend:
 def jonckheere_terpstra(groups: Sequence[Numbers], matched: bool = False) -> Trend:
     """Tests whether numbers rise or fall over ordered groups.
 
-    The test for a design of three alphas with three seeds: it uses the order of the
-    alphas and no line through them, and needs no distribution. Without seeds in common
-    it enumerates all 9! / 3!^3 = 1680 ways of dealing nine models to three alphas, so
-    it can reach p = 0.0012 where two alphas with three seeds each stop at 0.1. Matched,
-    numbers of one seed are compared with one another alone, so that what the seeds
-    bring cancels, and the alphas are dealt anew within each seed: 3!^3 = 216 ways, down
-    to p = 0.0093. Above 10,000 ways (matched: of a seed) it draws as many at random.
+    This test suits three alphas with three seeds: it uses the order of the alphas but
+    fits no line through them and assumes no distribution. Without common seeds, it
+    enumerates all 9! / 3!^3 = 1680 ways of dealing nine models to three alphas, so it
+    can reach p = 0.0012, while two alphas with three seeds each cannot get below 0.1.
+    If matched, it compares numbers only with those of the same seed, so that the
+    effects of seeds cancel, and deals the alphas anew within each seed: 3!^3 = 216
+    ways, down to p = 0.0093. Above 10,000 ways (matched: per seed), it draws 10,000 at
+    random.
 
     Args:
       groups: Two or more groups in order, each `[n]` numbers.
-      matched: Whether the numbers at one place of all groups are of one seed, which
-        serves every group (one data order does for all alphas).
+      matched: Whether the numbers at the same position in all groups share a seed (and
+        so, for alphas, a data order).
 
     Raises:
       InputError: There are fewer than two groups, one is empty or holds NaN or

@@ -1,11 +1,11 @@
-"""The function preserved: a distance to the base model on a scale that reads.
+"""The function preserved: a distance to the base model on a readable scale.
 
-The yardstick are independent models, trained like the base model from other initial
+The yardstick is the independent models, trained like the base model from other initial
 weights. The **distance ratio** r of a model is its distance to the base model, divided
 by theirs. The **function preserved** is 100 (1 - r) up to r = 1 and 100 (1 / r - 1)
-beyond: 100 is the base model's own function, 0 as far from it as an independent model,
--50 twice as far, and nothing is below -100. Exchanging a model and the yardstick
-changes the sign alone.
+beyond: 100 is the base model's own function, 0 is as far from it as an independent
+model, -50 is twice as far, and nothing is below -100. Exchanging a model and the
+yardstick only changes the sign.
 """
 
 import math
@@ -30,10 +30,10 @@ def score(ratio: float) -> float:
 
 
 def ratio_at(score: float) -> float:
-    """Distance ratio at which so much of the function is preserved, in percent.
+    """Distance ratio at which this much of the function is preserved.
 
     Args:
-      score: Function preserved, in (-100, 100].
+      score: Function preserved in percent, in (-100, 100].
     """
     if score >= 0:
         return 1 - score / 100
@@ -68,7 +68,7 @@ def _factor(ratio: float) -> str:
 
 
 def exp(value: float) -> float:
-    """The exponential, infinite where it is too large for a float.
+    """The exponential, infinite if it is too large for a float.
 
     Args:
       value: Any number.
@@ -111,7 +111,7 @@ class Preserved:
 
     @property
     def value(self) -> float:
-        """In percent; NaN where the independent models do not differ from the base."""
+        """In percent; NaN if the independent models do not differ from the base."""
         return score(self.ratio)
 
     @property
@@ -156,23 +156,23 @@ class Preserved:
         return in_words(self.ratio, self.ratio_low, self.ratio_high)
 
     def at(self, confidence: float) -> "Preserved":
-        """With an interval of another confidence.
+        """The same with an interval of another confidence.
 
         Args:
-          confidence: Share of intervals that are to cover the truth, in (0, 1).
+          confidence: Share of intervals that should cover the truth, in (0, 1).
         """
         return replace(self, log_ratio=replace(self.log_ratio, confidence=confidence))
 
     def widened(self, tests: int) -> "Preserved":
-        """With an interval that holds for all of several such tests (Bonferroni).
+        """The same with an interval that holds for several tests at once (Bonferroni).
 
         Args:
-          tests: How many they are.
+          tests: Number of tests.
         """
         return replace(self, log_ratio=self.log_ratio.widened(tests))
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for more than so much being preserved.
+        """Two-sided p value for the truth lying above a threshold.
 
         Args:
           points: Function preserved, in percent.
@@ -180,7 +180,7 @@ class Preserved:
         return self.log_ratio.p_below(log(ratio_at(points)))
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for less than so much being preserved.
+        """Two-sided p value for the truth lying below a threshold.
 
         Args:
           points: Function preserved, in percent.
@@ -194,7 +194,7 @@ class FunctionPreserved:
 
     Attributes:
       groups: What each candidate preserves.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Share of intervals that should cover the truth.
     """
 
     groups: Sequence[Preserved]

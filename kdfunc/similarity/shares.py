@@ -1,8 +1,8 @@
 """Exact intervals of shares, such as 4 of 4 images that keep their class.
 
-Resampling says nothing of a share of 0 or 1: every resample shows the same. The
-interval of Clopper and Pearson 1934 inverts the binomial test and covers the truth at
-least as often as it says, whatever the number of examples.
+Resampling cannot show the uncertainty of a share of 0 or 1: every resample is the same.
+The interval of Clopper and Pearson 1934 inverts the binomial test and covers the truth
+at least as often as it says, whatever the number of examples.
 """
 
 import math
@@ -17,8 +17,8 @@ def exact_interval(count: int, of: int, confidence: float) -> tuple[float, float
 
     Args:
       count: Examples that are counted.
-      of: All examples; where there are none, nothing is known: 0 to 1.
-      confidence: Share of intervals that are to cover the truth, at least.
+      of: All examples; 0 gives the interval 0 to 1.
+      confidence: Least share of intervals that should cover the truth.
 
     Returns:
       Lower and upper end. 4 of 4 at 95 %: 0.398 to 1.
@@ -30,13 +30,13 @@ def exact_interval(count: int, of: int, confidence: float) -> tuple[float, float
 
 
 def unseen_share(examples: int, confidence: float) -> float:
-    """How often at most what none of the examples shows may happen all the same.
+    """The largest plausible share of an event that none of the examples shows.
 
-    The upper end of `exact_interval` for 0 of them.
+    The upper end of `exact_interval` for a count of 0.
 
     Args:
-      examples: How many were looked at.
-      confidence: Share of intervals that are to cover the truth, in (0, 1).
+      examples: Their number.
+      confidence: Share of intervals that should cover the truth, in (0, 1).
 
     Returns:
       A share in [0, 1].

@@ -1,9 +1,9 @@
-"""What models preserve of the function on changed images, beside the clean ones.
+"""How much of the function models preserve on changed images and on clean ones.
 
-On each set of images the base model's outputs are the function and the independent
-models the yardstick, so a base model that is lost on corrupted images sets no one else
-back. Sets are changed versions of the same images, so one resample serves all of them,
-and what images and trainings do on both sets alike cancels in a difference.
+On each set of images, the base model's outputs are the function and the independent
+models are the yardstick, so a base model that fails on corrupted images does not count
+against the others. The sets are versions of the same images, so one resample serves all
+of them, and effects of images and trainings common to two sets cancel in a difference.
 """
 
 import math
@@ -63,8 +63,8 @@ def distant(
 
     Args:
       base: softmax of the base model `[examples, classes]`.
-      models: the same of others.
-      independents: the same of the independent models.
+      models: the same for other models.
+      independents: the same for the independent models.
       resamples: number of bootstrap resamples.
     """
     everyone = [*models, *independents]
@@ -75,12 +75,12 @@ def distant(
 
 
 class Shift:
-    """What groups of models preserve on one set of images and on another.
+    """How much groups of models preserve on one set of images and on another.
 
     Args:
       clean: distances on the first set.
-      changed: on the second, of the same models and images.
-      groups: places of the models of each group.
+      changed: on the second set, for the same models and images.
+      groups: indices of the models of each group.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Shift:
         return [place + self._models for place in places]
 
     def difference(self, group: str) -> TEstimate:
-        """Points of function that a group preserves more on the second set.
+        """How many points more of the function a group preserves on the second set.
 
         The variance is that of the linearized difference (delta method): a score
         changes by `min(r, 1 / r)` per change of the logarithm of the distance ratio r.
@@ -164,8 +164,8 @@ class Shift:
           groups: names of groups.
 
         Returns:
-          It, and the ends of its 95 % interval over test images (percentiles of the
-          resamples).
+          The correlation and the ends of its 95 % interval over test images
+          (percentiles of the resamples).
         """
         rows = np.vstack([self._joined.value, self._joined.replicates])
         ranks = []

@@ -1,4 +1,4 @@
-"""Softmax outputs: checked, read in blocks, with what the measures share."""
+"""Softmax outputs: checked, read in blocks, with quantities that measures share."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -22,9 +22,9 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
 
     A row may sum to 1 within 1e-3, which covers float16 at any number of classes. A row
     of an integer softmax (all entries multiples of 1/256 or of 1/32768, as TFLite
-    writes 8 and 16 bits) may be off by all that rounding can do, half of such a step
-    times `classes + 1`. Accepted rows are rescaled to sum to 1, so that the bounds of
-    every measure hold.
+    writes 8 and 16 bits) may be off by as much as rounding can cause, half of such a
+    step times `classes + 1`. Accepted rows are rescaled to sum to 1, so that the bounds
+    of every measure hold.
 
     Args:
       p: `[examples, classes]`, at least one example and two classes.
@@ -63,9 +63,9 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
 
 
 def _logits_note(rows: np.ndarray, name: str) -> str:
-    """What to do about numbers that are finite and sum to something else in each row.
+    """Advice if the numbers are finite and each row has another sum.
 
-    Percentages and 8-bit codes sum to about the same in all rows, logits do not.
+    Percentages and 8-bit codes have about the same sum in all rows, logits do not.
     """
     sums = rows.sum(axis=1)
     sane = np.isfinite(sums).all() and len(rows) > 1
@@ -78,14 +78,14 @@ def _logits_note(rows: np.ndarray, name: str) -> str:
 
 
 def listed(models: T, name: str) -> T:
-    """Refuses one array `[examples, classes]` where a list of them is meant.
+    """Refuses one array `[examples, classes]` in place of a list of arrays.
 
     Args:
       models: `[examples, classes]` of each model, in a list or in one array.
       name: What an error calls it.
 
     Raises:
-      InputError: It is the outputs of a single model.
+      InputError: The array contains the outputs of a single model.
     """
     if isinstance(models, np.ndarray) and models.ndim == 2:
         raise InputError(
@@ -113,7 +113,7 @@ def _check_labels(labels: np.ndarray, examples: int, classes: int) -> np.ndarray
     if outside.any():
         row = outside.argmax()
         raise InputError(
-            f"labels has {labels[row]} in row {row}; "
+            f"labels have {labels[row]} in row {row}; "
             f"classes lie between 0 and {classes - 1}."
         )
     return labels
@@ -175,7 +175,7 @@ class Outputs:
 
     @property
     def _truth(self) -> np.ndarray:
-        """The labels, of what cannot do without them."""
+        """The labels; an error if there are none."""
         if self.labels is None:
             raise InputError("there are no labels; give the true classes.")
         return self.labels
@@ -235,7 +235,7 @@ def blocks(
       The rows, and the checked outputs of each model for them.
 
     Raises:
-      InputError: Shapes differ, or an array is no softmax; see `check_softmax`.
+      InputError: Shapes differ, or an array is not a softmax; see `check_softmax`.
     """
     if not models:
         raise InputError("there are no models; give at least one.")

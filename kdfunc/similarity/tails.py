@@ -1,7 +1,7 @@
-"""What means hide: the worst few examples, and those that change again and again.
+"""What means hide: the worst examples, and those that change in many models.
 
-A mean of 0.01 bits can be a hundredth of a bit for every example, or one bit for each
-hundredth example. Users meet the second.
+A mean of 0.01 bits can be a hundredth of a bit for every example, or one bit for one
+example in a hundred. Users notice the second.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from kdfunc.errors import InputError
 from kdfunc.similarity.evaluate import per_example
 from kdfunc.similarity.softmax import blocks, listed
 
-#: The measure whose values for single examples are looked at.
+#: The measure whose values for single examples are considered.
 TAILED = "jensen_shannon"
 #: Shares of the examples by the name of the tail that begins there.
 TAILS = {"p95": 0.95, "p99": 0.99, "p99.9": 0.999}
@@ -29,7 +29,7 @@ def divergences(p: np.ndarray, q: np.ndarray) -> np.ndarray:
       `[examples]` in bits.
 
     Raises:
-      InputError: Shapes differ, or an array is no softmax.
+      InputError: Shapes differ, or an array is not a softmax.
     """
     return per_example(TAILED, p, q)[:, 0]
 
@@ -41,9 +41,9 @@ def quantiles(each: np.ndarray) -> dict[str, float | None]:
       each: `[examples]` values, such as `divergences`.
 
     Returns:
-      By the names in `TAILS` the smallest of the values that so many do not exceed;
-      None where the examples are too few for one to lie beyond: fewer than 20, 100,
-      1,000.
+      By the names in `TAILS`, the smallest of the values that this share does not
+      exceed; None if there are too few examples for one to lie beyond: fewer than 20,
+      100, 1,000.
     """
     return {
         name: float(np.quantile(each, share, method="higher"))
@@ -56,7 +56,7 @@ def quantiles(each: np.ndarray) -> dict[str, float | None]:
 def changes(p: np.ndarray, models: Sequence[np.ndarray]) -> np.ndarray:
     """In how many models the predicted class is not the reference's.
 
-    What changes in most of several trainings is not a fluke of one of them.
+    An example that changes in most of several trainings is not a fluke of one of them.
 
     Args:
       p: `[examples, classes]` softmax of the reference.
@@ -66,7 +66,7 @@ def changes(p: np.ndarray, models: Sequence[np.ndarray]) -> np.ndarray:
       `[examples]` integers, from 0 to the number of models.
 
     Raises:
-      InputError: There are no models, shapes differ, or an array is no softmax.
+      InputError: There are no models, shapes differ, or an array is not a softmax.
     """
     models = listed(models, "models")
     if not len(models):

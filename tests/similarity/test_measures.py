@@ -464,8 +464,8 @@ def test_refused_shapes(shape):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1, 3, 0], "labels has 3 in row 2"),
-        ([0, 1, -1, 0], "labels has -1 in row 2"),
+        ([0, 1, 3, 0], "labels have 3 in row 2"),
+        ([0, 1, -1, 0], "labels have -1 in row 2"),
         ([0, 1], "labels have shape"),
         (np.eye(3)[LABELS], "labels have shape"),
         ([0.0, 1.0, 2.0, 0.0], "type float64"),
