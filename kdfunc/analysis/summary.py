@@ -32,8 +32,8 @@ GLOSSARY = {
     "their Jensen-Shannon divergence in bits, where 0 is no difference and 1 is "
     "nothing in common.",
     "Function preserved": "100 % is the base model's own function; 0 % is as far from "
-    "it, by that distance, as independent models are. For models farther away, the "
-    "number says how many times as far they are.",
+    "it, by that distance, as independent models are. For models farther away, charts "
+    "and sentences say how many times as far they are.",
     "Interval": "a 95 % confidence interval: with other test images and trainings of "
     "the same kind, such an interval contains the true value in 95 of 100 cases.",
 }

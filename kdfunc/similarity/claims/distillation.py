@@ -60,6 +60,7 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
         matched=len({evidence.seeds(name) for name in students}) == 1,
     )
     how = "more" if effect.value > 0 else "less"
+    largest = f", the largest of {len(gains)} differences" if len(gains) > 1 else ""
     return Finding(
         effect=effect,
         p_supported=max(within(gain) for gain in gains.values()),
@@ -73,8 +74,7 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
             "come to their teacher.",
         },
         numbers=f"Students of {more} preserve {more_or_less(effect)} than those of "
-        f"{less}, the largest of {len(gains)} difference"
-        f"{'s' if len(gains) > 1 else ''} (margin: {MARGIN:g} points). {trend}",
+        f"{less}{largest} (margin: {MARGIN:g} points). {trend}",
         against=students,
         rests_on=effect.rests_on,
         details=table(

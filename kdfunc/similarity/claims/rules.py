@@ -10,6 +10,7 @@ import pandas as pd
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.learnt import NO_FUNCTION, learnt
 from kdfunc.similarity.rank_tests import LEVEL, holm
+from kdfunc.similarity.scale import count
 
 #: Largest difference in function preserved, in points, that does not matter. Near the
 #: base model it is a tenth of the independent models' distance to it; near those
@@ -230,7 +231,8 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
         side = "contradicted"
     outcome: Outcome = side if adjusted < LEVEL else "undecided"
     corrected = p_text(adjusted).removeprefix("p = ")
-    tests = f"{p_text(p)}; after Holm's correction for {judged} claims {corrected}"
+    claims = count(judged, "claim")
+    tests = f"{p_text(p)}; after Holm's correction for {claims} {corrected}"
     alone = (
         f" Without the correction, the test would call the claim {side}."
         if p < LEVEL <= adjusted
