@@ -64,7 +64,7 @@ def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
 
     Args:
       run: a run directory.
-      tasks: those whose records are there, the base model among them.
+      tasks: those that have records, the base model among them.
 
     Returns:
       One row per method and setting, with columns `method`, `setting`, `models` (how

@@ -35,7 +35,7 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
 
     Args:
       run: the run directory.
-      tasks: those whose records are there.
+      tasks: those that have records.
       jobs: draws the figure.
     """
     softmax = corrupted.outputs(run, tasks)
@@ -258,7 +258,7 @@ def told(run: RunDirectory, tasks: Sequence[Task]) -> str:
 
     Args:
       run: the run directory, with its tables.
-      tasks: those whose records are there.
+      tasks: those that have records.
     """
     table = tables.read(run, "corruptions")
     ranking = tables.read(run, "corruption_ranking")

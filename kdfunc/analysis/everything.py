@@ -46,7 +46,9 @@ def write(
     models = [task.name for task in done]
     has_data = run.kept or run.record("data").exists
     if not has_data or "base" not in models:
-        raise InputError(f"{run.path} holds no base model, so there is no analysis.")
+        raise InputError(
+            f"{run.path} has no base model, so there is nothing to analyse."
+        )
     damaged = {} if run.kept else run.damaged({"data", *models} - {*checked})
     for name, problems in damaged.items():
         told = f"{run.record(name).path}: {'; '.join(problems)}"

@@ -21,7 +21,7 @@ def write(
 
     Args:
       run: a run directory.
-      tasks: those whose records are there.
+      tasks: those that have records.
       final: softmax of the last snapshot by the name of the model.
       jobs: draws the figure.
     """

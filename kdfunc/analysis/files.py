@@ -23,7 +23,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 
     Args:
       run: the run directory.
-      tasks: those whose records are there.
+      tasks: those that have records.
       jobs: draws the figure.
     """
     stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]

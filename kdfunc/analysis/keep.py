@@ -14,7 +14,7 @@ from kdfunc.runs import kept, plan, provenance
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.writing import write_atomic
 
-#: What each task took, on what processor; records, which are not kept, tell it.
+#: Time and processor of each task, from the records, which are not kept.
 TIMES = "times.csv"
 
 #: Whose outputs go first where not all fit: what the claims rest on comes before

@@ -35,7 +35,7 @@ def panels(run: RunDirectory, tasks: list[Task]) -> dict[str, list[Task]]:
 
     Args:
       run: The run directory.
-      tasks: Those whose records are there.
+      tasks: Those that have records.
 
     Returns:
       The tasks of each panel, the base model first.
@@ -78,7 +78,7 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
 
     Args:
       run: The run directory.
-      tasks: Those whose records are there.
+      tasks: Those that have records.
       jobs: Makes the maps and draws the figures.
     """
     config = run.config
@@ -189,7 +189,7 @@ def maps(
 
 
 def _made(metric: Future, tsne: list[Future], perplexity: float) -> Maps:
-    """The maps of a panel, once they are there."""
+    """The maps of a panel, once they are finished."""
     drawn, *others = [future.result() for future in tsne]
     apart = [embedding.disparity(drawn, other) for other in others]
     return Maps(drawn, perplexity, (min(apart), max(apart)), *metric.result())

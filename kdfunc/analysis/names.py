@@ -38,7 +38,7 @@ def setting(task: Task) -> str:
       task: a student, or a quantized or pruned model.
 
     Raises:
-      ValueError: it is another task.
+      ValueError: it is a task of another kind.
     """
     match task.family:
         case "student":
@@ -48,7 +48,7 @@ def setting(task: Task) -> str:
             return FORMATS[mode].published or mode
         case "pruned":
             return f"{100 * task.settings['level']:g} %"
-    raise ValueError(f"{task.name} is no compressed model")
+    raise ValueError(f"{task.name} is not a compressed model")
 
 
 def name(task: Task) -> str:

@@ -31,7 +31,7 @@ def write(run: RunDirectory, tasks: list[Task]) -> None:
 
     Args:
       run: the run directory.
-      tasks: those whose records are there.
+      tasks: those that have records.
     """
     if importlib.util.find_spec("h5py") is None:  # kdfunc without its part `train`
         return
@@ -68,7 +68,7 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
 
     Args:
       run: a run directory with the table `function_preserved`, if it can have one.
-      tasks: those whose records are there.
+      tasks: those that have records.
       whole: the base model's moving variances.
 
     Returns:

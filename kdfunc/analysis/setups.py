@@ -49,7 +49,7 @@ class Answer:
     Attributes:
       claim: in its authors' words.
       outcome: `supported`, `contradicted` or `undecided`.
-      sentence: for people to read.
+      sentence: the answer for readers.
       pooled: the meta-analysis; None if there are too few set-ups for it.
     """
 

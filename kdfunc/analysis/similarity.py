@@ -31,7 +31,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 
     Args:
       run: the run directory.
-      tasks: those whose records are there.
+      tasks: those that have records.
       jobs: draws the figures.
     """
     final = {task.name: np.array(run.record(task.name).softmax[-1]) for task in tasks}
@@ -68,7 +68,7 @@ def evidence_of(
 
     Args:
       run: the run directory.
-      tasks: those whose records are there.
+      tasks: those that have records.
       final: softmax `[n_test, classes]` of the last snapshot by the name of the model.
     """
     groups: dict[str, dict] = {family: {} for family in (*COMPRESSED, "control")}

@@ -23,7 +23,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
 
     Args:
       run: a run directory.
-      tasks: those whose records are there, replicates among them.
+      tasks: those that have records, replicates among them.
       jobs: draws the figure.
     """
     each = base_models(run, tasks)
@@ -42,7 +42,7 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
 
     Args:
       run: the run directory.
-      tasks: those whose records are there, replicates among them.
+      tasks: those that have records, replicates among them.
 
     Returns:
       One row per base model and setting: `base_model`, its task, the run's own first;

@@ -54,7 +54,7 @@ def opening(
       learnt: Whether the base model has learnt anything.
       preserved: A row per model with `model`, `family`, `name` (models that share it
         count as one, by their mean) and distance `ratio`; None without a yardstick.
-      verdicts: A row per claim with its `outcome`; None where there are none.
+      verdicts: A row per claim with its `outcome`; None if there are none.
     """
     right = ""
     if base_accuracy is not None:

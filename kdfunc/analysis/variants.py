@@ -23,7 +23,7 @@ def table(
 
     Args:
       run: a run directory.
-      tasks: those whose records are there, without the base model.
+      tasks: those that have records, without the base model.
       final: softmax `[n_test, classes]` after the last epoch by the task's name.
 
     Returns:

@@ -13,12 +13,12 @@ from kdfunc.report.charts import NEUTRAL, plain
 
 #: The maps of a landscape: columns of the table with a point's position.
 MAPS = {"t-SNE": ("x", "y"), "MDS": ("mds_x", "mds_y")}
-# Where labels stand: a family's, or one of those in turn.
+# Where labels go: a family's side, or the others in turn.
 _SIDE = {"base": "top center", "quantized": "middle left", "pruned": "bottom right"}
 _SIDES = ("middle right", "top center", "bottom center", "middle left")
-_CLOSE = 0.05  # marks that stand still and are closer share a label
-_MARGIN = 0.4  # of -1 to 1: shared labels of marks farther right stand left of them
-_NEAR = 0.45  # of the whole map: last points within less have a view from near
+_CLOSE = 0.05  # marks that do not move and are closer share a label
+_MARGIN = 0.4  # of -1 to 1: marks farther right have shared labels on their left
+_NEAR = 0.45  # of the whole map: last points within less get a close-up
 _APART = 10  # between the maps of a landscape, of which the axes show one
 
 
@@ -148,8 +148,8 @@ def _view(corners: NDArray, unit: float | None) -> dict[str, object]:
 
     Args:
       corners: lower left and upper right, `[2, 2]`.
-      unit: what a length of 1 is as a distance of softmax outputs; None where
-        distances mean nothing.
+      unit: the distance of softmax outputs that a length of 1 means; None if distances
+        are meaningless.
     """
     (left, low), (right, top) = corners.round(4).tolist()
     view: dict[str, object] = {

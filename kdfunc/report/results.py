@@ -43,7 +43,7 @@ class Results:
 
     @property
     def title(self) -> str:
-        """Architecture and data set for people to read."""
+        """Architecture and data set, as readers see them."""
         return naming.title(self.config)
 
     @cached_property

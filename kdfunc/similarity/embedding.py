@@ -19,7 +19,7 @@ from scipy.spatial import procrustes
 from sklearn.manifold import TSNE, smacof
 from threadpoolctl import threadpool_limits
 
-# Coordinates of every point held at a time: 10 MB in float64 for 319 points.
+# Coordinates of every point in memory at a time: 10 MB in float64 for 319 points.
 BLOCK = 4096
 # Below this share of the squared norms, a difference of inner products has lost
 # more than half of float64's digits.
@@ -254,7 +254,7 @@ def _map_blocks(
 ) -> Iterator[NDArray[np.float64]]:
     """Yields function(x) in order, for each block x [points, <= block] of coordinates.
 
-    BLAS is held to one thread: splitting the blocks instead of the products uses as
+    BLAS is limited to one thread: splitting the blocks instead of the products uses as
     many cores, and gives the same bits whatever their number.
     """
     flat = _flat(records)

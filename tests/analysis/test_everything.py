@@ -128,7 +128,7 @@ def test_any_part_of_an_experiment_can_be_analysed(families, tmp_path, capsys):
 def test_without_a_base_model_there_is_no_analysis(tmp_path):
     run = made(tmp_path / "run", ["student"])
     run.discard("base")
-    with pytest.raises(InputError, match="holds no base model"):
+    with pytest.raises(InputError, match="has no base model"):
         everything.write(run)
     assert everything.outdated(run) == []
 

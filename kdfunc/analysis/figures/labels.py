@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdfunc.analysis.figures.style import TEXT_SIZE
 
 _LEADER = {"arrowstyle": "-", "lw": 0.6, "color": "0.3", "shrinkB": 3, "zorder": 6}
-# Where a label may stand: its distance from the marker, in points, and direction.
+# Where a label may be: its distance from the marker, in points, and direction.
 _DISTANCES = (7, 14, 22, 31, 41, 52)
 _ANGLES = np.deg2rad(np.arange(45, 405, 15))
 _ALONG = np.linspace(0.1, 0.9, 9)  # where lines and leaders are looked at

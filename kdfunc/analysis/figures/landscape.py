@@ -90,7 +90,7 @@ def landscape(
     drawn = {
         axes: _draw(axes, placed, panel, styles) for axes, placed in by_axes.items()
     }
-    # Trainings that share a name are told by their shade, which the legend explains.
+    # Trainings that share a name are identified by their shade in the legend.
     models = points.groupby("label")["model"].nunique()
     shared = set(models.index[models > 1]) if ax is None else set()
     if ax is None:

@@ -283,7 +283,7 @@ def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
 
 
 def _points(models: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
-    """Where models stand."""
+    """Positions of the models."""
     return models.assign(x=x, y=models["preserved"])
 
 
