@@ -1,6 +1,6 @@
-"""Manifests: sizes and checksums of what is finished, and how damage is found.
+"""Manifests: sizes and checksums of finished files, by which damage is detected.
 
-A manifest is written last, so a folder without a whole one is not finished.
+A manifest is written last, so a folder without an intact one is unfinished.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ MANIFEST = "manifest.json"
 def seal(
     folder: pathlib.Path, files: Iterable[str], manifest: str = MANIFEST, **facts: Any
 ) -> None:
-    """Declares files of a folder finished: their sizes and checksums, written last.
+    """Marks a folder as finished by writing the sizes and checksums of its files.
 
     Args:
-      folder: where the files lie.
+      folder: the folder of the files.
       files: their names.
       manifest: the manifest's name.
-      **facts: what else the manifest is to tell.
+      **facts: further entries of the manifest.
     """
     entries = {}
     for name in sorted(files):
@@ -36,7 +36,7 @@ def seal(
 
 
 def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, Any]:
-    """The manifest of a folder, or an empty dict where there is none that is whole.
+    """The manifest of a folder, or an empty dict if it is missing or damaged.
 
     Args:
       folder: the record's folder.
@@ -51,7 +51,7 @@ def read_manifest(folder: pathlib.Path, manifest: str = MANIFEST) -> dict[str, A
 
 
 def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
-    """What is wrong with a sealed folder, one clause per file; empty if whole.
+    """What is wrong with a sealed folder, one clause per file; empty if it is intact.
 
     Args:
       folder: the record's folder.
@@ -68,7 +68,7 @@ def damages(folder: pathlib.Path, manifest: str = MANIFEST) -> list[str]:
             if size != entry["bytes"]:
                 found.append(f"{name} has {size} bytes, not {entry['bytes']}")
             elif sha256(path) != entry["sha256"]:
-                found.append(f"{name} is not what was written (checksum)")
+                found.append(f"{name} has changed since it was written (checksum)")
         except (OSError, KeyError, TypeError):
             found.append(f"{name} cannot be read")
     return found
@@ -88,10 +88,10 @@ def sha256(path: pathlib.Path) -> str:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """Checksum of what JSON holds, however it is laid out.
+    """Checksum of the content of JSON, whatever its layout.
 
     Args:
-      content: what JSON can hold.
+      content: anything that JSON can represent.
     """
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: of the command line; None for the process's own.
 
     Returns:
-      Exit code: 0, 1 where a task failed, 2 for bad input, 130 after Ctrl-C, 143 after
+      Exit code: 0, 1 if a task failed, 2 for bad input, 130 after Ctrl-C, 143 after
       SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -80,11 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Sequence[str], command: str = "kdfunc run") -> int:
-    """Runs the experiment that flags ask for; also what `run_experiments.py` does.
+    """Runs the experiment that the flags describe, also for `run_experiments.py`.
 
     Args:
       arguments: the flags.
-      command: what messages call it.
+      command: the command's name in messages.
 
     Returns:
       Exit code, as of `main`.
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run an experiment, from training to its report")
     one = commands.add_parser(
         "report",
-        help="write one page on the results of one or several runs",
+        help="write one page with the results of one or several runs",
         description=REPORT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         "--recompute",
         action="store_true",
         help="first rebuild all tables, verdicts and figures: from the records, or "
-        "from the final outputs that published results have in their place",
+        "from the final outputs that published results have instead",
     )
     one.set_defaults(run=_report)
     one = commands.add_parser(
@@ -124,7 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("directory", metavar="DIR", help="a run directory")
     one.add_argument(
-        "--workers", type=int, metavar="N", help="worker processes; 0: this one alone"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="worker processes; 0 runs everything in this process",
     )
     one.set_defaults(run=_corruptions)
     one = commands.add_parser(
@@ -133,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         description=COMPARE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    one.add_argument("reference", help="outputs of the model to be faithful to")
+    one.add_argument("reference", help="outputs of the model to compare with")
     one.add_argument("candidate", help="outputs of the model to judge")
     one.add_argument("--labels", metavar="FILE", help="the true classes")
     options.add(one, "outputs of a model")
@@ -178,7 +181,7 @@ def _run(arguments: Sequence[str], command: str) -> int:
 
 
 def _resumable(command: str, work: Callable[[], int]) -> int:
-    """Does what the same command goes on with after a failure or Ctrl-C."""
+    """Runs work that the same command resumes after a failure or Ctrl-C."""
     from absl import logging
 
     logging.set_verbosity(logging.ERROR)
@@ -188,7 +191,7 @@ def _resumable(command: str, work: Callable[[], int]) -> int:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:
-        print("\nStopped. What is done is kept; the same command goes on.")
+        print("\nStopped. Finished work is kept; the same command resumes.")
         sys.stdout.flush()
         os._exit(code_of(interrupt))
 
@@ -231,7 +234,7 @@ def _report(asked: argparse.Namespace) -> int:
         try:
             reasons = everything.outdated(run)
             if reasons:
-                print(f"{path}: {'; '.join(reasons)}; analysed again.")
+                print(f"{path}: {'; '.join(reasons)}; repeating the analysis.")
             if reasons or asked.recompute and run.record("base").exists:
                 everything.write(run)
             page.check(run)
@@ -242,7 +245,10 @@ def _report(asked: argparse.Namespace) -> int:
         else:
             runs.append(run)
     if not runs:
-        raise InputError("none of these is a run directory, so there is no report.")
+        raise InputError(
+            "none of these is a run directory; give a run directory, or a "
+            "folder of them."
+        )
     default = runs[0].path / "report.html" if len(runs) == 1 else "report.html"
     print(page.write(runs, default if asked.output is None else asked.output))
     return 0

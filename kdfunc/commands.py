@@ -1,4 +1,4 @@
-"""What the commands have in common: spelling of flags, `--version`, how they end."""
+"""What all commands share: spelling of flags, `--version`, exit codes."""
 
 import argparse
 import contextlib
@@ -15,13 +15,13 @@ VERSION = f"kdfunc {__version__}"
 
 
 def spelled(arguments: Sequence[str], mark: str) -> list[str]:
-    """Arguments with one mark, `-` or `_`, between the words of each flag's name.
+    """Arguments with either `-` or `_` between the words of each flag's name.
 
-    So `--batch_size` and `--batch-size` are the same flag to every command.
+    Every command thus takes `--batch_size` and `--batch-size` as the same flag.
 
     Args:
       arguments: of the command line.
-      mark: the one to write.
+      mark: `-` or `_`.
     """
     return [_spelled(argument, mark) for argument in arguments]
 
@@ -35,9 +35,9 @@ def _spelled(argument: str, mark: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` with `--version` and either spelling of its flags.
+    """An `ArgumentParser` with `--version` that accepts both spellings of its flags.
 
-    Flags are to be added with `-` between their words.
+    Add flags with `-` between their words.
     """
 
     def __init__(self, *arguments, **settings):
@@ -54,14 +54,14 @@ class Parser(argparse.ArgumentParser):
 
         Args:
           args: of the command line; None for the process's own.
-          namespace: takes the values; None for a new one.
+          namespace: receives the values; None for a new one.
         """
         args = sys.argv[1:] if args is None else args
         return super().parse_known_args(spelled(args, "-"), namespace)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as `timeout`, Slurm and systemd send it; handled as Ctrl-C is."""
+    """SIGTERM, which `timeout`, Slurm and systemd send; handled like Ctrl-C."""
 
 
 def code_of(interrupt: KeyboardInterrupt) -> int:
@@ -75,13 +75,12 @@ def code_of(interrupt: KeyboardInterrupt) -> int:
 
 
 def exit_code(command: str, run: Callable[[], int]) -> int:
-    """Runs a command to its exit code; bad input and Ctrl-C are told in one line.
+    """Runs a command to its exit code; reports bad input and Ctrl-C in one line.
 
-    SIGTERM is treated as Ctrl-C is, and standard streams that are closed swallow what
-    is written to them.
+    SIGTERM is treated like Ctrl-C, and output to closed standard streams is discarded.
 
     Args:
-      command: its name, which begins the line.
+      command: its name, with which the line begins.
       run: does the work and returns an exit code.
 
     Returns:
@@ -114,9 +113,9 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
 
 
 class Heard:
-    """A stream that goes on when its reader has left, as `| head` does.
+    """A stream that accepts output after its reader has left, as after `| head`.
 
-    Nobody hears the rest; the work that it tells of is not lost.
+    The rest of the output is lost, but the work continues.
     """
 
     def __init__(self, stream: TextIO):
@@ -126,7 +125,7 @@ class Heard:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Writes text, which may be lost.
+        """Writes text, or discards it if the reader has left.
 
         Args:
           text: what to write.
@@ -138,7 +137,7 @@ class Heard:
             return len(text)
 
     def flush(self) -> None:
-        """Sends what was written, which may be lost."""
+        """Flushes the output, or discards it if the reader has left."""
         try:
             self._stream.flush()
         except OSError:
@@ -153,7 +152,7 @@ def _write_to_nowhere(stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Makes SIGTERM raise `Terminated`, where it would only end the process."""
+    """Makes SIGTERM raise `Terminated` where it would otherwise end the process."""
     try:
         before = signal.getsignal(signal.SIGTERM)
         if before == signal.SIG_DFL:
@@ -172,10 +171,10 @@ def _terminate(*_) -> None:
 
 
 def _open_streams() -> None:
-    """Opens standard streams that are closed, as `>&-` and some daemons leave them.
+    """Opens standard streams that `>&-` or a daemon has closed.
 
-    Files that are opened later would get their numbers, and what native libraries
-    print.
+    Otherwise files opened later would get their file descriptors, and with them what
+    native libraries print.
     """
     for number in range(3):
         try:

@@ -23,13 +23,13 @@ TFMOT = "tensorflow-model-optimization"
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a step of a pipeline knows beside the model.
+    """What a step of a pipeline knows besides the model.
 
     Attributes:
       step: Its name, such as `prune90`.
       following: The name of the next step; empty after the last.
-      clusters: How many distinct values each kernel is to have, as a step before or
-        this one says; None where none does.
+      clusters: The number of distinct values for each kernel that this step or an
+        earlier one sets; None if none does.
       train: Trains a model in place.
     """
 
@@ -46,21 +46,21 @@ def compress(
     representative: np.ndarray,
     done: str = "",
 ) -> bytes:
-    """The content of the `.tflite` file that a pipeline makes of a model.
+    """The content of the `.tflite` file that a pipeline makes from a model.
 
-    Pipelines that begin alike make the same weights, so their files differ in how
-    these are stored alone.
+    Pipelines with the same first steps make the same weights, so their files differ
+    only in how these are stored.
 
     Args:
-      model: functional model with trained weights; it is left as it is.
-      pipeline: as `kdfunc.pipelines` has them.
-      train: trains a model in place; called with the model and with `steps`, those up
-        to this one joined by `+`, from which the order of the data may follow.
+      model: functional model with trained weights; it is not changed.
+      pipeline: steps, as in `kdfunc.pipelines`.
+      train: trains a model in place; called with the model and with `steps`, all steps
+        up to this one joined by `+`, which may determine the order of the data.
       representative: `[n, ...]` float32 images for the ranges of the activations.
-      done: the beginning of the pipeline that the model has gone through already.
+      done: the first steps of the pipeline, if the model already has them.
 
     Raises:
-      InputError: it is no pipeline.
+      InputError: it is not a pipeline.
       NotPossible: a library cannot do a step with this model.
     """
     _, mode, sparse = pipelines.parse(pipeline)
@@ -70,16 +70,16 @@ def compress(
 def change(
     model: keras.Model, pipeline: str, train: Callable[..., None], done: str = ""
 ) -> keras.Model:
-    """What a pipeline makes of a model before it is stored.
+    """The model that a pipeline makes, before it is stored.
 
     Args:
-      model: Functional model with trained weights; it is left as it is.
-      pipeline: As `kdfunc.pipelines` has them.
-      train: As `compress` takes it.
-      done: The beginning of the pipeline that the model has gone through already.
+      model: Functional model with trained weights; it is not changed.
+      pipeline: Steps, as in `kdfunc.pipelines`.
+      train: As in `compress`.
+      done: The first steps of the pipeline, if the model already has them.
 
     Raises:
-      InputError: it is no pipeline.
+      InputError: it is not a pipeline.
       NotPossible: a library cannot do a step with this model.
     """
     steps, _, _ = pipelines.parse(pipeline)
@@ -106,7 +106,7 @@ def pruned(model: keras.Model, context: Context) -> keras.Model:
 
     Args:
       model: the model so far.
-      context: the step and what surrounds it.
+      context: the step and its place in the pipeline.
     """
     if context.step == "prune2of4":
         with limits_of(TFMOT):
@@ -120,7 +120,7 @@ def changed(model: keras.Model, context: Context) -> keras.Model:
 
     Args:
       model: the model so far.
-      context: the step and what surrounds it.
+      context: the step and its place in the pipeline.
     """
     return own_step(context.step)(model)
 
@@ -130,7 +130,7 @@ def tuned(model: keras.Model, context: Context) -> keras.Model:
 
     Args:
       model: the model so far.
-      context: the step and what surrounds it.
+      context: the step and its place in the pipeline.
     """
     if context.clusters:
         return cluster(model, context.clusters, context.train)
@@ -138,11 +138,11 @@ def tuned(model: keras.Model, context: Context) -> keras.Model:
 
 
 def clustered(model: keras.Model, context: Context) -> keras.Model:
-    """The step `clusterN`; a fine-tuning that follows does it together with its own.
+    """The step `clusterN`; if a fine-tuning follows, that step does the clustering.
 
     Args:
       model: the model so far.
-      context: the step and what surrounds it.
+      context: the step and its place in the pipeline.
     """
     if context.following == "finetune":
         return model
@@ -154,7 +154,7 @@ def aware(model: keras.Model, context: Context) -> keras.Model:
 
     Args:
       model: the model so far.
-      context: the step and what surrounds it.
+      context: the step and its place in the pipeline.
     """
     return quantization_aware(model, context.clusters, context.train)
 
@@ -172,10 +172,10 @@ def own_step(step: str) -> Callable[[keras.Model], keras.Model]:
 
 
 def fine_tune(model: keras.Model, train: Train) -> keras.Model:
-    """A copy that is trained on with the zeros of its kernels kept.
+    """A copy that is trained further, with the zeros of its kernels kept.
 
     Args:
-      model: the model, which stays as it is.
+      model: the model, which is not changed.
       train: trains a model in place.
     """
     with limits_of(TFMOT):
@@ -191,15 +191,15 @@ def fine_tune(model: keras.Model, train: Train) -> keras.Model:
 def cluster(
     model: keras.Model, clusters: int, train: Train | None = None
 ) -> keras.Model:
-    """A copy whose kernels have no more than so many distinct values each.
+    """A copy whose kernels have at most the given number of distinct values each.
 
-    Centroids start by k-means++ with a fixed seed of tfmot's; depthwise kernels are not
-    clustered, tfmot leaves them out.
+    k-means++ with tfmot's fixed seed initialises the centroids. tfmot does not cluster
+    depthwise kernels.
 
     Args:
       model: functional model.
-      clusters: how many; zero is one of them where a kernel has zeros, which it keeps.
-      train: moves the centroids; None leaves them.
+      clusters: how many; if a kernel has zeros, zero is one of them and the zeros stay.
+      train: moves the centroids; None leaves them in place.
     """
     with limits_of(TFMOT):
         wrapped = tfmot_clustering.cluster_weights(
@@ -218,13 +218,13 @@ def cluster(
 def quantization_aware(
     model: keras.Model, clusters: int | None, train: Train
 ) -> keras.Model:
-    """A model that is trained to compute as its full-int8 version will.
+    """A model trained to compute what its full-int8 version will compute.
 
     It starts from the model's weights; zeros and clusters of its kernels stay.
 
     Args:
-      model: functional model; it is left as it is.
-      clusters: distinct values of each kernel, None where they are not clustered.
+      model: functional model; it is not changed.
+      clusters: distinct values of each kernel, None if they are not clustered.
       train: trains it.
     """
     quantize, preserving = tfmot.quantization.keras, tfmot.experimental.combine
@@ -247,7 +247,7 @@ def _is_pruned(model: keras.Model) -> bool:
 
 
 def _zero_depthwise(trained: keras.Model, before: keras.Model) -> None:
-    """Sets zeros of depthwise kernels again, which tfmot does not keep here."""
+    """Restores the zeros of depthwise kernels, which tfmot does not keep here."""
     kernels, old = (
         [v for v in model.weights if v.name.endswith("depthwise_kernel:0")]
         for model in (trained, before)

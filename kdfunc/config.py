@@ -1,4 +1,4 @@
-"""What is wanted: one frozen dataclass, checked when it is made."""
+"""The experiment's settings: one frozen dataclass, checked when it is created."""
 
 import dataclasses
 import math
@@ -59,7 +59,7 @@ REDUCIBLE = ("alphas", "independents")
 
 
 def parse_variant(text: str) -> tuple[str, float | int | str]:
-    """What a variant changes and to what, as `("temperature", 10.0)`.
+    """The setting that a variant changes and its value, as `("temperature", 10.0)`.
 
     Args:
       text: such as `temperature=10`.
@@ -91,12 +91,12 @@ def parse_variant(text: str) -> tuple[str, float | int | str]:
 class ExperimentConfig:
     """An experiment: every number of the protocol, with the paper's as default.
 
-    A field that has the value which preset and data set imply follows them, in
-    `dataclasses.replace` too; one that has another value keeps it.
+    A field with the value implied by preset and data set follows them, also in
+    `dataclasses.replace`; a field with another value keeps it.
 
-    Two runs with equal configs (and the same library versions, machine and
-    threads a task) leave the same bytes. Where to write, where the data lies and
-    how many workers run are no part of it.
+    Two runs with equal configs (and the same library versions, machine and threads per
+    task) write the same bytes. Where to write, where the data are and how many workers
+    run are not part of it.
 
     Attributes:
       dataset: `digits` (embedded) or the name of a TFDS image-classification data set.
@@ -106,11 +106,11 @@ class ExperimentConfig:
         and with the data set how many models are trained.
       epochs: epochs of every training.
       batch_size: images per step.
-      independents: how many models are trained beside the base model. None takes 2
+      independents: how many models are trained besides the base model. None takes 2
         under `published` and 5 under `standard` and for `digits`.
-      base_models: how many base models are quantized and pruned, to know the spread
-        of what comes out. The base model is the first, the independent models are the
-        next ones, and further ones are trained as these are. The paper has 1.
+      base_models: how many base models are quantized and pruned, to measure the spread
+        of the results. The base model comes first, then the independent models; any
+        more that are needed are trained in the same way. The paper has 1.
       alphas: distillation weights in [0, 1].
       temperature: softening of teacher and student outputs, > 0.
       distillation_seeds: seeds of the students' data order, one student each. None
@@ -120,15 +120,15 @@ class ExperimentConfig:
       pruning_levels: shares of weights set to zero, in [0, 1).
       compressions: pipelines of compression steps (not in the paper), see
         `kdfunc.pipelines`; `all` becomes the list `pipelines.ALL`.
-      finetune_epochs: epochs of the trainings inside of these pipelines.
-      controls: what students are held against beside the independents (not in the
-        paper): `independent-optimizer` (independents with the students' optimizer),
+      finetune_epochs: epochs of the trainings inside these pipelines.
+      controls: models with which students are compared besides the independents (not in
+        the paper): `independent-optimizer` (independents with the students' optimizer),
         `same-start` (the base model's initial weights, the students' data order and
-        optimizer, no teacher), `same-start-base-optimizer`, `no-knowledge` (students
-        of fixed random soft targets), `other-teacher` (students of the independent
-        models, in turn, instead of the base model) and `other-targets` (students of
-        the other kind of soft targets). The last three have the alpha that leans most
-        on the teacher.
+        optimizer, no teacher), `same-start-base-optimizer`, `no-knowledge` (students of
+        fixed random soft targets), `other-teacher` (students of the independent models,
+        in turn, instead of the base model) and `other-targets` (students of the other
+        kind of soft targets). The last three have the alpha that leans most on the
+        teacher.
       variants: students with one setting changed, also at that alpha (not in the
         paper): `temperature=10`, `epochs=50`, `student=lenet` (another architecture,
         with initial weights of its own) or `teacher=ensemble` (the mean of the base
@@ -136,13 +136,13 @@ class ExperimentConfig:
       perplexities: of the t-SNE panels distillation, quantization, pruning, all.
       seed: of initial weights and data order (with the task's name) and of t-SNE.
       alpha_convention: the loss that alpha multiplies: `labels` or `teacher`.
-      soft_targets: what is softened by the temperature: `probabilities` (softmax
-        outputs) or `logits`.
-      pruning_scope: what is ranked: `all` arrays of the model or `kernels` alone.
+      soft_targets: what the temperature softens: `probabilities` (softmax outputs) or
+        `logits`.
+      pruning_scope: what is ranked: `all` arrays of the model or only `kernels`.
       student_optimizer: `adam` or `adamax`.
       data_order: `reshuffled` in each epoch, and different in each of the base and
-        independent models, or `fixed`: the same in all epochs, and in all models but
-        for those students that have another seed.
+        independent models, or `fixed`: the same in all epochs and in all models, except
+        students with another seed.
 
     Raises:
       InputError: a value is not allowed.
@@ -188,7 +188,8 @@ class ExperimentConfig:
         self._check_preset()
         if not isinstance(self.dataset, str) or not self.dataset.strip():
             raise InputError(
-                f"--dataset: got {self.dataset!r}; name one, such as digits."
+                f"--dataset: got {self.dataset!r}; give the name of a data set, such "
+                "as digits."
             )
         if self.architecture not in ARCHITECTURES and not (
             isinstance(self.architecture, str) and _OWN.fullmatch(self.architecture)
@@ -240,14 +241,14 @@ class ExperimentConfig:
                 object.__setattr__(self, field, presets.marked(value))
 
     def _check_preset(self) -> None:
-        """Refuses the rules of one preset under the name of another."""
+        """Rejects the rules of one preset under the name of another."""
         for preset, rules in presets.RULES.items():
             if preset != self.preset and all(
                 getattr(self, axis) == value for axis, value in rules.items()
             ):
                 raise InputError(
                     f"--preset: got {self.preset} with all rules of {preset} "
-                    f"({', '.join(rules)}); give --preset={preset} and none of these."
+                    f"({', '.join(rules)}); give --preset={preset} instead."
                 )
 
     def _check_variants(self) -> None:
@@ -259,13 +260,13 @@ class ExperimentConfig:
         object.__setattr__(self, "variants", alike)
         if alike and not self.alphas:
             raise InputError(
-                f"--variants: got {', '.join(alike)} without any --alphas; give the "
-                "alpha that the students are to have, or no variants."
+                f"--variants: got {', '.join(alike)} without any --alphas; give an "
+                "alpha for the students, or no variants."
             )
         if "teacher=ensemble" in alike and not self.independents:
             raise InputError(
                 "--variants: got teacher=ensemble with --independents=0; give "
-                "--independents=1 or more, or leave it out."
+                "--independents=1 or more, or omit this variant."
             )
 
     def _number(self, field, kind, good, allowed) -> None:
@@ -297,13 +298,13 @@ class ExperimentConfig:
         }
 
     def conflicts(self, wanted: "ExperimentConfig") -> dict[str, tuple[Any, Any]]:
-        """The fields that keep a run of this config from going on as the wanted one.
+        """The fields that keep a run of this config from continuing as the wanted one.
 
-        More or less of what is `EXTENDABLE` is no conflict, nor is less of what is
-        `REDUCIBLE`.
+        More or less of an `EXTENDABLE` field is no conflict, nor is less of a
+        `REDUCIBLE` one.
 
         Args:
-          wanted: the config of the run that is to go on.
+          wanted: the config with which the run is to continue.
 
         Returns:
           For each such field this config's value and the wanted one's.
@@ -318,10 +319,10 @@ class ExperimentConfig:
         }
 
     def joined(self, wanted: "ExperimentConfig") -> "ExperimentConfig":
-        """This config with what the wanted one, which has no conflict, asks for beside.
+        """This config extended by what the wanted one, which has no conflict, asks for.
 
-        Where the wanted one asks for all that is here, the order is its own, as if the
-        run had been asked for no less from the start.
+        If the wanted one asks for everything that is here, its own order is used, as if
+        the run had been given it from the start.
 
         Args:
           wanted: a config without `conflicts`.
@@ -337,7 +338,7 @@ class ExperimentConfig:
         return dataclasses.replace(self, **together)
 
     def asks_for(self, field: str, value: Any) -> bool:
-        """Whether a list has the value, or a count comes to it.
+        """Whether a list contains the value, or a count reaches it.
 
         Args:
           field: the field's name.
@@ -347,7 +348,7 @@ class ExperimentConfig:
 
     @property
     def rules(self) -> str:
-        """The preset, and what is not as it has it: `published, pruning_scope=all`."""
+        """The preset and what differs from it: `published, pruning_scope=all`."""
         changed = (
             f"{axis}={getattr(self, axis)}"
             for axis, value in presets.RULES[self.preset].items()
@@ -357,7 +358,7 @@ class ExperimentConfig:
 
     @property
     def command(self) -> str:
-        """The command that runs the experiment, with the flags that are no defaults."""
+        """The command that runs the experiment, with all flags that are no defaults."""
         first = ExperimentConfig()
         alike = ExperimentConfig(dataset=self.dataset, preset=self.preset)
         defaults = alike.settings | {"dataset": first.dataset, "preset": first.preset}
@@ -370,7 +371,7 @@ class ExperimentConfig:
 
     @property
     def settings(self) -> dict[str, str]:
-        """All fields as their flags have them."""
+        """All fields in the form that their flags take."""
         values = self.to_dict()
         if values["compressions"] == list(pipelines.ALL):
             values["compressions"] = ["all"]
@@ -386,7 +387,7 @@ def _text(value: Any) -> str:
 
 
 def _holds(more: Any, less: Any) -> bool:
-    """Whether a list has a value or all of a list, or a count comes to a count."""
+    """Whether a list contains a value or all of a list, or a count reaches a count."""
     if not isinstance(more, list | tuple):
         return less <= more
     return {*less} <= {*more} if isinstance(less, list | tuple) else less in more
@@ -405,7 +406,7 @@ def _choice(field: str, value: Any) -> None:
 def _checked(
     field: str, value: Any, kind: type, good: Callable[[Any], bool], allowed: str
 ) -> Any:
-    """The value as the kind of number it should be."""
+    """The value as a number of the required kind."""
     kinds = (int,) if kind is int else (int, float)
     fits = isinstance(value, kinds) and not isinstance(value, bool)
     try:

@@ -1,8 +1,8 @@
-"""Corrupted images: noise, blur, lost contrast and JPEG, each at three strengths.
+"""Corrupted images: noise, blur, reduced contrast and JPEG, each at three strengths.
 
 These are kinds of corruption of CIFAR-10-C (Hendrycks and Dietterich 2019, arXiv
-1903.12261). The strengths are not theirs one by one, and blur is Pillow's, which comes
-near a Gaussian by box filters; so results are not comparable with published ones.
+1903.12261). The strengths differ from theirs, and blur is Pillow's, which approximates
+a Gaussian by box filters; so results are not comparable with published ones.
 """
 
 import io
@@ -24,8 +24,8 @@ class Corruption:
     """A kind of corruption.
 
     Attributes:
-      label: What people call it.
-      parameter: What the strengths are numbers of.
+      label: Name for people.
+      parameter: The quantity that the strengths vary.
       strengths: The parameter at strength 1, 2 and 3.
       of: Called with an image `[height, width, channels]` uint8, the parameter and a
         random generator; returns the corrupted image.
@@ -60,7 +60,7 @@ def blur(image: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarr
 
 
 def contrast(image: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
-    """Leaves a share of each pixel's distance from the mean of its channel.
+    """Reduces each pixel's distance from the mean of its channel to a given share.
 
     Args:
       image: `[height, width, channels]` uint8.
@@ -72,11 +72,11 @@ def contrast(image: np.ndarray, kept: float, rng: np.random.Generator) -> np.nda
 
 
 def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndarray:
-    """Stores an image as JPEG of a quality from 1 to 95, and reads it again.
+    """Compresses an image as JPEG of a quality from 1 to 95, and decodes it again.
 
     Args:
       image: `[height, width, channels]` uint8.
-      quality: As Pillow has it.
+      quality: As Pillow defines it.
       rng: Not needed here.
     """
     file = io.BytesIO()
@@ -99,13 +99,13 @@ SETS = [(name, strength) for name in CORRUPTIONS for strength in (1, 2, 3)]
 
 
 def corrupt(image: np.ndarray, name: str, strength: int, rng: np.random.Generator):
-    """An image as a corruption of some strength leaves it.
+    """An image with a corruption of the given strength.
 
     Args:
       image: `[height, width, channels]` uint8, of 1 or 3 channels.
       name: Key in `CORRUPTIONS`.
       strength: 1, 2 or 3.
-      rng: Where noise is drawn from.
+      rng: Draws the noise.
 
     Returns:
       The same shape and type.

@@ -1,6 +1,6 @@
 """Image-classification data: the embedded digits, or any TFDS data set by name.
 
-A TFDS split is decoded once a machine; the arrays are kept beside the data set and
+A TFDS split is decoded once per machine; the arrays are stored beside the data set and
 memory-mapped from then on.
 """
 
@@ -29,7 +29,7 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What can be known of a data set without reading its images."""
+    """What is known about a data set without reading its images."""
 
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
@@ -57,7 +57,7 @@ def describe(name: str, data_dir: str | None = None) -> Description:
       data_dir: where TFDS keeps its data sets; None for TFDS's own default.
 
     Raises:
-      InputError: there is no such data set, or it is none of image classification.
+      InputError: there is no such data set, or it is not for image classification.
     """
     if name == "digits":
         return Description((28, 28, 1), tuple("0123456789"), 898, 899)
@@ -73,34 +73,38 @@ def describe(name: str, data_dir: str | None = None) -> Description:
 
 
 def prepare(name: str, data_dir: str | None = None) -> None:
-    """Downloads, prepares and decodes a data set, as far as that is not done yet.
+    """Downloads, prepares and decodes a data set, unless that is already done.
 
     `load` does so, too. This is for the process that a person watches, before the work
-    begins: it shows how far it is, and a failure is told at once. One process at a time
+    begins: it shows progress and reports a failure at once. Only one process at a time
     prepares a data set; others wait for it.
 
     Args:
       name: `digits`, or the name of a TFDS data set.
-      data_dir: where TFDS keeps its data; None for its own default.
+      data_dir: where TFDS keeps its data; None for TFDS's own default.
 
     Raises:
-      InputError: as of `describe`, or it could not be downloaded or prepared.
+      InputError: as for `describe`, or the data set could not be downloaded or
+        prepared.
     """
     if name == "digits":
         return
     builder, kept = _ready(name, data_dir)
     if not kept:
-        print(f"{builder.data_dir} cannot be written: each task decodes its images.")
+        print(
+            f"{builder.data_dir} cannot be written, so each task decodes its images "
+            "anew."
+        )
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:
-    """The arrays of a data set, in an order that never changes.
+    """The arrays of a data set, in a fixed order.
 
     Arguments and errors are those of `prepare`.
 
     Args:
       name: `digits`, or the name of a TFDS data set.
-      data_dir: where TFDS keeps its data; None for its own default.
+      data_dir: where TFDS keeps its data; None for TFDS's own default.
     """
     if name == "digits":
         return _digits()
@@ -116,8 +120,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
 def _digits() -> Dataset:
     """scikit-learn's 1,797 handwritten digits (8x8, UCI), as 28x28x1 images.
 
-    Each pixel becomes 3x3, framed by 2 pixels of background. Half of the images,
-    stratified by class, is the test split.
+    Each pixel becomes 3x3 pixels, with a frame of 2 pixels of background. Half of the
+    images, stratified by class, is the test split.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -155,8 +159,8 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
         if any(isinstance(cause, json.JSONDecodeError) for cause in causes(error)):
             place = data_dir or tfds.core.constants.DATA_DIR
             raise InputError(
-                f"--data_dir: what {place} holds of {name} is damaged ({reason}); "
-                "remove it; it will be prepared again."
+                f"--data_dir: the data set {name} in {place} is damaged ({reason}); "
+                "remove it, and it will be prepared again."
             ) from error
         raise InputError(f"--dataset: {name!r} cannot be used: {reason}.") from error
     _check_image_classification(name, builder)
@@ -164,9 +168,9 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
 
 
 def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, bool]":
-    """The builder of a data set that is prepared, and whether it is decoded, too.
+    """The builder of a prepared data set, and whether its images are decoded, too.
 
-    It is not where the folder cannot be written.
+    They are not if the folder cannot be written.
     """
     builder = _builder(name, data_dir)
     if builder.is_prepared() and not checksums.damages(_cache(builder)):
@@ -181,7 +185,7 @@ def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, 
                 downloads.prepare(name, builder)
                 builder = _builder(name, data_dir)
             if checksums.damages(_cache(builder)):
-                print(f"{name}: decoding its images, this once.", flush=True)
+                print(f"{name}: decoding the images (only once).", flush=True)
                 _fill(builder)
     except OSError as error:
         if downloads.is_full(error):
@@ -189,7 +193,7 @@ def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, 
         if not builder.is_prepared():
             raise InputError(
                 f"--data_dir: {builder.data_dir_root} cannot be written "
-                f"({error.strerror}) and does not hold {name}; give another."
+                f"({error.strerror}) and does not contain {name}; give another folder."
             ) from error
         return builder, False
     return builder, True
@@ -197,10 +201,10 @@ def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, 
 
 @contextlib.contextmanager
 def _alone(name: str, builder: "tfds.core.DatasetBuilder") -> Iterator[None]:
-    """Holds a data set for this process; a lock of a dead process does not count.
+    """Locks a data set for this process; the lock of a dead process does not count.
 
-    The lock is not in the data set's own folder: TFDS takes any such folder for a data
-    set that is prepared.
+    The lock is not in the data set's own folder, since TFDS takes any such folder for a
+    prepared data set.
     """
     import filelock
 
@@ -211,7 +215,7 @@ def _alone(name: str, builder: "tfds.core.DatasetBuilder") -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
-        print(f"Waiting for another process, which prepares {name}.", flush=True)
+        print(f"Waiting for another process that is preparing {name}.", flush=True)
         lock.acquire()
     try:
         yield
@@ -220,12 +224,12 @@ def _alone(name: str, builder: "tfds.core.DatasetBuilder") -> Iterator[None]:
 
 
 def _remove_empty(builder: "tfds.core.DatasetBuilder") -> None:
-    """Removes a data set's folder that holds no data, as kdfunc once left it.
+    """Removes a data set's folder without data, which earlier versions left.
 
-    TFDS would take it for prepared.
+    TFDS would take it for a prepared data set.
 
     Raises:
-      InputError: the folder holds something else than kdfunc's own.
+      InputError: the folder contains files that are not kdfunc's own.
     """
     folder = pathlib.Path(builder.data_dir)
     if not folder.exists():
@@ -233,8 +237,9 @@ def _remove_empty(builder: "tfds.core.DatasetBuilder") -> None:
     others = sorted(path.name for path in folder.iterdir() if path.name != CACHE)
     if others:
         raise InputError(
-            f"--data_dir: {folder} holds {others[0]} but no dataset_info.json, so it "
-            "is not a whole data set; remove that folder, or give another --data_dir."
+            f"--data_dir: {folder} contains {others[0]} but no dataset_info.json, so "
+            "it is not a complete data set; remove that folder, or give another "
+            "--data_dir."
         )
     shutil.rmtree(folder)
 
@@ -278,14 +283,14 @@ def _decode(builder: "tfds.core.DatasetBuilder") -> dict[str, np.ndarray]:
             arrays[f"{split}_labels"] = whole["label"]
     except Exception as error:
         raise InputError(
-            f"--data_dir: what {builder.data_dir} holds is damaged "
-            f"({first_line(error)}); remove it; it will be prepared again."
+            f"--data_dir: the data set in {builder.data_dir} is damaged "
+            f"({first_line(error)}); remove it, and it will be prepared again."
         ) from error
     return arrays
 
 
 def _fill(builder: "tfds.core.DatasetBuilder") -> None:
-    """Keeps the decoded images beside the prepared ones, all of them or none."""
+    """Stores the decoded images beside the prepared ones, either all or none."""
     cache = _cache(builder)
     partial = cache.with_name(f"{CACHE}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -312,7 +317,7 @@ _not_interesting = _NotInteresting()
 
 
 def write_test_split(data: Dataset, folder: pathlib.Path) -> list[str]:
-    """Leaves what analysis needs of the data; returns the names of the files.
+    """Writes the parts of the data that the analysis needs; returns the files' names.
 
     Args:
       data: the data set.

@@ -1,9 +1,9 @@
-"""Depthwise convolutions of images smaller than their kernel, trained fast.
+"""Fast training of depthwise convolutions on images smaller than their kernel.
 
-The last layers of MobileNet see 2x2 and 1x1 of a 32x32 image. oneDNN has no fast kernel
-for the filter gradient of such an image where the padding is implicit: these layers
-alone then take a seventh (AVX-512) to over a third (AVX2) of a training step. Zeros put
-around the image beforehand give the same outputs and gradients through a fast kernel.
+The last layers of MobileNet see 2x2 and 1x1 pixels of a 32x32 image. oneDNN has no fast
+kernel for the filter gradient of such an image if the padding is implicit: these layers
+alone then take a seventh (AVX-512) to over a third (AVX2) of a training step. Padding
+the image with zeros first gives the same outputs and gradients through a fast kernel.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from kdfunc.runtime import keras, tf
 
 @contextlib.contextmanager
 def padded_first(model: keras.Model) -> Iterator[None]:
-    """While its training is traced, a model's depthwise convolutions pad before.
+    """Makes depthwise convolutions pad explicitly while a model's training is traced.
 
-    Afterwards its layers are as they were, so its files know nothing of it.
+    Afterwards its layers are as before, so its files do not show it.
 
     Args:
-      model: the model, which is changed meanwhile.
+      model: the model, which is changed in the meantime.
     """
     found = [
         layer
@@ -55,6 +55,6 @@ def _padding(layer):
 
 
 def _margin(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after an axis that `same` means, the odd one after."""
+    """Number of zeros that `same` adds before and after an axis, the odd one after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

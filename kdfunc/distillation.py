@@ -1,4 +1,4 @@
-"""Distillation with a custom Keras model, as published and as the field does it."""
+"""Distillation with a custom Keras model, as published and by common practice."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,9 +32,9 @@ class Distiller(keras.Model):
       softmax(z / T) is close to uniform. `"logits"` (Hinton et al., 2015,
       arXiv 1503.02531): z goes into the softmax.
 
-    As in Keras's `KLDivergence`, both distributions are clipped to [1e-7, 1] inside
-    of KL; the cross-entropy is worked out from the logits, without clipping, as Keras
-    does for every model that ends in a softmax.
+    As in Keras's `KLDivergence`, both distributions are clipped to [1e-7, 1] inside KL;
+    the cross-entropy is computed from the logits, without clipping, as Keras does for
+    every model that ends in a softmax.
 
     Example:
       >>> distiller = Distiller(student, teacher)
@@ -45,9 +45,9 @@ class Distiller(keras.Model):
     Args:
       student: functional or Sequential tf_keras model `[batch, classes]` that ends in a
         softmax; trained in place.
-      teacher: model of the same shapes; frozen, run in inference mode. It may be left
-        out where its logits are known: `fit` then takes as targets a dict
-        `{"labels": [batch, classes], "teacher_logits": [batch, classes]}`.
+      teacher: model of the same shapes; frozen, run in inference mode. It may be
+        omitted if its logits are known: `fit` then takes as targets a dict `{"labels":
+        [batch, classes], "teacher_logits": [batch, classes]}`.
     """
 
     def __init__(self, student: keras.Model, teacher: keras.Model | None = None):
@@ -63,8 +63,8 @@ class Distiller(keras.Model):
             models.check(teacher, "teacher")
             if teacher.output_shape != student.output_shape:
                 raise InputError(
-                    f"teacher: outputs are {teacher.output_shape}, the student's are "
-                    f"{student.output_shape}; both must be [batch, classes]."
+                    f"teacher: outputs are {teacher.output_shape}, and the student's "
+                    f"are {student.output_shape}; both must be [batch, classes]."
                 )
             teacher.trainable = False
             self._teacher = _with_logits(teacher, "teacher")
@@ -85,7 +85,8 @@ class Distiller(keras.Model):
 
         Args:
           optimizer: of the student.
-          loss: None, or a categorical cross-entropy, which the loss on labels is.
+          loss: None, or a categorical cross-entropy, which is the loss on labels
+            anyway.
           metrics: of the student's output against the labels.
           alpha: weight in [0, 1] of one of the two losses.
           temperature: T > 0.
@@ -98,8 +99,8 @@ class Distiller(keras.Model):
         """
         if getattr(loss, "name", loss) not in (None, *CROSS_ENTROPIES):
             raise InputError(
-                f"loss: got {loss!r}; the loss on labels is the categorical "
-                "cross-entropy: leave it out, and give metrics as metrics=[...]."
+                f"loss: got {loss!r}; the loss on labels is always the categorical "
+                "cross-entropy; omit loss, and give metrics as metrics=[...]."
             )
         if not 0 <= alpha <= 1:
             raise InputError(f"alpha: got {alpha}; allowed: from 0 to 1.")
@@ -132,7 +133,7 @@ class Distiller(keras.Model):
         return self.student(images, training=training)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Trains the student, as `keras.Model.fit` has it.
+        """Trains the student, like `keras.Model.fit`.
 
         Args:
           x: examples, or a data set of examples and targets.
@@ -141,7 +142,7 @@ class Distiller(keras.Model):
           **kwargs: of `keras.Model.fit`.
 
         Raises:
-          InputError: labels of another shape, or there is no teacher.
+          InputError: the labels have another shape, or there is no teacher.
         """
         spec = getattr(x, "element_spec", None)
         targets = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else y
@@ -197,7 +198,7 @@ class Distiller(keras.Model):
         return images, targets, None
 
     def _loss_and_parts(self, labels, teacher_logits, logits):
-        """The loss, the student's, and the KL before its weight."""
+        """The total loss, the loss on labels, and the KL before its weight."""
         student_loss, distillation_loss = self.losses_of(
             _one_hot(labels, logits.shape[-1]), teacher_logits, logits
         )
@@ -235,9 +236,9 @@ class Distiller(keras.Model):
 def ensemble_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
     """Logits of the teacher whose softmax is the mean of its members' softmax.
 
-    That is the arithmetic mean of Hinton et al., 2015, arXiv 1503.02531, taken without
-    leaving the logarithm, so that small probabilities do not become 0. A single
-    member's logits stay as they are.
+    This is the arithmetic mean of Hinton et al., 2015, arXiv 1503.02531, computed in
+    logarithms, so that small probabilities do not become 0. The logits of a single
+    member stay unchanged.
 
     Args:
       logits: `[n, classes]` of each member.
@@ -252,9 +253,9 @@ def ensemble_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def random_logits(labels: np.ndarray, classes: int, seed: int) -> np.ndarray:
-    """What stands in for a teacher of no knowledge: random soft targets.
+    """Random soft targets, in place of a teacher without knowledge.
 
-    Each image has probabilities of its own, uniform numbers divided by their sum, which
+    Each image has its own probabilities, uniform numbers divided by their sum, which
     are the same in every epoch.
 
     Args:
@@ -276,7 +277,7 @@ def _with_logits(model: keras.Model, argument: str) -> keras.Model:
 
 
 def _check_labels(labels: Any, classes: int) -> None:
-    """Before they are in a graph, where errors are long."""
+    """Checks labels before they enter a graph, where errors are long."""
     shape, dtype = tuple(labels.shape), tf.as_dtype(labels.dtype)
     by_number = dtype.is_integer and shape[1:] in ((), (1,))
     if shape[1:] != (classes,) and not by_number:
@@ -287,7 +288,7 @@ def _check_labels(labels: Any, classes: int) -> None:
 
 
 def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
-    """Labels `[batch, classes]`; classes by number, `[batch]`, become these."""
+    """Labels `[batch, classes]`; class indices `[batch]` become one-hot."""
     if labels.shape.rank == 2 and labels.shape[-1] == classes:
         return labels
     return tf.one_hot(tf.reshape(labels, [-1]), classes)

@@ -1,8 +1,8 @@
-"""TFDS's download and preparation of a data set, with an end and told plainly.
+"""Downloads and prepares a data set by TFDS, with time limits and plain messages.
 
-By itself TFDS waits without end for a server that hangs, retries for minutes behind
-walls of warnings where there is no network, leaves half of a file behind, takes what it
-once fetched for good, and shows several progress bars at once.
+By itself, TFDS waits forever for a server that hangs, retries for minutes behind walls
+of warnings if there is no internet connection, leaves partial files behind, never
+checks a file again once it is downloaded, and shows several progress bars at once.
 """
 
 import contextlib
@@ -50,23 +50,24 @@ RETRIES = requests.adapters.Retry(
 
 
 class NotServed(RuntimeError):
-    """A server did not give what it was asked for: who, and what it did instead."""
+    """A server did not deliver a file: which server, and what it did instead."""
 
 
 def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
-    """Downloads and prepares a data set, and shows how far that is.
+    """Downloads and prepares a data set, and shows progress.
 
     Args:
       name: what the user calls it.
-      builder: of a data set that is not prepared, and that no other process prepares.
+      builder: of a data set that is not prepared and that no other process is
+        preparing.
 
     Raises:
-      InputError: that failed. Nothing is left that would make it fail again.
+      InputError: that failed. Nothing is left behind that would make it fail again.
     """
     fetching = _Downloader(builder.MAX_SIMULTANEOUS_DOWNLOADS)
     status = Status(
-        f"{name} is not prepared in {builder.data_dir} yet{_other_versions(builder)}: "
-        "it is downloaded and prepared now, this once."
+        f"{name} is not prepared in {builder.data_dir} yet{_other_versions(builder)}; "
+        "downloading and preparing it now (only once)."
     )
     try:
         try:
@@ -92,7 +93,7 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a full disk is at the bottom of an error.
+    """Whether a full disk caused an error.
 
     Args:
       error: what was raised.
@@ -106,7 +107,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def disk_is_full(builder: tfds.core.DatasetBuilder) -> str:
-    """The clause on a data set that does not fit on its disk.
+    """The clause for a data set that does not fit on its disk.
 
     Args:
       builder: of the data set.
@@ -122,7 +123,7 @@ def _other_versions(builder: tfds.core.DatasetBuilder) -> str:
     if not versions:
         return ""
     name, _, _ = builder.info.full_name.rpartition("/")
-    return f" (only version {versions[-1]}: --dataset={name}:{versions[-1]} takes it)"
+    return f" (only version {versions[-1]}, which --dataset={name}:{versions[-1]} uses)"
 
 
 def _what_failed(error: Exception) -> str:
@@ -130,22 +131,23 @@ def _what_failed(error: Exception) -> str:
         case NotServed():
             return (
                 f"could not be downloaded: {error}; try again later, or give a "
-                "--data_dir that holds it prepared. --dataset=digits needs no download."
+                "--data_dir in which it is already prepared. --dataset=digits needs no "
+                "download."
             )
         case download_manager.NonMatchingChecksumError():
             url = str(error).removeprefix("Artifact ").partition(", downloaded")[0]
             return (
-                f"could not be downloaded: what came from {url} is not the file that "
+                f"could not be downloaded: the file from {url} is not the one that "
                 "TFDS expects (checksum); try again later or from another network, or "
-                "give a --data_dir that holds the data set prepared."
+                "give a --data_dir in which the data set is already prepared."
             )
     return f"could not be prepared: {type(error).__name__}: {first_line(error)}."
 
 
 class Status:
-    """One line of how far something is: rewritten on a terminal, rare in a log.
+    """A line that shows progress: rewritten in place on a terminal, rare in a log.
 
-    It stands in for the module `tqdm` inside of TFDS, whose bars report to it.
+    It replaces the module `tqdm` inside TFDS, whose bars report to it.
     """
 
     EVERY = {True: 0.2, False: 30}  # seconds: on a terminal, in a log
@@ -159,10 +161,10 @@ class Status:
         print(title, file=self._stream, flush=True)
 
     def show(self, text: str) -> None:
-        """Tells how far it is, unless something was told just before.
+        """Shows progress, unless it did so a moment ago.
 
         Args:
-          text: what to tell.
+          text: what to show.
         """
         if time.monotonic() - self._shown < self.EVERY[self._live]:
             return
@@ -176,14 +178,14 @@ class Status:
         self._stream.flush()
 
     def clear(self) -> None:
-        """Takes the line away from a terminal."""
+        """Erases the line on a terminal."""
         if self._width:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()
 
 
 class _Bar(tqdm.std.tqdm):
-    """A progress bar that tells where it stands instead of drawing itself."""
+    """A progress bar that reports its state instead of drawing itself."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **{**kwargs, "file": io.StringIO()})
@@ -202,7 +204,7 @@ class _Bar(tqdm.std.tqdm):
 
 
 class _Downloader(downloader._Downloader):
-    """TFDS's downloader, that gives up, can be stopped, and leaves nothing half."""
+    """TFDS's downloader, with time limits; can be stopped, leaves no partial files."""
 
     def __init__(self, at_once: int | None):
         super().__init__(max_simultaneous_downloads=at_once)
@@ -218,7 +220,7 @@ class _Downloader(downloader._Downloader):
         return super()._sync_download(url, destination_path, verify)
 
     def stop(self) -> None:
-        """Ends what is under way and removes the folders of partial files."""
+        """Stops running downloads and removes the folders of partial files."""
         self._stopped.set()
         # A download that had its last bytes is put in place yet; one that hangs is not
         # waited for, and comes to nothing.
@@ -234,7 +236,7 @@ class _Downloader(downloader._Downloader):
 
     @contextlib.contextmanager
     def open(self, url: str, **kwargs) -> Iterator[tuple[Any, Iterable[bytes]]]:
-        """Opens a URL in place of TFDS's own function; yields response and blocks."""
+        """Opens a URL, replacing TFDS's own function; yields response and blocks."""
         if self._stopped.is_set():
             raise NotServed("the download was stopped")
         if downloader._DRIVE_URL.match(url) or not url.startswith("http"):
@@ -297,7 +299,7 @@ def _told_plainly(host: str) -> Iterator[None]:
 
 
 def _find(url: str, host: str) -> None:
-    """Looks the host up, but does not wait for name servers that hang."""
+    """Looks up the host without waiting for name servers that hang."""
     proxies = requests.utils.get_environ_proxies(url)
     if requests.utils.select_proxy(url, proxies):
         return
@@ -316,9 +318,9 @@ def _find(url: str, host: str) -> None:
 
 
 def _discard_unverified(builder: tfds.core.DatasetBuilder) -> None:
-    """Removes downloads that no checksum vouches for: they may be what is wrong.
+    """Removes downloads without a known checksum, since they may be the cause.
 
-    TFDS keeps what it downloaded, and what it made of it, and never looks at it again.
+    TFDS keeps downloaded and extracted files and never checks them again.
     """
     downloads = _downloads(builder)
     known = builder.url_infos or {}

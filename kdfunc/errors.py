@@ -1,4 +1,4 @@
-"""The errors that a user is meant to read."""
+"""The errors that users are meant to read."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ _FLAG = re.compile(r"`[^`]*`|(?<![\w-])--([a-z][\w-]*)")
 
 
 class InputError(ValueError):
-    """Bad input, told in one sentence: what was given, what is allowed, what to do.
+    """Bad input, in one sentence: what was given, what is allowed, what to do.
 
     Raised before anything is written. The sentence names arguments as flags, such as
     `--batch_size`, which is what the command line prints before it exits with code 2.
@@ -21,20 +21,20 @@ class InputError(ValueError):
 
     @property
     def with_flags(self) -> str:
-        """The sentence as a command tells it."""
+        """The sentence as a command prints it."""
         return super().__str__()
 
 
 class TrainingError(RuntimeError):
-    """A training that cannot go on, such as a loss that is no longer a number."""
+    """A training that cannot continue, for example because its loss is not a number."""
 
 
 class NotPossible(RuntimeError):
-    """A library cannot compress this model in this way: which library, and why."""
+    """A library cannot compress a model in the requested way: which one, and why."""
 
 
 def refuse_string(argument: str, given: object) -> None:
-    """Refuses one string where a list is meant, whose letters would be read one by one.
+    """Refuses a string in place of a list: it would be read letter by letter.
 
     Args:
       argument: What the error calls it.
@@ -50,10 +50,10 @@ def refuse_string(argument: str, given: object) -> None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from, to the bottom.
+    """An error and its causes, down to the first.
 
     Args:
-      error: Where to begin; None for nothing.
+      error: The error; None yields nothing.
     """
     while error is not None:
         yield error
@@ -61,7 +61,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, short enough to be told in a sentence.
+    """The message of another library's error, short enough to be quoted in a sentence.
 
     Args:
       error: What was raised.

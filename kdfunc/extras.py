@@ -1,7 +1,7 @@
-"""What only some parts of kdfunc need, and the sentence where it is missing.
+"""Optional dependencies, and the error if they are missing.
 
 `pip install kdfunc` brings what `kdfunc.edge`, `kdfunc.comparison` and
-`kdfunc.similarity` need. All that trains, analyses and reports needs the extra `train`.
+`kdfunc.similarity` need. Training, analysis and reports need the extra `train`.
 """
 
 import importlib.util
@@ -14,11 +14,11 @@ class NotInstalled(InputError, ImportError):
 
 
 def require(part: str, *modules: str) -> None:
-    """Makes sure that what a part of kdfunc imports is installed.
+    """Checks that the packages that a part of kdfunc imports are installed.
 
     Args:
       part: name of the part, for the error.
-      *modules: what it imports of the packages in the extra `train`.
+      *modules: the modules that it imports from the extra `train`.
 
     Raises:
       NotInstalled: one of them cannot be found.

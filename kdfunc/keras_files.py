@@ -1,8 +1,8 @@
-"""Checks that a `.keras` file is made of Keras's own parts before Keras builds it.
+"""Checks that a `.keras` file uses only Keras's own parts before Keras loads it.
 
 Keras resolves whatever a file's config names, by module and name, and calls some of it
-while it builds the model; its safe mode refuses marshalled lambdas alone. So a file
-that names anything else than layers and the like is refused. Imports no TensorFlow.
+while building the model; its safe mode refuses only marshalled lambdas. So a file that
+names anything other than layers and the like is refused. Does not import TensorFlow.
 """
 
 import json
@@ -57,18 +57,18 @@ ACTIVATIONS = set(
 
 
 def check(path: str | os.PathLike[str], registered: Collection[str] = ()) -> str:
-    """Checks that a file names parts of Keras alone.
+    """Checks that a file names only parts of Keras.
 
     Args:
       path: of a `.keras` file.
-      registered: names under which this process has registered objects of its own,
-        which a file may name.
+      registered: names under which this process has registered its own objects, which a
+        file may name.
 
     Returns:
       The version of Keras that wrote it.
 
     Raises:
-      InputError: it is no `.keras` file, or it names something else.
+      InputError: it is not a `.keras` file, or it names something else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -145,6 +145,6 @@ def _check(found: dict[str, Any], path) -> None:
 def _refusal(path, what: str) -> InputError:
     return InputError(
         f"{path} names {what}, which is not part of a plain Keras model, and loading "
-        "it could run commands; have whoever made it save it with Keras's own layers, "
-        "or convert it to .tflite."
+        "it could run commands; ask its author to save it with only Keras's own "
+        "layers, or to convert it to .tflite."
     )

@@ -1,4 +1,4 @@
-"""What is imported no earlier than it is needed."""
+"""Imports that wait until they are needed."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def named(function: str) -> Callable:
-    """The function called `module:function`; imports its module.
+    """The function named `module:function`; imports its module.
 
     Args:
       function: Its module and its name.
@@ -17,7 +17,7 @@ def named(function: str) -> Callable:
 
 
 def call(function: str, *arguments: Any) -> Any:
-    """Calls the function called `module:function`, in whichever process this runs.
+    """Calls the function named `module:function` in the process where this runs.
 
     Args:
       function: Its module and its name.
@@ -32,12 +32,12 @@ def call(function: str, *arguments: Any) -> Any:
 def attach(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """What a package needs as `__getattr__` and `__dir__` to offer names lazily.
+    """The `__getattr__` and `__dir__` by which a package offers names lazily.
 
     Args:
       package: Its `__name__`.
-      homes: By public name where it comes from: `module:name`, or `module` for a
-        module of that name.
+      homes: Where each public name comes from: `module:name`, or `module` for a module
+        of that name.
     """
 
     def get(name: str) -> Any:

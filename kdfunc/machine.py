@@ -1,4 +1,4 @@
-"""What machine this is, and how TensorFlow is to use it; imports no TensorFlow."""
+"""The machine, and how TensorFlow uses it; does not import TensorFlow."""
 
 import os
 import platform
@@ -21,18 +21,18 @@ _INSTRUCTION_SETS = {
 
 
 def prefer_onednn() -> None:
-    """Switches TensorFlow's oneDNN kernels on, unless the environment has a say.
+    """Turns on TensorFlow's oneDNN kernels, unless the environment sets them.
 
-    To be called before TensorFlow is imported, which by itself takes them only on
-    processors with AVX-512 VNNI, AMX and the like. Elsewhere training is 2 to 6 times
-    slower without them. Where TensorFlow is imported already, it is too late.
+    Call it before TensorFlow is imported; afterwards it has no effect. By default,
+    TensorFlow uses these kernels only on processors with AVX-512 VNNI, AMX or similar.
+    On others, training without them is 2 to 6 times slower.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault(_ONEDNN, "1")
 
 
 def describe() -> dict[str, str | int]:
-    """What of a machine decides how fast it works, and the last digits of results."""
+    """What determines a machine's speed and the last digits of results."""
     return {
         "system": platform.platform(),
         "processor": system.processor(),

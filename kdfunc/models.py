@@ -1,8 +1,8 @@
-"""The networks: LeNet, MobileNet, ResNet-50, or a builder of the user's.
+"""The networks: LeNet, MobileNet, ResNet-50, or the user's own builder.
 
-Every model is one functional Keras 2 model that ends in a layer of logits and a
-softmax layer named `probabilities`. The paper's parameter counts are kept and the
-logits can be had without a second model.
+Every model is one functional Keras 2 model that ends in a layer of logits and a softmax
+layer named `probabilities`. The paper's parameter counts are kept, and the logits are
+available without a second model.
 """
 
 import io
@@ -69,13 +69,14 @@ ARCHITECTURES: dict[str, Builder] = {
 
 
 def own(architecture: str) -> Builder:
-    """A builder of the user's; importing it registers the layers that it brings.
+    """The user's own builder; importing it registers the layers that it defines.
 
     Args:
       architecture: `MODULE:FUNCTION`.
 
     Returns:
-      what makes the network from the shape of the images and the number of classes.
+      a function that makes the network from the shape of the images and the number of
+      classes.
 
     Raises:
       InputError: it cannot be imported.
@@ -88,7 +89,7 @@ def own(architecture: str) -> Builder:
 def build(
     architecture: str, input_shape: tuple[int, int, int], classes: int, seed: int
 ) -> keras.Model:
-    """A new model whose initial weights follow from the seed alone.
+    """A new model whose initial weights follow only from the seed.
 
     Args:
       architecture: a key of `ARCHITECTURES` or `module:function`.
@@ -100,8 +101,8 @@ def build(
       An uncompiled functional model `[batch, *input_shape] -> [batch, classes]`.
 
     Raises:
-      InputError: no such architecture, a builder whose model is not what it should
-        be, or images that are too small for it.
+      InputError: there is no such architecture, the builder's model is not allowed, or
+        the images are too small for it.
     """
     builder = ARCHITECTURES.get(architecture) or own(architecture)
     keras.backend.clear_session()  # layer names start anew: same model, same bytes
@@ -113,19 +114,20 @@ def build(
         raise InputError(
             f"--architecture: {architecture} cannot be built for images of {size} and "
             f"{classes} classes ({told(error)}); the images may be too small or the "
-            "builder wrong: fix it or choose another architecture or data set."
+            "builder wrong; fix the builder or choose another architecture or data "
+            "set."
         ) from error
     _check(architecture, model, tuple(input_shape), classes)
     return _with_logits(model)
 
 
 def check(model: keras.Model, argument: str = "model", flat: bool = False) -> None:
-    """Checks that a model is one that can be taken apart and cloned.
+    """Checks that a model can be taken apart and cloned.
 
     Args:
       model: what was given.
-      argument: its name, for the error.
-      flat: whether a model inside of it is refused.
+      argument: its name in the error.
+      flat: whether to refuse nested models.
 
     Raises:
       InputError: it is not a functional or Sequential model of tf_keras.
@@ -133,7 +135,7 @@ def check(model: keras.Model, argument: str = "model", flat: bool = False) -> No
     kind = f"{type(model).__module__}.{type(model).__name__}"
     wanted = "give a functional or Sequential tf_keras model"
     if not isinstance(model, keras.Model):
-        older = ", that is Keras 3" if kind.startswith("keras.") else ""
+        older = ", which is Keras 3" if kind.startswith("keras.") else ""
         raise InputError(
             f"{argument}: got a {kind}{older}; {wanted} (import tf_keras as keras)."
         )
@@ -142,20 +144,20 @@ def check(model: keras.Model, argument: str = "model", flat: bool = False) -> No
     nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
     if flat and nested:
         raise InputError(
-            f"{argument}: has the model {nested[0]} inside; {wanted} that is flat, "
-            "with its layers called one by one on the input."
+            f"{argument}: contains the model {nested[0]}; {wanted} without nested "
+            "models, with its layers called one by one on the input."
         )
 
 
 def logits_of(model: keras.Model, argument: str = "model") -> tf.Tensor:
-    """The symbolic tensor `[batch, classes]` that goes into the model's softmax.
+    """The symbolic tensor `[batch, classes]` that enters the model's softmax.
 
-    The softmax may be a layer of its own or the activation of the last layer, whose
-    weights are shared then.
+    The softmax may be a separate layer or the activation of the last layer, whose
+    weights are then shared.
 
     Args:
-      model: functional or Sequential, of one output.
-      argument: its name, for errors.
+      model: functional or Sequential, with one output.
+      argument: its name in errors.
 
     Raises:
       InputError: it does not end in a softmax over the classes.
@@ -169,8 +171,9 @@ def logits_of(model: keras.Model, argument: str = "model") -> tf.Tensor:
     layer, place, _ = model.output._keras_history
     if not _ends_in_softmax(layer):
         raise InputError(
-            f"{argument}: ends in {layer.name} ({type(layer).__name__}), no softmax "
-            "over the classes; let it end in Dense(classes) and Activation('softmax')."
+            f"{argument}: ends in {layer.name} ({type(layer).__name__}), not in a "
+            "softmax over the classes; end it with Dense(classes) and "
+            "Activation('softmax')."
         )
     (features,) = tf.nest.flatten(layer.inbound_nodes[place].input_tensors)
     if isinstance(layer, layers.Activation | layers.Softmax):
@@ -197,9 +200,9 @@ class _WithoutActivation(layers.Layer):
 def save(model: keras.Model, path: str | pathlib.Path) -> None:
     """Saves to the `.keras` format; equal models give equal bytes.
 
-    Keras stores the time of saving, in the archive and in its metadata; both are set
-    to a constant here. What layers share is told by addresses in memory, which become
-    1, 2, 3, ...
+    Keras stores the time of saving in the archive and in its metadata; both are set to
+    a constant here. It identifies shared objects by memory addresses, which become 1,
+    2, 3, ...
 
     Args:
       model: the model.
@@ -223,7 +226,7 @@ def save(model: keras.Model, path: str | pathlib.Path) -> None:
 
 
 def _numbered(config: bytes) -> bytes:
-    """A model's config with shared objects numbered in their order."""
+    """A model's config with its shared objects numbered in order."""
     numbers: dict[bytes, int] = {}
 
     def number(match: re.Match) -> bytes:
@@ -239,7 +242,7 @@ def load(path: str | pathlib.Path) -> keras.Model:
       path: the file.
 
     Raises:
-      InputError: it names what is neither Keras's own nor registered here.
+      InputError: it names something that is neither Keras's own nor registered here.
     """
     keras_files.check(path, keras.saving.get_custom_objects())
     return keras.models.load_model(path, compile=False)
@@ -248,7 +251,7 @@ def load(path: str | pathlib.Path) -> keras.Model:
 def check_own(
     architecture: str, input_shape: tuple[int, int, int], classes: int
 ) -> None:
-    """Tries a builder of the user's, so that what cannot work is not trained for hours.
+    """Tries the user's own builder, so a broken one fails before hours of training.
 
     Args:
       architecture: `module:function`.
@@ -256,9 +259,9 @@ def check_own(
       classes: width of the softmax.
 
     Raises:
-      InputError: it cannot be built, Keras cannot load it again (such as layers that it
-        does not know), it is another model each time, it has nothing to train, or what
-        comes out is no softmax of each image by itself.
+      InputError: it cannot be built, Keras cannot load it again (for example because of
+        unknown layers), it is a different model each time, it has nothing to train, or
+        its output is not a softmax of each image by itself.
     """
     contents = []
     for _ in range(2):
@@ -271,8 +274,8 @@ def check_own(
     if contents[0] != contents[1]:
         raise refuse(
             "builds a different model each time",
-            "let it draw from tf_keras.utils.set_random_seed's generators alone, and "
-            "name or size nothing by chance",
+            "draw only from the generators that tf_keras.utils.set_random_seed seeds, "
+            "and choose no name or size at random",
         )
     if not model.trainable_weights:
         raise refuse("has no trainable weights", "make some layer trainable")
@@ -287,13 +290,13 @@ def check_own(
         )
     if not np.allclose(together, np.concatenate(alone), atol=0.01):
         raise refuse(
-            "gives one image different outputs in each call or next to other images",
-            "leave out training=True and anything that mixes the images of a batch",
+            "gives an image different outputs in each call or next to other images",
+            "omit training=True and anything that mixes the images of a batch",
         )
 
 
 def _stored(architecture: str, model: keras.Model) -> bytes:
-    """The content of a model's file, from which it could be loaded."""
+    """The content of a model's file, from which it can be loaded."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "model.keras")
         try:
@@ -302,8 +305,8 @@ def _stored(architecture: str, model: keras.Model) -> bytes:
         except Exception as error:  # a layer of theirs can raise anything
             raise InputError(
                 f"--architecture: {architecture} cannot be saved and loaded again "
-                f"({told(error)}); use Keras's own layers, without Lambda, or register "
-                "yours with tf_keras.saving.register_keras_serializable."
+                f"({told(error)}); use only Keras's own layers, without Lambda, or "
+                "register yours with tf_keras.saving.register_keras_serializable."
             ) from error
         return path.read_bytes()
 
@@ -332,23 +335,24 @@ def _check(architecture, model, input_shape, classes) -> None:
     def refuse(got: str) -> InputError:
         return InputError(
             f"--architecture: {architecture} returned {got}; it must return a "
-            "functional or Sequential tf_keras model with images "
-            f"[batch, {', '.join(map(str, input_shape))}] in and softmax "
-            f"[batch, {classes}] out."
+            "functional or Sequential tf_keras model that takes images [batch, "
+            f"{', '.join(map(str, input_shape))}] and gives softmax [batch, "
+            f"{classes}]."
         )
 
     if not isinstance(model, keras.Model):
         kind = f"{type(model).__module__}.{type(model).__name__}"
         raise refuse(f"a {kind}")
     if not (model.built and getattr(model, "_is_graph_network", False)):
-        raise refuse("a model that is subclassed or not built")
+        raise refuse("a model that is subclassed or unbuilt")
     if model.input_shape != (None, *input_shape):
         raise refuse(f"a model with input {model.input_shape}")
     if model.output_shape != (None, classes):
         raise refuse(f"a model with output {model.output_shape}")
     if not _ends_in_softmax(model.layers[-1]):
         raise refuse(
-            f"a model that ends in {model.layers[-1].name}, no softmax over the classes"
+            f"a model that ends in {model.layers[-1].name}, not in a softmax over the "
+            "classes"
         )
 
 

@@ -1,4 +1,4 @@
-"""What all HTML pages have in common: their templates, style and escaping."""
+"""What all HTML pages share: templates, style and escaping."""
 
 import pathlib
 
@@ -6,10 +6,10 @@ import jinja2
 
 
 def environment() -> jinja2.Environment:
-    """What renders the templates of this package, named from its root.
+    """The renderer of this package's templates, which are named from its root.
 
-    Whatever a template is given is escaped, since names of models and classes may hold
-    anything; a name that it is not given is an error.
+    All values given to a template are escaped, since names of models and classes may
+    contain anything; a missing value is an error.
     """
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),

@@ -1,22 +1,17 @@
 """Pipelines of compression: steps joined by `+`, such as `prune90+finetune+sparse`.
 
-The steps, in the order that they must have; each may be left out:
+The steps, in the required order; each may be omitted:
 
-    pruneN, pruneN-layerwise, prune2of4
-        Sets kernel weights to zero: the N % that are smallest in the whole network,
-        or in each layer, or two of each four along the input channels.
-    my_module:function
-        A step of your own: takes a Keras model and returns another.
-    finetune
-        Trains on with the zeros kept; by itself it only trains on.
-    clusterN, clusterN+finetune
-        Gives each kernel N distinct values, which fine-tuning may move.
-    qat
-        Quantization-aware training for full-int8; keeps zeros and clusters.
-    float32 (the default), float16, dynamic-range, full-int8, int16x8, int4
-        How the weights are stored in the `.tflite` file, see `catalog.FORMATS`.
-    sparse
-        Stores zeros of pruned kernels as indices of the others.
+    pruneN, pruneN-layerwise, prune2of4 Sets kernel weights to zero: the N % that are
+        smallest in the whole network, or in each layer, or two of each four along the
+        input channels. my_module:function Your own step: takes a Keras model and
+        returns another. finetune Trains further with the zeros kept; without pruning it
+        only trains further. clusterN, clusterN+finetune Gives each kernel N distinct
+        values, which fine-tuning may move. qat Quantization-aware training for
+        full-int8; keeps zeros and clusters. float32 (the default), float16,
+        dynamic-range, full-int8, int16x8, int4 How the weights are stored in the
+        `.tflite` file, see `catalog.FORMATS`. sparse Stores zeros of pruned kernels as
+        indices of the others.
 """
 
 import re
@@ -62,16 +57,16 @@ ALL = (
 
 
 def parse(pipeline: str) -> tuple[list[str], str, bool]:
-    """Takes a pipeline apart.
+    """Splits a pipeline into its parts.
 
     Args:
-      pipeline: its steps, joined by `+`.
+      pipeline: its steps joined by `+`.
 
     Returns:
       The steps that change the model, the format of the file, whether it is sparse.
 
     Raises:
-      InputError: it has an unknown step, or steps that do not go together.
+      InputError: it has an unknown step, or steps that cannot be combined.
     """
     steps = pipeline.split("+")
     for step in steps:
@@ -93,26 +88,25 @@ def parse(pipeline: str) -> tuple[list[str], str, bool]:
             order.append("a step of your own" if name == "own" else name)
             order += ["finetune"] if row.tuned else []
         raise refuse(
-            f"the order is {', '.join(order)}, a format, {SPARSE}, each no more than "
-            "once"
+            f"the order is {', '.join(order)}, a format, {SPARSE}, each at most once"
         )
     formats = [step for step in steps if step in FORMATS]
     for step, name in zip(steps, kinds, strict=True):
         wanted = STEPS[name].format if name in STEPS else ""
         if wanted and formats != [wanted]:
-            raise refuse(f"{step} trains for one format, so give {step}+{wanted}")
+            raise refuse(f"{step} trains for one format only, so give {step}+{wanted}")
     if SPARSE in steps and "prune" not in kinds:
-        raise refuse("sparse stores zeros, so prune before, as in prune90+sparse")
+        raise refuse("sparse stores zeros, so prune first, as in prune90+sparse")
     if pipeline in modes():
-        raise refuse(f"that model is made by --quantization={pipeline}")
+        raise refuse(f"--quantization={pipeline} makes that model")
     if formats == [DEFAULT_FORMAT] and len(steps) > 1:
-        raise refuse(f"{DEFAULT_FORMAT} is the default, so leave it out")
+        raise refuse(f"{DEFAULT_FORMAT} is the default, so omit it")
     training = [step for step in steps if step not in (*FORMATS, SPARSE)]
     return training, formats[0] if formats else DEFAULT_FORMAT, SPARSE in steps
 
 
 def _order() -> str:
-    """A regular expression for the kinds of a pipeline's steps, a space after each."""
+    """A regular expression for the kinds of a pipeline's steps, each with a space."""
     parts = [
         f"({name} {'(finetune )?' if row.tuned else ''})?"
         for name, row in STEPS.items()
@@ -127,7 +121,7 @@ def expand(pipelines: Iterable[str]) -> tuple[str, ...]:
       pipelines: each with its steps joined by `+`.
 
     Raises:
-      InputError: one is no pipeline; see `parse`.
+      InputError: one is not a pipeline; see `parse`.
     """
     expanded: list[str] = []
     for given in pipelines:
@@ -138,13 +132,13 @@ def expand(pipelines: Iterable[str]) -> tuple[str, ...]:
 
 
 def stems(pipeline: str) -> list[str]:
-    """The beginnings of a pipeline that end with a fine-tuning, each a pipeline itself.
+    """The first steps of a pipeline up to each fine-tuning, each a pipeline itself.
 
-    Pipelines share them, so each is trained once. From a step of one's own on there are
-    none: nobody knows whether its model can be stored.
+    Pipelines share them, so each is trained only once. There are none after a user's
+    own step, since it is not known whether its model can be stored.
 
     Args:
-      pipeline: its steps, joined by `+`.
+      pipeline: its steps joined by `+`.
     """
     steps = pipeline.split("+")
     found = []
@@ -160,17 +154,17 @@ def trainings(pipeline: str) -> int:
     """How many of a pipeline's steps train.
 
     Args:
-      pipeline: its steps, joined by `+`.
+      pipeline: its steps joined by `+`.
     """
     kinds = map(kind, pipeline.split("+"))
     return sum(name in STEPS and STEPS[name].trains for name in kinds)
 
 
 def method(pipeline: str) -> str:
-    """What a pipeline does to the weights, a key of `catalog.METHODS`.
+    """What a pipeline does to the weights: a key of `catalog.METHODS`.
 
     Args:
-      pipeline: its steps, joined by `+`.
+      pipeline: its steps joined by `+`.
     """
     kinds = {kind(step) for step in pipeline.split("+")}
     marked = frozenset().union(*(row.steps for row in METHODS.values()))
@@ -180,7 +174,7 @@ def method(pipeline: str) -> str:
 
 
 def kind(step: str) -> str:
-    """A key of `catalog.STEPS`, `format`, `sparse`, or empty for what is no step.
+    """A key of `catalog.STEPS`, `format`, `sparse`, or empty if it is not a step.
 
     Args:
       step: Its name, such as `prune90`.

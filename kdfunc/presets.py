@@ -41,11 +41,11 @@ MORE_TRAININGS: Mapping[str, Any] = {"independents": 5, "distillation_seeds": SE
 
 
 def implied(preset: str, dataset: str) -> dict[str, Any]:
-    """The fields of a config that follow from preset and data set where not given.
+    """The values of a config's fields that follow from preset and data set by default.
 
     Args:
       preset: a key of `RULES`.
-      dataset: the name of the data set, for which some defaults differ.
+      dataset: the name of the data set, on which some defaults depend.
     """
     papers = preset == "published" and dataset != "digits"
     return {**RULES[preset], **(PAPERS_TRAININGS if papers else MORE_TRAININGS)}
@@ -54,8 +54,8 @@ def implied(preset: str, dataset: str) -> dict[str, Any]:
 class Implied:
     """Marks a value that follows from preset and data set, and changes with them.
 
-    `dataclasses.replace` hands every field of the old config to the new one, so the
-    values themselves must tell which of them nobody has asked for.
+    `dataclasses.replace` passes every field of the old config to the new one, so the
+    values themselves must show which of them were not given.
     """
 
 

@@ -18,10 +18,10 @@ SCOPES = ("all", "kernels", "layerwise")
 def l1_global(
     arrays: Sequence[np.ndarray], levels: Sequence[float]
 ) -> Iterator[list[np.ndarray]]:
-    """Sets the smallest entries of all arrays together to zero.
+    """Sets the smallest entries of all arrays, ranked together, to zero.
 
     For each level exactly `round(level * n)` of the n entries are set to 0: those
-    smallest in absolute value, and of equal ones the first in the order of the
+    smallest in absolute value and, among equal ones, the first in the order of the
     arrays. One partition of all entries serves all levels.
 
     Args:
@@ -29,7 +29,7 @@ def l1_global(
       levels: shares in [0, 1).
 
     Yields:
-      For each level in turn, pruned copies of the arrays.
+      For each level in turn, pruned copies of all arrays.
 
     Raises:
       InputError: a level outside [0, 1).
@@ -57,18 +57,18 @@ def _zero_smallest(arrays, magnitudes, threshold, count) -> list[np.ndarray]:
 
 
 def prune(model: keras.Model, level: float, scope: str) -> keras.Model:
-    """A pruned clone of a model; the model itself is left as it is.
+    """A pruned clone of a model; the model itself is not changed.
 
     Args:
       model: any Keras 2 model that can be cloned.
       level: share of the ranked entries that become 0, in [0, 1).
-      scope: `all` ranks every array of `get_weights()`, biases and batch-norm
-        statistics too (the paper's notebooks); `kernels` ranks kernels alone;
-        `layerwise` ranks each kernel by itself, so all get the same share of zeros.
+      scope: `all` ranks every array of `get_weights()`, including biases and batch-norm
+        statistics (the paper's notebooks); `kernels` ranks only kernels; `layerwise`
+        ranks each kernel by itself, so all get the same share of zeros.
 
     Raises:
-      InputError: a model that cannot be cloned, a level outside [0, 1), or no such
-        scope.
+      InputError: the model cannot be cloned, the level is outside [0, 1), or there is
+        no such scope.
     """
     if scope not in SCOPES:
         raise InputError(f"scope: got {scope!r}; allowed: {', '.join(SCOPES)}.")
@@ -83,17 +83,17 @@ def prune(model: keras.Model, level: float, scope: str) -> keras.Model:
 
 
 def prune_2_of_4(model: keras.Model) -> keras.Model:
-    """A clone with two zeros in each four weights, as tfmot's m-by-n pruning makes it.
+    """A clone with two zeros in each four weights, made by tfmot's m-by-n pruning.
 
-    Blocks are consecutive input channels, as TFLite stores them. Of channels that are
-    left over as many as two stay; with one or two input channels nothing is pruned.
-    Depthwise kernels have one input channel an output and stay dense.
+    Blocks are consecutive input channels, as TFLite stores them. Of left-over channels,
+    up to two stay; with one or two input channels nothing is pruned. Depthwise kernels
+    have one input channel per output and stay dense.
 
     Args:
       model: the trained model.
 
     Raises:
-      InputError: a model that cannot be cloned, or one with a model inside.
+      InputError: the model cannot be cloned, or contains another model.
     """
     models.check(model, flat=True)
     pruned = clone(model)
@@ -111,7 +111,7 @@ def prune_2_of_4(model: keras.Model) -> keras.Model:
 
 
 def clone(model: keras.Model) -> keras.Model:
-    """A copy with weights of its own.
+    """A copy with its own weights.
 
     Args:
       model: the model to copy.
@@ -126,7 +126,7 @@ def clone(model: keras.Model) -> keras.Model:
 
 
 def kernels(model: keras.Model) -> list:
-    """The kernels of a model: of convolutions, depthwise ones too, and dense layers.
+    """The kernels of a model's dense layers and convolutions, including depthwise ones.
 
     Args:
       model: the model.
@@ -139,16 +139,16 @@ def prunable(model: keras.Model) -> keras.Model:
 
     Compile it, and have `tfmot.sparsity.keras.UpdatePruningStep()` among the callbacks
     of `fit`: each layer's smallest weights, as many as are zero now, are masked at the
-    first step and stay so. Then call `strip`.
+    first step and stay masked. Then call `strip`.
 
-    tfmot must keep one weight a layer: of a layer that is all zeros, one entry may
+    tfmot must keep one weight per layer: in a layer of only zeros, one entry may
     change.
 
     Args:
-      model: functional model with zeros in its kernels; it is left as it is.
+      model: functional model with zeros in its kernels; it is not changed.
 
     Raises:
-      InputError: a model that cannot be cloned, or one with a model inside.
+      InputError: the model cannot be cloned, or contains another model.
     """
     models.check(model, flat=True)
     shares = {}
@@ -177,7 +177,7 @@ def prunable(model: keras.Model) -> keras.Model:
 
 
 def strip(wrapped: keras.Model) -> keras.Model:
-    """The plain model inside of `prunable`'s wrappers, zeros and all.
+    """The plain model inside `prunable`'s wrappers, with its zeros.
 
     Args:
       wrapped: a model from `prunable`.
@@ -198,7 +198,7 @@ def strip(wrapped: keras.Model) -> keras.Model:
 class _PrunableDepthwise(
     keras.layers.DepthwiseConv2D, tfmot.sparsity.keras.PrunableLayer
 ):
-    """A depthwise convolution that tfmot may prune; by itself it leaves them dense."""
+    """A depthwise convolution that tfmot can prune; by default it leaves them dense."""
 
     def get_prunable_weights(self):
         return [self.depthwise_kernel]

@@ -1,4 +1,4 @@
-"""TFLite files in every numeric format, and what keeps one from being made."""
+"""TFLite files in every numeric format, and why one cannot be made."""
 
 import contextlib
 import io
@@ -17,13 +17,13 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 @contextlib.contextmanager
 def limits_of(package: str) -> Iterator[None]:
-    """A library's refusal becomes `NotPossible`, with the library's name and words.
+    """Turns a library's refusal into `NotPossible`, with its name and message.
 
-    To be put around calls with a model that the library may not know how to handle.
-    Errors of other kinds, such as those of wrong calls or of memory, are let through.
+    Put it around calls with a model that the library may not support. Other errors,
+    such as wrong calls or lack of memory, pass through.
 
     Args:
-      package: the library's name, as pip knows it.
+      package: the library's name in pip.
     """
     try:
         yield
@@ -59,7 +59,8 @@ def convert(
         converter does so where it saves space in float32; other kernels stay dense.
 
     Raises:
-      InputError: no such mode, no model, or no images to calibrate with.
+      InputError: there is no such mode, no model, or there are no images to calibrate
+        with.
       NotPossible: a library cannot do it with this model.
     """
     if mode not in FORMATS:
@@ -74,12 +75,12 @@ def convert(
 
 
 def float32(model, representative, sparse) -> bytes:
-    """Weights as they are; see `convert`.
+    """Weights unchanged; see `convert`.
 
     Args:
       model: the model.
       representative: `[n, ...]` images; not needed here.
-      sparse: whether zeros are left out of the file where TFLite can.
+      sparse: whether zeros are omitted from the file where TFLite supports it.
     """
     return _converted(_converter(model, sparse, optimize=False))
 
@@ -90,7 +91,7 @@ def float16(model, representative, sparse) -> bytes:
     Args:
       model: the model.
       representative: `[n, ...]` images; not needed here.
-      sparse: whether zeros are left out of the file where TFLite can.
+      sparse: whether zeros are omitted from the file where TFLite supports it.
     """
     converter = _converter(model, sparse)
     converter.target_spec.supported_types = [tf.float16]
@@ -103,7 +104,7 @@ def dynamic_range(model, representative, sparse) -> bytes:
     Args:
       model: the model.
       representative: `[n, ...]` images; not needed here.
-      sparse: whether zeros are left out of the file where TFLite can.
+      sparse: whether zeros are omitted from the file where TFLite supports it.
     """
     return _converted(_converter(model, sparse))
 
@@ -113,9 +114,8 @@ def full_int8(model, representative, sparse) -> bytes:
 
     Args:
       model: the model.
-      representative: `[n, ...]` training images, by which the ranges of activations are
-        set.
-      sparse: whether zeros are left out of the file where TFLite can.
+      representative: `[n, ...]` training images, which set the ranges of activations.
+      sparse: whether zeros are omitted from the file where TFLite supports it.
     """
     ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return _integer(_converter(model, sparse), representative, ops, tf.int8)
@@ -126,9 +126,8 @@ def int16x8(model, representative, sparse) -> bytes:
 
     Args:
       model: the model.
-      representative: `[n, ...]` training images, by which the ranges of activations are
-        set.
-      sparse: whether zeros are left out of the file where TFLite can.
+      representative: `[n, ...]` training images, which set the ranges of activations.
+      sparse: whether zeros are omitted from the file where TFLite supports it.
     """
     if sparse:
         # Seen with LeNet, MobileNet and ResNet-50.
@@ -147,7 +146,7 @@ def int4(model, representative, sparse) -> bytes:
     Args:
       model: the model.
       representative: `[n, ...]` images; not needed here.
-      sparse: whether zeros are left out of the file where TFLite can.
+      sparse: whether zeros are omitted from the file where TFLite supports it.
     """
     from ai_edge_quantizer import quantizer, recipe
 
@@ -165,7 +164,7 @@ def _check_representative(model, mode: str, images) -> None:
     wanted = tuple(getattr(model, "input_shape", None) or ())
     told = f"give float32 images [n, {', '.join(map(str, wanted[1:]))}] to calibrate"
     if images is None or np.size(images) == 0:
-        raise InputError(f"representative: {mode} learns from images; {told} with.")
+        raise InputError(f"representative: {mode} needs images; {told} with.")
     shape = np.shape(images)
     if wanted and not (
         len(shape) == len(wanted)

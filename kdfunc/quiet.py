@@ -1,4 +1,4 @@
-"""Quiet while native libraries work; imports nothing of theirs."""
+"""Silences native libraries; imports none of them."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ def quiet_stderr() -> Iterator[None]:
     """Holds back what native libraries print to stderr; shows it after an exception.
 
     TensorFlow prints start-up notices before its own log level takes effect, and the
-    TFLite interpreter one that no setting silences.
+    TFLite interpreter prints one that no setting silences.
     """
     try:
         if sys.__stderr__ is None:

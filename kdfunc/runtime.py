@@ -1,7 +1,7 @@
 """TensorFlow and Keras 2, imported quietly and set up for repeatable runs.
 
-Every module that needs TensorFlow says `from kdfunc.runtime import keras, tf`. Keras
-is the `tf_keras` package (Keras 2): tfmot and the TFLite converter take its models.
+Every module that needs TensorFlow uses `from kdfunc.runtime import keras, tf`. Keras is
+the `tf_keras` package (Keras 2): tfmot and the TFLite converter take its models.
 """
 
 import contextlib
@@ -51,8 +51,8 @@ __all__ = [
 def set_up(threads: int) -> None:
     """Makes TensorFlow's results repeatable: fixed threads, deterministic operations.
 
-    The number of threads decides in which order sums are taken, so it is part of what
-    a result depends on. To be called before TensorFlow's first operation.
+    The number of threads determines the order of summation, so results depend on it.
+    Call this before TensorFlow's first operation.
 
     Args:
       threads: threads of one operation on the CPU.
@@ -68,8 +68,9 @@ def set_up(threads: int) -> None:
             threading.set_inter_op_parallelism_threads(1)
         except RuntimeError:
             logging.warning(
-                "TensorFlow was at work before kdfunc and keeps its threads: the last "
-                "digits may differ from those of a run in processes of its own."
+                "TensorFlow was already running before kdfunc and keeps its number of "
+                "threads, so the last digits may differ from those of a run in "
+                "separate processes."
             )
     for gpu in GPUS:
         with contextlib.suppress(RuntimeError):  # raised once the device is in use
@@ -81,11 +82,11 @@ def set_up(threads: int) -> None:
 
 @contextlib.contextmanager
 def graphs_freed() -> Iterator[None]:
-    """Lets go of the graphs that are made within, once nothing else needs them.
+    """Frees the graphs that are made inside, once nothing else needs them.
 
     TensorFlow registers the gradient of each `tf.custom_gradient` that it traces under
-    a new name, with the graph, for ever (tensorflow/tensorflow issue 97697): of each
-    training of LeNet 10 MB would stay.
+    a new name, with the graph, forever (tensorflow/tensorflow issue 97697): each
+    training of LeNet would leave 10 MB behind.
     """
     registry = getattr(ops.gradient_registry, "_registry", {})
     before = set(registry)
@@ -98,7 +99,7 @@ def graphs_freed() -> Iterator[None]:
 
 
 def describe_machine() -> dict[str, str | int]:
-    """What the last digits of results depend on in the machine and its settings."""
+    """The properties of the machine that determine the last digits of results."""
     onednn = "on" if ONEDNN else "off"
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
     if ONEDNN and limit:
@@ -107,15 +108,15 @@ def describe_machine() -> dict[str, str | int]:
 
 
 def import_function(flag: str, name: str, signature: str) -> Callable:
-    """A function of the user's, from the working folder or an installed package.
+    """The user's own function, from the working folder or an installed package.
 
     Args:
-      flag: that named it, for the error.
+      flag: the flag that names it, for the error.
       name: `module:function`.
-      signature: what it should look like, for the error.
+      signature: its required signature, for the error.
 
     Raises:
-      InputError: it cannot be imported, or is no function.
+      InputError: it cannot be imported, or is not a function.
     """
     module, _, function = name.partition(":")
     if "" not in sys.path:
@@ -130,13 +131,14 @@ def import_function(flag: str, name: str, signature: str) -> Callable:
         example = f"my_module:{signature.partition('(')[0]}"
         raise InputError(
             f"{flag}: {name!r} could not be imported ({told(error)}); give {example}, "
-            f"where my_module.py is here or installed and defines {signature}."
+            "where my_module.py is in this folder or installed and defines "
+            f"{signature}."
         ) from error
     return found
 
 
 def told(error: BaseException) -> str:
-    """The first line of what an error says, with its type where that is needed.
+    """The first line of an error's message, with its type where needed.
 
     Args:
       error: what was raised.
@@ -147,10 +149,10 @@ def told(error: BaseException) -> str:
 
 
 def derive_seed(seed: int, *names: object) -> int:
-    """A 32-bit seed that depends on the experiment's seed and on what it is for.
+    """A 32-bit seed that depends on the experiment's seed and on its purpose.
 
     Args:
       seed: the experiment's.
-      *names: what it is for, such as the name of a task.
+      *names: its purpose, such as the name of a task.
     """
     return zlib.crc32("/".join(map(str, (seed, *names))).encode())

@@ -1,7 +1,7 @@
-"""What differs between Linux, macOS and Windows, each variant in this one place.
+"""Everything that differs between Linux, macOS and Windows.
 
-Linux has all of it and is where kdfunc was tried. The variants for the others are
-tested by taking away what those systems lack.
+kdfunc was developed and tested on Linux, which has all of these features. The variants
+for the others are tested by removing what those systems lack.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ WINDOWS_PATH = 259
 
 
 def sync(path: str | os.PathLike[str]) -> None:
-    """Asks the system to bring a file or folder to the disk.
+    """Asks the system to write a file or folder to the disk.
 
     Args:
       path: the file or folder.
@@ -46,7 +46,7 @@ def sync(path: str | os.PathLike[str]) -> None:
 
 
 def takes_path(path: pathlib.Path) -> bool:
-    """Whether a path is short enough, whole and in its parts.
+    """Whether a path is short enough, as a whole and in each part.
 
     Args:
       path: the path, which need not exist.
@@ -60,12 +60,12 @@ def takes_path(path: pathlib.Path) -> bool:
 
 
 def processor() -> str:
-    """The name of the processor, as far as the system tells."""
+    """The name of the processor, if the system tells it."""
     return cpuinfo("model name") or platform.processor()
 
 
 def cpuinfo(entry: str) -> str:
-    """What Linux tells of the first processor; empty where it tells nothing.
+    """What Linux reports about the first processor; empty if nothing.
 
     Args:
       entry: a key of `/proc/cpuinfo`, such as `model name`.
@@ -79,13 +79,13 @@ def cpuinfo(entry: str) -> str:
 
 
 def memory(which: str) -> int | None:
-    """Bytes of this process that are resident.
+    """Resident memory of this process, in bytes.
 
     Args:
-      which: `VmRSS` for now, `VmHWM` for the most so far.
+      which: `VmRSS` for the present, `VmHWM` for the peak.
 
     Returns:
-      None where the system does not tell.
+      None if the system does not tell.
     """
     try:
         lines = (PROC / "self" / "status").read_text("utf-8").splitlines()
@@ -96,7 +96,7 @@ def memory(which: str) -> int | None:
 
 
 def half_of_memory() -> int | None:
-    """Half of the machine's memory in bytes; None where memory cannot be limited."""
+    """Half of the machine's memory in bytes; None if memory cannot be limited."""
     if not can_limit_memory():
         return None
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
@@ -108,10 +108,10 @@ def can_limit_memory() -> bool:
 
 
 def limit_memory(memory: int) -> None:
-    """Limits the data that this process may have from now on.
+    """Limits the memory that this process may take from now on.
 
     Args:
-      memory: bytes beyond those in use.
+      memory: bytes in addition to those in use.
     """
     pages = (PROC / "self" / "statm").read_text("utf-8").split()[5]
     in_use = int(pages) * resource.getpagesize()
@@ -121,7 +121,7 @@ def limit_memory(memory: int) -> None:
 
 
 def leave_no_core_file() -> None:
-    """Keeps a crash of this process from writing its memory to the disk."""
+    """Prevents a crash of this process from writing its memory to the disk."""
     if resource is not None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -139,10 +139,10 @@ def how_it_ended(code: int) -> str:
 
 @contextlib.contextmanager
 def interrupts_put_off() -> Iterator[None]:
-    """Puts off Ctrl-C and SIGTERM; what is started meanwhile is deaf to them for good.
+    """Defers Ctrl-C and SIGTERM; processes started meanwhile ignore them for good.
 
-    A terminal, `timeout` or Slurm sends them to every process of a group. The one that
-    started the others stops them in an orderly way. On Windows they do hear Ctrl-C.
+    A terminal, `timeout` or Slurm sends them to every process of a group. The parent
+    process stops the others in an orderly way. On Windows, they still receive Ctrl-C.
     """
     numbers = {signal.SIGINT, signal.SIGTERM}
     heard: list[int] = []

@@ -1,4 +1,4 @@
-"""Tables, numbers and times for people, at a terminal of 80 columns."""
+"""Tables, numbers and times for people, on a terminal of 80 columns."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ def table(
     Args:
       header: one title per column.
       rows: one cell per column; numbers as `number` writes them.
-      left: so many first columns are set left, the others right. The first column is
-        shortened where the table would be too wide.
+      left: how many of the first columns are aligned left; the others are aligned
+        right. The first column is shortened if the table would be too wide.
     """
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -32,29 +32,29 @@ def table(
 
 
 def _shortened(texts: Sequence[str], width: int) -> list[str]:
-    """Texts of that width at most, cut where most of them stay apart."""
+    """Texts of at most that width, cut so that most of them stay distinct."""
     part = (width - 2) // 4
     found = [[_shorten(text, width, k * part) for text in texts] for k in (1, 0, 2, 3)]
     return max(found, key=lambda shorter: len(set(shorter)))
 
 
 def _shorten(text: str, width: int, tail: int) -> str:
-    """The text, with a part before its tail left out where it is longer than that."""
+    """The text; if it is too long, a part before its tail is omitted."""
     if len(text) <= width:
         return text
     return f"{text[: width - 2 - tail]}..{text[len(text) - tail :]}"
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names of layers without the scopes before and after what tells them apart.
+    """Names of layers without the scopes before and after the distinctive part.
 
-    Of names that fused operators list, with semicolons between, the first is taken.
+    If a fused operator lists several names, separated by semicolons, the first is used.
 
     Args:
       names: of the layers of one network.
 
     Returns:
-      a name for each, in the same order; those that differed still do.
+      a name for each, in the same order; different names stay different.
     """
     names = [name.split(";")[0] for name in names]
     for trim in (lambda x: x.rpartition("/")[0], lambda x: x.partition("/")[2]):
@@ -67,7 +67,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number of a table, whole ones with commas; `-` where there is none.
+    """A number in a table, integers with thousands separators; `-` if there is none.
 
     Args:
       value: a whole number, any other number, or None.
@@ -88,19 +88,19 @@ def percent(share: float) -> str:
 
 
 def no_formula(name: str) -> str:
-    """A name that a spreadsheet which opens a CSV file does not compute.
+    """A name that a spreadsheet does not take for a formula when it opens a CSV file.
 
     Args:
       name: the text of a cell.
 
     Returns:
-      the name, with an apostrophe before it where it would be taken for a formula.
+      the name, preceded by an apostrophe if it would be taken for a formula.
     """
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def duration(seconds: float) -> str:
-    """A time span as a person would say it.
+    """A time span for people.
 
     Args:
       seconds: how long it took.
@@ -118,7 +118,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as a person would say them: 1.2 kB, 34 MB.
+    """A number of bytes for people: 1.2 kB, 34 MB.
 
     Args:
       count: number of bytes.

@@ -1,4 +1,4 @@
-"""Training: deterministic epochs, a softmax record after each, checkpoints between."""
+"""Training: deterministic epochs, with a softmax record and a checkpoint after each."""
 
 import json
 import pathlib
@@ -36,32 +36,32 @@ def train(
     report: Report,
     log: Callable[[Mapping[str, float]], None] = lambda row: None,
 ) -> list[str]:
-    """Trains a model and leaves its record; goes on where it was stopped.
+    """Trains a model and writes its record; resumes where it was stopped.
 
-    The data order of an epoch follows from `order_seed` and the epoch alone; without
-    `reshuffle` all epochs have that of the first. After
-    each epoch the test softmax is appended to the record and everything that the next
-    epoch depends on is checkpointed, so that a training that was killed at any moment
-    ends with the same bytes as one that was not.
+    The data order of an epoch follows only from `order_seed` and the epoch; without
+    `reshuffle`, all epochs have that of the first. After each epoch, the test softmax
+    is appended to the record and everything that the next epoch depends on is
+    checkpointed, so a training that was killed at any moment gives the same bytes as an
+    undisturbed one.
 
     Args:
-      model: compiled; its `train_step` is what is run.
-      network: the functional model that is recorded: what `model` trains, not compiled
-        itself, since the bytes of its files would hold the optimizer's.
+      model: compiled; its `train_step` is run.
+      network: the functional model that `model` trains and that is recorded; it is not
+        compiled itself, since its files would otherwise contain the optimizer's state.
       images: `[n, height, width, channels]` uint8; trained on as float32 / 255. Read a
-        few batches at a time: may be memory-mapped, so that processes share it.
-      targets: `labels` `[n]`, which become one-hot; alone they are the model's targets,
-        otherwise the whole dict is.
+        few batches at a time, so it may be memory-mapped and shared by processes.
+      targets: `labels` `[n]`, which become one-hot; if they are the only entry, they
+        are the model's targets, otherwise the whole dict is.
       test_images: `[n_test, height, width, channels]` uint8.
       test_labels: `[n_test]`.
       folder: of the record.
       epochs: how many.
-      batch_size: images per step; the last step of an epoch takes what is left.
+      batch_size: images per step; the last step of an epoch takes the rest.
       order_seed: of the data order.
-      reshuffle: whether each epoch has an order of its own.
+      reshuffle: whether each epoch has its own order.
       report: called with `epochs_done`, a fraction, `epochs` and the last snapshot's
         `accuracy`, many times an epoch.
-      log: called with every row of `metrics.csv` as soon as it is known.
+      log: called with each row of `metrics.csv` as soon as it is known.
 
     Returns:
       The names of the record's files.
@@ -124,19 +124,20 @@ def run_epochs(
     """Trains for the epochs from `first` to `last`.
 
     Args:
-      model: Compiled; its `train_step` is what is run.
+      model: Compiled; its `train_step` is run.
       network: The functional model that `model` trains.
       images: `[n, height, width, channels]` uint8; trained on as float32 / 255.
-      targets: `labels` `[n]` and what else the model's loss takes, as in `train`.
+      targets: `labels` `[n]` and anything else that the model's loss takes, as in
+        `train`.
       first: The first epoch, counted from 1.
       last: The last one.
       batch_size: Images per step.
       order_seed: Seed of the data order.
-      reshuffle: Whether each epoch has an order of its own.
+      reshuffle: Whether each epoch has its own order.
       report: Called with `epochs_done`, a fraction, and `epochs`.
 
     Yields:
-      After each epoch the means of the losses and metrics over it, `train_<name>`.
+      After each epoch, its mean losses and metrics, as `train_<name>`.
 
     Raises:
       TrainingError: the loss is no longer a finite number.
@@ -155,14 +156,14 @@ def run_epochs(
             )
         losses = {f"train_{m.name}": float(m.result()) for m in model.metrics}
         if not np.isfinite(list(losses.values())).all():
-            raise TrainingError(f"the loss is not a number any more in epoch {epoch}")
+            raise TrainingError(f"the loss is not a finite number in epoch {epoch}")
         yield losses
 
 
 def predictor(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """A function from uint8 images to a network's outputs in inference mode.
 
-    It works a batch at a time and is compiled once, so keep it for repeated use.
+    It works in batches and is compiled once, so keep it for repeated use.
 
     Args:
       network: Takes float32 images in [0, 1].
@@ -233,7 +234,7 @@ def _steps(model, images, targets, classes: int, batch_size: int) -> Callable:
 
 
 def _seed_random_layers(network: keras.Model, order_seed: int, epoch: int) -> None:
-    """Makes what dropout and its like draw in an epoch follow from the epoch alone.
+    """Seeds dropout and similar layers for an epoch, from the epoch alone.
 
     Keras 2 does not include their generators in checkpoints.
     """
@@ -245,7 +246,7 @@ def _seed_random_layers(network: keras.Model, order_seed: int, epoch: int) -> No
 
 
 class _Checkpoint:
-    """All that the next epoch depends on, in one file that is replaced as a whole.
+    """Everything that the next epoch depends on, in one file, replaced as a whole.
 
     The file is a zip archive, which has a checksum of each of its parts.
     """
@@ -256,7 +257,7 @@ class _Checkpoint:
         self.network, self.optimizer = network, optimizer
 
     def save(self, history: list[dict[str, float]], softmax) -> None:
-        """Replaces the older state by this one."""
+        """Replaces the older state with this one."""
         facts = {
             "history": history,
             "snapshots": softmax.checksums,
@@ -267,7 +268,7 @@ class _Checkpoint:
             np.savez(file, *state, facts=json.dumps(facts))
 
     def restore(self, softmax) -> list[dict[str, float]]:
-        """The history so far, after loading the state; empty without a whole one."""
+        """The history so far, after loading the state; empty if no state is intact."""
         # Keras makes the variables of its legacy optimizers when they are first used.
         self.optimizer._create_all_weights(self.network.trainable_variables)
         try:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and that replace nothing else."""
+"""Files that are written completely or not at all, and that replace no input."""
 
 import contextlib
 import json
@@ -21,18 +21,18 @@ def output_path(
     inputs: Iterable[str | os.PathLike[str]] = (),
     option: str = "--output",
 ) -> pathlib.Path:
-    """Where a file that a user names is to be written; links are followed.
+    """The path at which to write a file that the user names; links are followed.
 
     Args:
       path: as the user gave it.
-      inputs: files and folders that are read; none of them must be lost.
-      option: by which it was given.
+      inputs: files and folders that are read; none of them may be overwritten.
+      option: the option that gave it.
 
     Raises:
-      InputError: it is empty, a folder, a device or the like, or one of the inputs.
+      InputError: it is empty, a folder, a device or similar, or one of the inputs.
     """
     if not os.fspath(path):
-        raise InputError(f"{option} is empty; give the file to write.")
+        raise InputError(f"{option} is empty; give a file to write.")
     real = pathlib.Path(os.path.realpath(path))
     _check_regular(real, os.fspath(path), option)
     for other in inputs:
@@ -40,27 +40,27 @@ def output_path(
         same = os.path.exists(real) and os.path.exists(other)
         if within or same and os.path.samefile(real, other):
             raise InputError(
-                f"{option}: {path} is also an input and would be lost; give another "
-                "file to write."
+                f"{option}: {path} is also an input and would be overwritten; give "
+                "another file to write."
             )
     return real
 
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file to be written that is there whole in the end or not at all.
+    """Opens a file that is written completely or not at all.
 
-    It survives power cuts, too. A process that is killed meanwhile leaves a hidden file
-    that ends in `.partial`, which the next run removes.
+    This holds even after a power cut. A process that is killed while writing leaves a
+    hidden file that ends in `.partial`, which the next run removes.
 
     Args:
-      path: the file to write; folders that it needs are made.
+      path: the file to write; missing folders are created.
 
     Yields:
       the file, open for bytes.
 
     Raises:
-      InputError: a device or the like is there, which would be no more.
+      InputError: a device or similar is there, which would be replaced.
     """
     if not path.is_symlink():
         _check_regular(path, os.fspath(path))
@@ -80,10 +80,10 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
-    """Writes a file so that it is there whole or not at all; see `replacing`.
+    """Writes a file completely or not at all; see `replacing`.
 
     Args:
-      path: the file to write; folders that it needs are made.
+      path: the file to write; missing folders are created.
       content: text is written as UTF-8.
     """
     with replacing(path) as file:
@@ -95,13 +95,13 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 
     Args:
       path: the file to write.
-      content: what JSON can hold.
+      content: anything that JSON can represent.
     """
     write_atomic(path, json.dumps(content, indent=2) + "\n")
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes whatever stands there, a folder with all that it holds; if anything.
+    """Removes a file, or a folder with all its contents, if it exists.
 
     Args:
       path: a file, a link or a folder.

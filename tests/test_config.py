@@ -158,7 +158,7 @@ def test_the_command_makes_the_config_again(settings, flags):
     ("field", "value", "told"),
     [
         ("preset", "papers", "allowed: published, standard"),
-        ("dataset", "", "name one"),
+        ("dataset", "", "give the name"),
         ("architecture", "vgg", "lenet, mobilenet, resnet50, or my_module:build"),
         ("epochs", 0, "got 0"),
         ("epochs", 2.5, "got 2.5"),

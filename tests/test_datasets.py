@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_written_serves_what_is_prepared_in_it(
     monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
     datasets.prepare("tiny_images", str(tmp_path))
     check(datasets.load("tiny_images", str(tmp_path)))
-    told = f"{copied} cannot be written: each task decodes its images.\n"
+    told = f"{copied} cannot be written, so each task decodes its images anew.\n"
     assert told in capsys.readouterr().out
     assert not (copied / "kdfunc").exists()
     with pytest.raises(InputError, match="^data_dir: .* cannot be written "):
@@ -194,7 +194,9 @@ def test_prepared_data_that_is_damaged_is_told(copied, tmp_path, damage):
     with pytest.raises(InputError) as raised:
         datasets.load("tiny_images", str(tmp_path))
     assert "\n" not in str(raised.value)
-    raised.match(f"^data_dir: what {tmp_path}.* is damaged .*; remove it; it will")
+    raised.match(
+        f"^data_dir: the data set .*in {tmp_path}.* is damaged .*; remove it, and it"
+    )
     assert not list(copied.glob("kdfunc*"))
 
 

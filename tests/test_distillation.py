@@ -300,12 +300,21 @@ def test_models_that_cannot_be_distilled_are_told():
 
     inner = keras.Sequential([keras.Input((6,)), layers.Dense(4, "softmax")])
     for student, told in (
-        (keras.Model(x, layers.Dense(4)(x)), "student: ends in dense.*, no softmax"),
-        (keras.Model(x, layers.Dense(4, "sigmoid")(x)), "no softmax over the classes"),
-        (keras.Model(x, inner(x)), r"ends in sequential.* \(Sequential\), no softmax"),
+        (
+            keras.Model(x, layers.Dense(4)(x)),
+            "student: ends in dense.*, not in a softmax",
+        ),
+        (
+            keras.Model(x, layers.Dense(4, "sigmoid")(x)),
+            "not in a softmax over the classes",
+        ),
+        (
+            keras.Model(x, inner(x)),
+            r"ends in sequential.* \(Sequential\), not in a softmax",
+        ),
         (keras.Model(x, [x, x]), "whose only output is a softmax"),
         (Subclassed(), "student: got a subclassed or unbuilt"),
-        (keras_3.Sequential([keras_3.Input((6,))]), "that is Keras 3; give a func"),
+        (keras_3.Sequential([keras_3.Input((6,))]), "which is Keras 3; give a func"),
         ("model", "student: got a builtins.str"),
     ):
         with pytest.raises(InputError, match=told):

@@ -99,7 +99,7 @@ TROUBLES = {
     "closes": "127.0.0.1 broke off the connection",
     "404": "127.0.0.1 answers 404 Not Found for http://127.0.0.1:.*/t",
     "503": "127.0.0.1 answers 503 Service Unavailable for http",
-    "wrong": r"what came from http.*gz is not the file that TFDS expects \(checksum\)",
+    "wrong": r"the file from http.*gz is not the one that TFDS expects \(checksum\)",
     "hangs": "127.0.0.1 sent nothing for 0.3 seconds",
     "hangs half way": "127.0.0.1 sent nothing for 0.3 seconds",
 }
@@ -116,7 +116,7 @@ def test_trouble_is_told_in_a_sentence_and_harms_nothing(
     told = f"^dataset: mnist could not be downloaded: {TROUBLES[trouble]}"
     raised.match(told)
     assert "\n" not in str(raised.value)
-    raised.match(r"again later.* data_dir that holds")
+    raised.match(r"again later.* data_dir in which")
     assert left_over(tmp_path) == []
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
     internet.trouble = ""
@@ -308,7 +308,7 @@ def test_who_has_to_wait_is_told_so(tmp_path, capsys):
         while not told:
             time.sleep(0.01)
             told = capsys.readouterr().out
-        assert told == "Waiting for another process, which prepares mnist.\n"
+        assert told == "Waiting for another process that is preparing mnist.\n"
         assert not (tmp_path / "mnist").exists()
     thread.join()
     check("mnist", tmp_path)
@@ -347,7 +347,7 @@ def test_progress_is_shown(live, internet, tmp_path, monkeypatch):
         "unpacked 4 of 4 files",
         "read 0 images of the split train",
         "wrote 0 of 40 images",
-        "mnist: decoding its images, this once.",
+        "mnist: decoding the images (only once).",
     ):
         assert line in lines
 
@@ -361,7 +361,7 @@ def test_a_version_that_is_there_is_pointed_to(tmp_path, capsys):
     (old / "dataset_info.json").write_text(info.replace("3.0.1", "3.0.0"))
     capsys.readouterr()
     check("mnist", tmp_path)
-    told = "yet (only version 3.0.0: --dataset=mnist:3.0.0 takes it): it is downloaded"
+    told = "yet (only version 3.0.0, which --dataset=mnist:3.0.0 uses); downloading and"
     assert told in capsys.readouterr().out
     assert len(datasets.load("mnist:3.0.0", str(tmp_path)).test_labels) == 20
 

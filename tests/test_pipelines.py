@@ -47,13 +47,13 @@ def test_a_pipeline_is_taken_apart(pipeline, steps, storage, sparse):
         ("cluster2", "N from 3 to 256"),
         ("cluster257", "N from 3 to 256"),
         ("dynamic-range+prune90", "the order is prune, a step of your own, finetune"),
-        ("prune30+prune90", "each no more than once"),
-        ("prune90+dynamic-range+float16", "each no more than once"),
+        ("prune30+prune90", "each at most once"),
+        ("prune90+dynamic-range+float16", "each at most once"),
         ("qat", "give qat+full-int8"),
         ("qat+int4", "give qat+full-int8"),
-        ("dynamic-range+sparse", "prune before"),
-        ("dynamic-range", "made by quantization=dynamic-range"),
-        ("prune90+float32", "leave it out"),
+        ("dynamic-range+sparse", "prune first"),
+        ("dynamic-range", "quantization=dynamic-range makes"),
+        ("prune90+float32", "omit it"),
     ],
 )
 def test_what_is_no_pipeline_is_told_in_one_sentence(pipeline, told):

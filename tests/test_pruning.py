@@ -180,7 +180,7 @@ def odd(tensorflow):
 
 ODD = {
     "subclassed": "got a subclassed or unbuilt .*Subclassed; give a functional or",
-    "keras_3": "got a keras.*Sequential, that is Keras 3; give a functional or",
+    "keras_3": "got a keras.*Sequential, which is Keras 3; give a functional or",
     "none": "got a builtins.NoneType; give a functional or",
 }
 
@@ -202,7 +202,7 @@ def test_nested_models_are_pruned_or_told(odd):
     zeros = [np.count_nonzero(v.numpy() == 0) for v in pruning.kernels(pruned)]
     assert sum(zeros) == round(0.5 * (8 * 6 + 6 * 4))
     for function in (pruning.prunable, pruning.prune_2_of_4):
-        with pytest.raises(InputError, match="has the model inner inside; .* flat"):
+        with pytest.raises(InputError, match="the model inner; .* without nested"):
             function(pruned)
 
 

@@ -70,7 +70,7 @@ def test_images_to_calibrate_with_are_needed(tensorflow, mode):
 
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
     for images in (None, np.zeros((0, 8, 8, 1))):
-        with pytest.raises(InputError, match="learns from images; give float32 images"):
+        with pytest.raises(InputError, match="needs images; give float32 images"):
             quantization.convert(model, mode, images)
     with pytest.raises(InputError, match=r"got shape \[3, 8, 8\]; .* \[n, 8, 8, 1\]"):
         quantization.convert(model, mode, np.zeros((3, 8, 8)))

@@ -166,7 +166,7 @@ def test_an_epoch_is_what_keras_fit_would_do(digits, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_training_with_its_epoch(digits, tmp_path):
-    with pytest.raises(TrainingError, match="not a number any more in epoch 1"):
+    with pytest.raises(TrainingError, match="not a finite number in epoch 1"):
         train(digits, tmp_path, learning_rate=float("nan"))
 
 

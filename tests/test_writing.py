@@ -71,7 +71,9 @@ def test_inputs_are_not_overwritten(tmp_path):
     (tmp_path / "link").symlink_to(read)
     os.link(read, tmp_path / "same")
     for path in (read, tmp_path / "link", tmp_path / "same", folder / "part"):
-        with pytest.raises(InputError, match="is also an input and would be lost"):
+        with pytest.raises(
+            InputError, match="is also an input and would be overwritten"
+        ):
             output_path(path, [read, folder, tmp_path / "missing"])
     assert output_path(tmp_path / "link", [folder]) == read  # a link is followed
     assert output_path(tmp_path / "new", [read, folder]) == tmp_path / "new"

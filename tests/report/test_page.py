@@ -375,7 +375,8 @@ def test_what_is_no_run_is_passed_over_and_told(
     assert err.count("\n") == len(given) - 1
     assert main(["report", str(folder / "notes"), str(folder / "empty.txt")]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "kdfunc: none of these is a run directory, so there is no report."
+        "kdfunc: none of these is a run directory; "
+        "give a run directory, or a folder of them."
     )
 
 

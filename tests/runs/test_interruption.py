@@ -46,7 +46,7 @@ def test_ctrl_c_and_sigterm_stop_in_seconds_and_keep_what_is_done(
     output, _ = process.communicate(timeout=60)
     assert time.monotonic() - begin < 30
     assert process.returncode == code, output
-    assert output.splitlines()[-1].startswith("Stopped. What is done is kept")
+    assert output.splitlines()[-1].startswith("Stopped. Finished work is kept")
     assert "Traceback" not in output
     assert checkpoint.exists()
     (session,) = provenance.read(checkpoint.parents[2])  # its time counts, too
