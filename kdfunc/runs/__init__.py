@@ -1,4 +1,4 @@
-"""Doing an experiment: plan, tasks, engine, records."""
+"""Runs an experiment: plan, tasks, engine, records."""
 
 from kdfunc.extras import require
 

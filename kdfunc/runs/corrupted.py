@@ -1,4 +1,4 @@
-"""A run's models on corrupted test images: tasks beside the plan, and their records.
+"""A run's models on corrupted test images: tasks outside the plan, and their records.
 
     records/corrupted/            images.npy [sets, n, height, width, channels] uint8
                                   ways.json
@@ -29,19 +29,19 @@ WAYS, SOURCE = "ways.json", "source.txt"
 
 
 def tasks(models: Iterable[Task]) -> list[Task]:
-    """What is to be done for the models of these tasks, which are trained.
+    """The tasks to do for the trained models of these tasks.
 
     Args:
-      models: the tasks that trained or made them.
+      models: the tasks that made them.
     """
     return [CORRUPTED, *map(prediction, models)]
 
 
 def prediction(model: Task) -> Task:
-    """The task by which a model predicts the corrupted images.
+    """The task in which a model predicts the corrupted images.
 
     Args:
-      model: the task that trained or made it.
+      model: the task that made it.
     """
     return Task(
         f"{model.name}-corrupted",
@@ -53,13 +53,13 @@ def prediction(model: Task) -> Task:
 
 
 def ways() -> str:
-    """How images are corrupted, as JSON: kinds and parameters, and how many images."""
+    """How images are corrupted, as JSON: kinds, parameters, number of images."""
     rows = {name: row.strengths for name, row in CORRUPTIONS.items()}
     return json.dumps({"most_images": IMAGES, "strengths": rows}) + "\n"
 
 
 def images_outdated(run: RunDirectory) -> bool:
-    """Whether images are there that were corrupted in other ways than now.
+    """Whether there are images that were corrupted in a different way.
 
     Args:
       run: the run directory.
@@ -73,11 +73,11 @@ def _holds(path: pathlib.Path, text: str) -> bool:
 
 
 def source(run: RunDirectory, model: str) -> str:
-    """What a model's outputs are made of: checksums of two manifests.
+    """The sources of a model's outputs: checksums of two manifests.
 
     Args:
       run: the run directory.
-      model: name of the task that trained or made it.
+      model: name of the task that made it.
     """
     needed = (
         run.record(name).path / checksums.MANIFEST for name in (CORRUPTED.name, model)
@@ -86,11 +86,11 @@ def source(run: RunDirectory, model: str) -> str:
 
 
 def outdated(run: RunDirectory, model: Task) -> bool:
-    """Whether outputs are there, of another model or of other images than now.
+    """Whether there are outputs of another model or of other images.
 
     Args:
       run: the run directory.
-      model: the task that trained or made it.
+      model: the task that made it.
     """
     record = run.record(prediction(model).name)
     if not record.exists:
@@ -101,13 +101,13 @@ def outdated(run: RunDirectory, model: Task) -> bool:
 
 
 def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:
-    """Softmax `[1 + sets, n, classes]` by model, of the clean images first.
+    """Softmax `[1 + sets, n, classes]` by model, clean images first.
 
-    Models whose outputs are not there, or outdated, are left out.
+    Models whose outputs are missing or outdated are left out.
 
     Args:
       run: the run directory.
-      models: the tasks that trained or made them.
+      models: the tasks that made them.
     """
     found = {}
     for model in models:

@@ -1,4 +1,4 @@
-"""How test images are corrupted and predicted: kinds of tasks, see `runs.tasks`."""
+"""How test images are corrupted and predicted: task kinds, see `runs.tasks`."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from kdfunc.runtime import derive_seed
 
 
 def corrupt(task, place, folder, report) -> list[str]:
-    """Corrupts the first test images in all ways, each with noise of its own seed.
+    """Corrupts the first test images in all ways, each with its own random seed.
 
     Args:
       task: the task.
-      place: config, run directory and data of this process.
-      folder: where its files go.
-      report: is told of progress.
+      place: config, run directory and this process's data.
+      folder: where to write its files.
+      report: called with progress.
     """
     clean = np.load(place.run.record("data").path / "images.npy", mmap_mode="r")
     clean = clean[: corrupted.IMAGES]
@@ -31,13 +31,13 @@ def corrupt(task, place, folder, report) -> list[str]:
 
 
 def predict(task, place, folder, report) -> list[str]:
-    """What a model of the run says of the corrupted images. Settings: `model`.
+    """Predictions of a model of the run for the corrupted images. Settings: `model`.
 
     Args:
       task: the task.
-      place: config, run directory and data of this process.
-      folder: where its files go.
-      report: is told of progress.
+      place: config, run directory and this process's data.
+      folder: where to write its files.
+      report: called with progress.
     """
     model = place.run.record(task.settings["model"]).path
     images = place.run.record(corrupted.CORRUPTED.name).path / "images.npy"

@@ -1,4 +1,4 @@
-"""The run directory: what finished tasks leave, and who may write there.
+"""The run directory: the records of finished tasks, and the lock for writing.
 
     config.json                the experiment
     provenance.json            command, versions, machine, times
@@ -6,7 +6,7 @@
     outputs.npz.xz             of a published run, in place of records; see `kept`
     records/<task>/            one folder a task; see `records`
 
-No manifest, no record. Nothing here imports TensorFlow.
+No manifest, no record. No TensorFlow is imported here.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ from kdfunc.writing import PARTIAL, remove, write_json
 
 
 class RunDirectory:
-    """A directory that holds one experiment."""
+    """A directory with one experiment."""
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
 
     @property
     def config(self) -> ExperimentConfig:
-        """The experiment that the directory holds.
+        """The experiment in the directory.
 
         Raises:
           InputError: there is none.
@@ -48,12 +48,12 @@ class RunDirectory:
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
                 f"{self.path} holds no readable run ({error}); give a run directory, "
-                "or remove a damaged config.json and give the command of the run."
+                "or remove a damaged config.json and repeat the command of the run."
             ) from error
 
     @property
     def kept(self) -> bool:
-        """Whether the final outputs stand in for records; see `kdfunc.runs.kept`."""
+        """Whether final outputs replace the records; see `kdfunc.runs.kept`."""
         return not (self.path / "records").exists() and self._outputs_path.exists()
 
     @property
@@ -65,7 +65,7 @@ class RunDirectory:
         return kept.load(self._outputs_path)
 
     def record(self, task: str) -> Record:
-        """The record of a task, whether or not it is there yet.
+        """The record of a task, whether or not it exists yet.
 
         Args:
           task: its name.
@@ -91,20 +91,20 @@ class RunDirectory:
 
     @property
     def nearest(self) -> pathlib.Path:
-        """The folder itself, or the one that it will be made in."""
+        """The folder itself, or the one in which it will be created."""
         nearest = self.path.absolute()
         while not os.path.lexists(nearest):
             nearest = nearest.parent
         return nearest
 
     def check(self, config: ExperimentConfig) -> ExperimentConfig:
-        """Makes sure that the directory can be written and holds no other experiment.
+        """Checks that the directory can be written and holds no other experiment.
 
         Args:
-          config: the experiment that is to be run.
+          config: the experiment to run.
 
         Returns:
-          What the directory is to hold: the config, with what it holds beside that.
+          The config, extended by what the directory already holds beyond it.
 
         Raises:
           InputError: it cannot be written, or it was made with another config.
@@ -130,8 +130,8 @@ class RunDirectory:
             command = " ".join([there.command, *map(shlex.quote, flag)])
             raise InputError(
                 f"--output_dir: {self.path} holds another experiment "
-                f"({'; '.join(differences)}); give another directory, or go on with "
-                f"the one that is there: `{command}`"
+                f"({'; '.join(differences)}); give another directory, or continue the "
+                f"one that is there: `{command}`"
             )
         return there.joined(config)
 
@@ -145,10 +145,10 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def claimed(self, config: ExperimentConfig) -> Iterator[None]:
-        """Holds the directory for one run; a lock of a dead process does not count.
+        """Locks the directory for one run; the lock of a dead process does not count.
 
         Args:
-          config: the experiment that is to be run.
+          config: the experiment to run.
 
         Raises:
           InputError: another run is using it, or `check` refuses it.
@@ -173,7 +173,7 @@ class RunDirectory:
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:
-        """The finished records among the tasks that are damaged, and how.
+        """The damaged records among the finished tasks, and the damage.
 
         Args:
           tasks: names of tasks.

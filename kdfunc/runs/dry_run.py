@@ -1,4 +1,4 @@
-"""What a run would do, how long it would take and how much disk it would need."""
+"""What a run would do, how long it would take and how much disk space it would need."""
 
 import shutil
 import sys
@@ -12,9 +12,9 @@ from kdfunc.text import duration, size
 
 
 def show(job: Job, scheduler: str | None = None) -> None:
-    """Prints the plan and, after the checks that a run makes, the forecast.
+    """Prints the plan and, after the same checks as in a run, the forecast.
 
-    Where the records of the run directory tell how fast its networks are, nothing is
+    Speeds come from the records of the run directory, if it has any; otherwise they are
     measured, which takes TensorFlow and some seconds.
 
     Args:
@@ -50,8 +50,8 @@ def show(job: Job, scheduler: str | None = None) -> None:
     print()
     if job.about.train_images is None:
         print(
-            f"The run downloads {config.dataset} first; with it there, --dry_run tells "
-            "time and disk."
+            f"The run first downloads {config.dataset}; after that, --dry_run can "
+            "estimate time and disk space."
         )
     elif left:
         _tell_of_time_and_disk(job, left, speeds, workers)
@@ -60,7 +60,7 @@ def show(job: Job, scheduler: str | None = None) -> None:
 
 
 def _has_own(job: Job) -> bool:
-    """Whether some code of the user's has to be tried."""
+    """Whether some of the user's own code has to be tried."""
     config = job.place.config
     names = (config.architecture, *config.variants, *config.compressions)
     return any(":" in name for name in names)
@@ -86,6 +86,6 @@ def _tell_of_time_and_disk(
     needed = forecast.disk(left, speeds, job.place.config, job.about)
     free = shutil.disk_usage(job.directory.nearest).free
     crew = f"{workers} worker" + ("s" if workers > 1 else "")
-    analysis = ", and some minutes of analysis" if job.analyses else ""
+    analysis = ", then some minutes of analysis" if job.analyses else ""
     print(f"To do: {len(left)} tasks, about {duration(seconds)} on {crew}{analysis}.")
-    print(f"Disk: about {size(needed)}; {size(free)} are free.")
+    print(f"Disk space: about {size(needed)} needed, {size(free)} free.")

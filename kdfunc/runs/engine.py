@@ -1,7 +1,7 @@
 """Runs a plan's tasks: in this process, on local workers, or on a Dask cluster.
 
-The engine knows nothing of networks. A task has a name, the names of the tasks that it
-needs, a label and a cost; `work(task, report)` does it.
+The engine knows nothing about networks. A task has a name, the names of the tasks that
+it needs, a label and a cost; `work(task, report)` performs it.
 """
 
 import contextlib
@@ -30,17 +30,17 @@ CONNECT_TIMEOUT, START_TIMEOUT = "10s", "120s"
 
 _TOPIC = "kdfunc"
 #: Why a worker is killed, as far as one can tell.
-_WHY = "most often because memory ran out; give fewer --workers"
+_WHY = "most likely because memory ran out; give fewer --workers"
 
 
 class InProcess:
-    """Does everything in this process, one task after the other."""
+    """Does everything in this process, one task after another."""
 
     workers = 1
     submit = None  # calls are made here or not at all
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
-        """Calls a function where tasks are done; what it returns there.
+        """Calls a function where tasks are done; returns its result.
 
         Args:
           function: the function.
@@ -54,9 +54,9 @@ class InProcess:
         """Does the tasks; see `OnDask.run`.
 
         Args:
-          tasks: as for `OnDask.run`.
-          work: as for `OnDask.run`.
-          listener: as for `OnDask.run`.
+          tasks: as in `OnDask.run`.
+          work: as in `OnDask.run`.
+          listener: as in `OnDask.run`.
         """
         failures: dict[str, str] = {}
         for task in tasks:
@@ -92,7 +92,7 @@ class OnDask:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
-        """Calls a function on every worker; what it returns there, or raises.
+        """Calls a function on every worker; returns its results, or raises its error.
 
         Args:
           function: the function, which must be picklable.
@@ -109,7 +109,7 @@ class OnDask:
             raise RuntimeError(f"a worker was killed, {_WHY}") from error
 
     def submit(self, function: Callable, *arguments: Any) -> Any:
-        """Begins to call a function on some worker; returns a future.
+        """Starts a function call on some worker; returns a future.
 
         Args:
           function: the function, which must be picklable.
@@ -120,19 +120,19 @@ class OnDask:
     def run(
         self, tasks: Sequence[Task], work: Work, listener: Listener
     ) -> dict[str, str]:
-        """Does every task as soon as the tasks it needs are done.
+        """Does each task as soon as the tasks it needs are done.
 
-        A task that fails takes down the tasks that need it and no others. The death
-        of a worker is no failure: another does its task again.
+        If a task fails, only the tasks that need it are skipped. The death of a worker
+        is not a failure: another worker repeats its task.
 
         Args:
           tasks: each after the ones that it needs; needs that are not among the tasks
             count as done.
-          work: does a task; it and the tasks must be picklable.
-          listener: told of all that happens.
+          work: performs a task; it and the tasks must be picklable.
+          listener: called with each event.
 
         Returns:
-          The tasks that failed or were skipped, each with the reason.
+          The failed and skipped tasks, each with its reason.
         """
         from distributed import KilledWorker, as_completed
 
@@ -164,7 +164,7 @@ class OnDask:
 
 
 def default_workers() -> int:
-    """One worker per core that this process may use, as far as memory allows."""
+    """One worker per core available to this process, as far as memory allows."""
     import psutil
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
@@ -178,7 +178,7 @@ def default_workers() -> int:
 def open(
     workers: int = 0, scheduler: str | None = None
 ) -> Iterator[InProcess | OnDask]:
-    """The place where tasks are done, closed at the end.
+    """A context manager for the workers that do the tasks.
 
     Args:
       workers: local worker processes; 0 does everything in this process.
@@ -186,8 +186,8 @@ def open(
         are used instead.
 
     Raises:
-      InputError: no scheduler answers there, or it has no workers; or none of the
-        local ones could be started.
+      InputError: no scheduler answers there, or it has no workers, or no local worker
+        could be started.
     """
     if not (scheduler or workers):
         yield InProcess()
@@ -229,12 +229,13 @@ def open(
             if cluster:
                 raise InputError(
                     f"--workers: no worker could be started ({_reason(error)}); the "
-                    "machine may be busy or short of memory: try again, with fewer "
+                    "machine may be busy or short of memory: try again with fewer "
                     "--workers or with --workers=0."
                 ) from error
             raise InputError(
-                f"--scheduler: nothing answers at {scheduler} ({_reason(error)}); give "
-                "the address that `dask scheduler` printed, such as tcp://host:8786."
+                f"--scheduler: no scheduler answers at {scheduler} ({_reason(error)}); "
+                "give the address that `dask scheduler` printed, such as "
+                "tcp://host:8786."
             ) from error
         crew = OnDask(client)
         if not crew.workers:
@@ -249,7 +250,7 @@ def open(
 
 
 def _close(cluster) -> None:
-    """Stops the workers; work that is done does not fail because they die slowly."""
+    """Stops the workers; a slow shutdown does not fail a finished run."""
     loop = logging.getLogger("tornado.application")  # would print a traceback
     level = loop.level
     loop.setLevel(logging.CRITICAL)
@@ -265,7 +266,7 @@ def _failed(future) -> bool:
 
 
 def _work_on_worker(work: Work, task: Task, needs: list) -> dict[str, Any]:
-    """Runs in a worker; `needs` is there for the order alone."""
+    """Runs in a worker; `needs` is there only for the order."""
     from distributed import get_worker
 
     worker = get_worker()

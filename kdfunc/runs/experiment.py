@@ -1,4 +1,4 @@
-"""An experiment from its config to its tables and figures."""
+"""An experiment, from its config to its tables and figures."""
 
 import contextlib
 import functools
@@ -43,25 +43,25 @@ def run(
     threads: int = 1,
     log_tensorboard: bool = False,
 ) -> RunDirectory:
-    """Does what is still missing of an experiment and analyses what there is.
+    """Does what is still missing from an experiment and analyses the results.
 
     Args:
       config: the experiment.
-      output_dir: folder in which the run directory, `config.name`, lies.
+      output_dir: folder that contains the run directory, `config.name`.
       data_dir: where TFDS keeps its data sets; None for its default.
-      stages: the parts to do, of `plan.STAGES`; with what they need.
-      workers: local worker processes; 0 does everything in this process, None takes
+      stages: the parts to do, of `plan.STAGES`; whatever they need is done, too.
+      workers: local worker processes; 0 does everything in this process, None starts
         one per core.
       scheduler: address of a Dask scheduler to use instead.
-      threads: threads of one operation. Another number changes last digits.
+      threads: threads per operation. Another number changes the last digits.
       log_tensorboard: whether to write the learning curves for TensorBoard, too.
 
     Returns:
       The run directory.
 
     Raises:
-      InputError: something cannot work as asked; nothing was written.
-      RuntimeError: some task failed; what the others made is kept.
+      InputError: the experiment cannot work as requested; nothing was written.
+      RuntimeError: a task failed; the results of the others are kept.
     """
     job = preparation.prepare(
         config,
@@ -94,9 +94,9 @@ def run(
 
 
 def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
-    """Lets the models of a run predict corrupted test images, and tells what came out.
+    """Lets the models of a run predict corrupted test images, and returns the result.
 
-    What is done is skipped, as in `run`. Tables, figures and the page have it then.
+    Finished work is skipped, as in `run`. Tables, figures and the page are updated.
 
     Args:
       path: the run directory.
@@ -106,22 +106,22 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
       The answer, in a few sentences.
 
     Raises:
-      InputError: there is no run, no base model with independent ones, or a record is
-        damaged.
-      RuntimeError: some task failed; what the others made is kept.
+      InputError: there is no run, it has no base model and independent ones, or a
+        record is damaged.
+      RuntimeError: a task failed; the results of the others are kept.
     """
     directory = RunDirectory(path)
     found = [] if directory.kept else everything.finished(directory)
     models = [task for task in found if not task.replicate]
     if not {"base", "independent"} <= {task.family for task in models}:
         raise InputError(
-            f"{path} holds no records of a base model and of independent ones, whose "
-            "outputs on corrupted images are compared; give a directory that has them."
+            f"{path} holds no records of a base model and independent models to "
+            "compare on corrupted images; give a directory that has them."
         )
     names = [task.name for task in models]
     for name, problems in directory.damaged(["data", *names]).items():
         raise InputError(
-            f"{directory.record(name).path}: {'; '.join(problems)}; give the command "
+            f"{directory.record(name).path}: {'; '.join(problems)}; repeat the command "
             "of the run to make it again."
         )
     place = Workplace(directory.path.absolute(), directory.config)
@@ -150,14 +150,14 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
 
 
 def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
-    """Checks every file of a run directory and says what is missing or damaged.
+    """Checks every file of a run directory and reports what is missing or damaged.
 
     Args:
       config: the experiment.
       output_dir: the run directory.
 
     Returns:
-      0 if all records are there, and all files that are there are whole, else 1.
+      0 if all records are there and all files are intact, else 1.
 
     Raises:
       InputError: there is no run directory, or it holds another experiment.
@@ -174,21 +174,23 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
         print(f"{name}: missing")
     others = verification.damages(directory)
     for problem in others:
-        print(f"{problem}; the command of the run makes it again.")
+        print(f"{problem}; repeat the command of the run to make it again.")
     beside = [task.name for task in corrupted.tasks(t for t in tasks if t.family)]
     for name, problems in directory.damaged(beside).items():
         remedy = f"kdfunc corruptions {directory.path}"
-        print(f"{name}: damaged: {'; '.join(problems)}; `{remedy}` makes it again.")
+        print(
+            f"{name}: damaged: {'; '.join(problems)}; run `{remedy}` to make it again."
+        )
         others.append(name)
     for name in verification.unknown(directory):
-        print(f"{name}: not of this run; nothing reads it.")
+        print(f"{name}: not part of this run, and not used.")
     whole = len(names) - len(missing) - len(damaged)
-    print(f"{directory.path}: {whole} of {len(names)} records are whole.")
+    print(f"{directory.path}: {whole} of {len(names)} records are intact.")
     return int(whole < len(names) or bool(others))
 
 
 def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
-    """Says what the directory was asked for before and is not asked for now."""
+    """Reports what an earlier command asked for and this one does not."""
     told = []
     for field in (*REDUCIBLE, *EXTENDABLE):
         there = getattr(whole, field)
@@ -199,8 +201,8 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
             told.append(f"{field} {few}")
     if told:
         text = (
-            f"Asked for before and not now: {'; '.join(told)}. What is there of it "
-            "stays and is analysed, too."
+            f"Requested earlier but not now: {'; '.join(told)}. Existing results of it "
+            "stay and are analysed, too."
         )
         print(textwrap.fill(text, 79, break_on_hyphens=False))
 
@@ -210,7 +212,7 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
     if not tasks:
         return {}
     for name, problems in directory.damaged(task.name for task in tasks).items():
-        print(f"{directory.record(name).path}: {'; '.join(problems)}; made again.")
+        print(f"{directory.record(name).path}: {'; '.join(problems)}; making it again.")
         directory.discard(name)
     missing = []
     for task in tasks:
@@ -222,8 +224,8 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
             missing.append(task)
     print(
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
-        f"{len(tasks) - len(missing)} of {len(tasks)} tasks are done already,\n"
-        f"{len(missing)} to do on {crew.workers} "
+        f"{len(tasks) - len(missing)} of {len(tasks)} tasks are already "
+        f"done,\n{len(missing)} to do on {crew.workers} "
         f"worker{'s' if crew.workers > 1 else ''}. Run directory:\n{directory.path}/",
         flush=True,
     )
@@ -245,7 +247,7 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
 
 
 def _write_log(path: pathlib.Path, trace: str) -> None:
-    """Where it cannot be written, the reason was told and the other tasks go on."""
+    """If it cannot be written, this reports why, and the other tasks continue."""
     try:
         write_atomic(path, trace)
     except (OSError, InputError) as error:
@@ -254,33 +256,33 @@ def _write_log(path: pathlib.Path, trace: str) -> None:
 
 @contextlib.contextmanager
 def _remedy_told(directory: RunDirectory) -> Iterator[None]:
-    """What a disk refuses is told with what to do."""
+    """Turns an error of the disk into a message that says what to do."""
     try:
         yield
     except BrokenPipeError:  # of who reads the output; no disk
         raise
     except OSError as error:
         raise RuntimeError(
-            f"not all of {directory.path} could be read or written ({error}); what "
-            "is done is kept. Free some space or grant the permission, then repeat "
-            "the command."
+            f"{directory.path} could not be completely read or written ({error}); "
+            "finished work is kept. Free some space or grant the permission, then "
+            "repeat the command."
         ) from error
 
 
 def _failed(failures: Mapping[str, str], directory: RunDirectory) -> str:
-    """What was not done; why, the progress has told."""
+    """Reports what was not done; the progress lines have said why."""
     lost = [name for name, reason in failures.items() if reason.startswith("needs ")]
     failed = [name for name in failures if name not in lost]
     named = ", ".join(failed[:3]) + (" and others" if len(failed) > 3 else "")
-    rest = f", so {len(lost)} that need it were not done" if lost else ""
+    rest = f", so {len(lost)} that need it were skipped" if lost else ""
     return (
-        f"{named} failed{rest}. What is done is kept, the same command does the rest. "
+        f"{named} failed{rest}. Finished work is kept; the same command does the rest. "
         f"Logs: {directory.path / 'logs'}"
     )
 
 
 def _log_curves(directory: RunDirectory, trainings: Sequence[plan.Task]) -> None:
-    """Writes for TensorBoard what was trained before it was asked for."""
+    """Writes earlier trainings for TensorBoard."""
     for task in trainings:
         record = directory.record(task.name)
         folder = directory.path / tensorboard.FOLDER / task.name

@@ -24,57 +24,58 @@ def _by_preset(field: str) -> str:
 FIELDS = {
     "dataset": "digits (embedded), mnist, cifar10, cifar100 or the TFDS name of any "
     "other image-classification data set.",
-    "architecture": "lenet, mobilenet, resnet50, or my_module:build for a builder of "
-    "your own, build(input_shape, classes) -> tf_keras model with softmax output.",
-    "preset": "published: as the paper's notebooks did it; standard: as the field does "
-    "it. Sets the flags --alpha_convention, --soft_targets, --pruning_scope, "
-    "--student_optimizer and --data_order where they are not given, and how many "
-    "models --independents and --distillation_seeds train.",
+    "architecture": "lenet, mobilenet, resnet50, or my_module:build for your own "
+    "builder, build(input_shape, classes) -> tf_keras model with softmax output.",
+    "preset": "published follows the paper's notebooks, standard follows common "
+    "practice. Sets the defaults of --alpha_convention, --soft_targets, "
+    "--pruning_scope, --student_optimizer, --data_order, --independents and "
+    "--distillation_seeds.",
     "epochs": "Epochs of every training.",
-    "batch_size": "Images a step.",
-    "independents": f"Models trained beside the base model. "
+    "batch_size": "Images per step.",
+    "independents": "Number of independently trained models besides the base model. "
     f"{_by_preset('independents')}",
-    "base_models": "How many base models are quantized and pruned, so that the spread "
-    "of the paper's columns is known: the base model, the independent models, and as "
-    "many more as are needed, trained as these are.",
-    "alphas": "Distillation weights, from 0 to 1.",
-    "temperature": "Softens teacher and student outputs.",
+    "base_models": "How many base models to quantize and prune, to measure the spread "
+    "of the paper's columns: the base model, the independent models, and as many more "
+    "as needed, trained in the same way.",
+    "alphas": "Distillation weights from 0 to 1; see --alpha_convention.",
+    "temperature": "Temperature that softens the outputs of teacher and student.",
     "distillation_seeds": "Seeds of the students' data order, one student each. "
     f"{_by_preset('distillation_seeds')}",
-    "quantization": f"TFLite modes, of {', '.join(CHOICES['quantization'])}.",
+    "quantization": f"TFLite modes: any of {', '.join(CHOICES['quantization'])}.",
     "pruning_levels": "Shares of the weights to set to zero, from 0 to below 1.",
     "compressions": "Pipelines of compression steps joined by +, such as "
-    "prune90+finetune+sparse; all stands for a list of every mode (the steps: "
-    "kdfunc/pipelines.py).",
-    "finetune_epochs": "Epochs of each training inside of these pipelines.",
-    "controls": f"Of {', '.join(CHOICES['controls'])}; empty for none.",
-    "variants": "More students, each with one setting changed at the alpha that leans "
-    "most on the teacher: temperature=10, epochs=50, student=mobilenet (or lenet, "
-    "resnet50, my_module:build), teacher=ensemble; with commas between. A student of "
-    "another architecture or length brings a control without a teacher.",
-    "perplexities": f"Of the t-SNE panels {', '.join(PANELS)}.",
-    "seed": "Of initial weights, data order and t-SNE.",
+    "prune90+finetune+sparse; all means a list that covers every mode. "
+    "kdfunc/pipelines.py lists the steps.",
+    "finetune_epochs": "Epochs of each training in these pipelines.",
+    "controls": "Models to compare students with besides the independent ones: any of "
+    f"{', '.join(CHOICES['controls'])}; empty for none.",
+    "variants": "More students, each with one setting changed, at the alpha that gives "
+    "the teacher most weight: temperature=10, epochs=50, student=mobilenet (or lenet, "
+    "resnet50, my_module:build), teacher=ensemble; separated by commas. For another "
+    "architecture or number of epochs, a control without a teacher is trained, too.",
+    "perplexities": f"Perplexities of the t-SNE panels {', '.join(PANELS)}.",
+    "seed": "Seed of initial weights, data order and t-SNE.",
     "alpha_convention": "The loss that alpha multiplies: labels (the paper's "
     "notebooks) or teacher (its text).",
-    "soft_targets": "What is softened by the temperature: probabilities (the "
-    "notebooks) or logits (Hinton et al.).",
-    "pruning_scope": "What is ranked: all arrays, batch norm included (the notebooks), "
-    "or kernels.",
+    "soft_targets": "What the temperature softens: probabilities (the notebooks) or "
+    "logits (Hinton et al.).",
+    "pruning_scope": "Which weights are ranked: all arrays, including batch norm (the "
+    "notebooks), or kernels.",
     "student_optimizer": "adam or adamax.",
-    "data_order": "fixed: the same in all epochs, as in the notebooks; reshuffled: "
-    "anew in each.",
+    "data_order": "fixed: the same in all epochs, as in the notebooks; reshuffled: a "
+    "new order in each epoch.",
 }
 
 #: The other flags, which change no result: kind, default, and what it is.
 OTHERS = {
     "data_dir": (str, None, "Where TFDS keeps its data sets. Default: TFDS's own."),
     "output_dir": (str, "runs", "Folder for the run directories."),
-    "stages": (tuple, STAGES, "The parts to run, with what they need."),
+    "stages": (tuple, STAGES, "The parts to run; whatever they need is run, too."),
     "workers": (
         int,
         None,
-        "Worker processes; 0 runs everything in this one. Default: one per core, as "
-        "far as memory goes.",
+        "Worker processes; 0 runs everything in this process. Default: one per core, "
+        "as far as memory allows.",
     ),
     "scheduler": (
         str,
@@ -85,8 +86,8 @@ OTHERS = {
     "threads": (
         int,
         1,
-        "Threads of one operation. Sums are taken in another order with another "
-        "number, which changes last digits.",
+        "Threads per operation. Another number changes the order of summation and so "
+        "the last digits of results.",
     ),
     "tensorboard": (
         bool,
@@ -94,14 +95,14 @@ OTHERS = {
         "Also write the learning curves to <run directory>/tensorboard, for "
         "`tensorboard --logdir`.",
     ),
-    "dry_run": (bool, False, "Print the plan and stop."),
+    "dry_run": (bool, False, "Print the plan, estimate time and disk space, and stop."),
     "verify": (
         bool,
         False,
         "Check every file of the run directory by its checksum and stop.",
     ),
     "version": (bool, False, "Show the version of kdfunc and stop."),
-    "help": (bool, False, "Show this and stop."),
+    "help": (bool, False, "Show this help and stop."),
 }
 
 _DEFINE = {
@@ -134,12 +135,12 @@ def parse(arguments: Sequence[str]) -> flags.FlagValues:
 
 
 def explained() -> str:
-    """All flags with what they mean and their defaults."""
+    """All flags with their meanings and defaults."""
     return _defined().get_help(include_special_flags=False).strip().partition("\n")[2]
 
 
 def config(values: flags.FlagValues) -> ExperimentConfig:
-    """The experiment that the flags ask for.
+    """The experiment that the flags describe.
 
     Args:
       values: absl's parsed flags.
@@ -164,7 +165,7 @@ def _parse(name: str, text: str, kind: type):
     except ValueError:
         raise InputError(
             f"--{name}: got {text!r}; give {'whole ' if kind is int else ''}numbers "
-            "with commas between."
+            "separated by commas."
         ) from None
 
 

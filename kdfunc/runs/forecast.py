@@ -1,4 +1,4 @@
-"""How long tasks will take and how much disk they need, before they are done."""
+"""Estimates how long tasks will take and how much disk space they need."""
 
 import dataclasses
 import heapq
@@ -13,11 +13,11 @@ from kdfunc.runs.plan import Task
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """How fast a network is on one worker, while the others are at work.
+    """How fast a network is on one worker while the others are busy.
 
     Attributes:
       start: seconds from the beginning of a task to its first step.
-      epoch: seconds per epoch, with the snapshot after it.
+      epoch: seconds per epoch, including the snapshot after it.
       weights: bytes of the network's weights.
     """
 
@@ -27,7 +27,7 @@ class Speed:
 
     @classmethod
     def mean(cls, speeds: Sequence["Speed"]) -> "Speed":
-        """What several workers are like.
+        """The mean speed of several workers.
 
         Args:
           speeds: one per worker.
@@ -37,7 +37,7 @@ class Speed:
 
 
 def network(task: Task) -> str:
-    """The architecture of a task where it is not the experiment's; else empty.
+    """The architecture of a task if it differs from the experiment's; else empty.
 
     Args:
       task: the task.
@@ -46,9 +46,10 @@ def network(task: Task) -> str:
 
 
 def recorded(run: RunDirectory, tasks: Iterable[Task]) -> dict[str, Speed]:
-    """The speeds of networks, by name, that a run directory has trainings of.
+    """The speeds of the networks, by name, that a run directory has trained.
 
-    Of several the slowest counts: one that was resumed tells of its last part alone.
+    Of several trainings the slowest counts, since the time of a resumed one covers only
+    its last part.
 
     Args:
       run: the run directory.
@@ -69,7 +70,7 @@ def recorded(run: RunDirectory, tasks: Iterable[Task]) -> dict[str, Speed]:
 
 
 def remaining(run: RunDirectory, task: Task) -> Task:
-    """A task with the cost that is left of it.
+    """A task with its remaining cost.
 
     Args:
       run: the run directory.
@@ -81,11 +82,11 @@ def remaining(run: RunDirectory, task: Task) -> Task:
 
 
 def seconds(tasks: Iterable[Task], speeds: Mapping[str, Speed]) -> dict[str, float]:
-    """Of each task, from the cost that is left of it.
+    """Seconds that each task will take, from its remaining cost.
 
     Args:
       tasks: the tasks.
-      speeds: by what `network` calls the networks.
+      speeds: by the names that `network` returns.
     """
     return {
         task.name: speeds[network(task)].start + task.cost * speeds[network(task)].epoch
@@ -99,11 +100,11 @@ def disk(
     config: ExperimentConfig,
     about: Description,
 ) -> int:
-    """Bytes that the records of tasks will take; of compressed models at most.
+    """Bytes that the records of tasks will take; for compressed models an upper bound.
 
     Args:
       tasks: the tasks.
-      speeds: by what `network` calls the networks.
+      speeds: by the names that `network` returns.
       config: the experiment.
       about: number and shape of the data set's images.
     """
@@ -128,12 +129,12 @@ def disk(
 def makespan(
     tasks: Sequence[Task], seconds: Mapping[str, float], workers: int
 ) -> float:
-    """How long it takes if each worker begins the first task that can be begun.
+    """Total time if each worker starts the first task that is ready.
 
     Args:
       tasks: each after the ones that it needs; needs that are not among the tasks
         count as done.
-      seconds: of each task by its name.
+      seconds: for each task, by its name.
       workers: how many.
     """
     ends = {task.name: math.inf for task in tasks}

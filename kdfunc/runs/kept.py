@@ -1,12 +1,12 @@
-"""What is kept of a run whose records are too large to publish: the final outputs.
+"""The final outputs, kept from a run whose records are too large to publish.
 
     outputs.npz.xz             softmax of the test split after the last epoch, a float16
                                array [n_test, classes] by the name of each model, and
                                `labels` [n_test] and `class_names` [classes]
 
-With the run's `config.json` and `tables/metrics.csv` they stand in for the records:
-tables and figures of what models answer in the end follow from them. Nothing here
-imports TensorFlow.
+With the run's `config.json` and `tables/metrics.csv` they replace the records: tables
+and figures of the models' final answers follow from them. No TensorFlow is imported
+here.
 """
 
 import io
@@ -33,7 +33,7 @@ def save(
     class_names: list[str],
     limit: int = LIMIT,
 ) -> list[str]:
-    """Writes the final outputs of as many models as the limit allows.
+    """Writes the final outputs of as many models as fit.
 
     Args:
       path: the file to write.
@@ -41,10 +41,10 @@ def save(
         important first.
       labels: `[n_test]`.
       class_names: `[classes]`.
-      limit: bytes that the file may have.
+      limit: largest size of the file, in bytes.
 
     Returns:
-      The models that found no place, the last of those given.
+      The models that did not fit, the last of those given.
     """
     arrays = {name: rounded(p) for name, p in softmax}
     names = list(arrays)
@@ -54,17 +54,19 @@ def save(
         len(content := _packed({n: arrays[n] for n in names[:kept]} | others)) > limit
     ):
         if not kept:
-            raise InputError(f"{path}: nothing fits in {limit} bytes; give more.")
+            raise InputError(
+                f"{path}: no model fits in {limit} bytes; give a larger limit."
+            )
         kept = min(kept - 1, kept * limit // len(content))
     write_atomic(path, content)
     return names[kept:]
 
 
 def rounded(softmax: np.ndarray) -> np.ndarray:
-    """Softmax as float16, each example's answer, its largest class, as it was.
+    """Softmax as float16, with the largest class of each example unchanged.
 
-    Where the two largest probabilities round to the same number, the answer's is put
-    one step above the other, so that whatever counts answers stays exact.
+    If the two largest probabilities round to the same number, that of the answer is put
+    one step above the other, so every count of answers stays exact.
 
     Args:
       softmax: `[examples, classes]`.
@@ -90,7 +92,9 @@ def load(path: pathlib.Path) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(lzma.decompress(path.read_bytes()))) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
-        raise InputError(f"{path} cannot be read ({error}); get it anew.") from error
+        raise InputError(
+            f"{path} cannot be read ({error}); get a new copy of it."
+        ) from error
 
 
 def _packed(arrays: dict[str, np.ndarray]) -> bytes:

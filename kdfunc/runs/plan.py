@@ -1,4 +1,4 @@
-"""The plan: what an experiment consists of, as data that can be printed and run."""
+"""The plan: the tasks of an experiment, as data that can be printed and run."""
 
 import dataclasses
 import itertools
@@ -33,20 +33,20 @@ STAGES = (
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One piece of work that leaves one record.
+    """One piece of work that writes one record.
 
     Attributes:
-      name: of the task and of its record's folder.
-      kind: what is to be done, a key of `tasks.KINDS`.
-      stage: the stage it belongs to; None for what others need.
+      name: name of the task and of its record's folder.
+      kind: what to do, a key of `tasks.KINDS`.
+      stage: its stage; None if it is done only because others need it.
       needs: names of the tasks whose records it reads.
-      settings: what tells it from other tasks of its kind.
+      settings: what distinguishes it from other tasks of its kind.
       family: `base`, `independent`, `student`, `control`, `variant`, `quantized`,
         `pruned` or `compressed` for models.
       label: short name in tables and figures.
-      cost: expected work, in trainings' epochs.
-      asked_by: values of the config's fields that ask for it, of those of which a run
-        can be asked for more or less; none for what every run has or others need.
+      cost: expected work, in training epochs.
+      asked_by: the values of extendable or reducible config fields that ask for it;
+        none for tasks that every run has or others need.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Task:
     asked_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def is_asked_for(self, config: ExperimentConfig) -> bool:
-        """Whether a config asks for this task of a larger one's plan.
+        """Whether a smaller config asks for this task of a larger plan.
 
         Args:
           config: the smaller experiment.
@@ -69,14 +69,14 @@ class Task:
 
     @property
     def replicate(self) -> bool:
-        """Whether it is a further base model, or made of one; see `base_models`."""
+        """Whether it is a further base model or made from one; see `base_models`."""
         return self.settings.get("base", "base") != "base"
 
     @property
     def group(self) -> str:
-        """What trainings share that differ by chance alone: the name without it.
+        """The name without its random part: trainings that share it differ by chance.
 
-        That is the seed, and the number of an independent model.
+        The random part is the seed, or the number of an independent model.
         """
         if self.family in ("independent", "student", "control", "variant"):
             return re.sub(r"(-\d+)?(-seed\d+)?$", "", self.name)
@@ -84,7 +84,7 @@ class Task:
 
 
 def make(config: ExperimentConfig) -> list[Task]:
-    """All tasks of an experiment, each after the ones that it needs.
+    """All tasks of an experiment, each after those that it needs.
 
     Args:
       config: the experiment.
@@ -102,7 +102,7 @@ def make(config: ExperimentConfig) -> list[Task]:
 
 
 def _post_hoc(config: ExperimentConfig, number: int, base: str) -> Iterable[Task]:
-    """What the paper does to a trained base model, the first, second, ... of them."""
+    """What the paper does to a trained base model, for the first, second, ... one."""
     of = "" if base == "base" else f"-of-{base}"
     for mode in config.quantization:
         yield Task(
@@ -129,10 +129,10 @@ def _post_hoc(config: ExperimentConfig, number: int, base: str) -> Iterable[Task
 
 
 def base_models(config: ExperimentConfig) -> list[str]:
-    """The tasks that train the base models whose spread is looked at.
+    """The tasks that train the base models whose spread is measured.
 
-    An independent model is what the base model is but for its seed, so the independent
-    models come first.
+    An independent model differs from the base model only in its seed, so the
+    independent models come first.
 
     Args:
       config: the experiment.
@@ -143,7 +143,7 @@ def base_models(config: ExperimentConfig) -> list[str]:
 
 
 def _replicates(config: ExperimentConfig) -> Iterable[Task]:
-    """Further base models, and what is made of each."""
+    """Additional base models, and what is made from each."""
     for number, name in enumerate(base_models(config)[1:], 2):
         if name.startswith("base-"):
             own = {"start": name, "order": _order(config, name), "base": name}
@@ -172,7 +172,7 @@ def _trained(config: ExperimentConfig) -> Iterable[Task]:
 
 
 def teacher_task(teacher: str) -> str:
-    """The task that leaves the logits of a teacher with knowledge.
+    """The task that writes the logits of a teacher with knowledge.
 
     Args:
       teacher: `base`, `independent-1` and so on, or `ensemble`.
@@ -181,7 +181,7 @@ def teacher_task(teacher: str) -> str:
 
 
 def _teachers(config: ExperimentConfig, trainings: Iterable[Task]) -> Iterable[Task]:
-    """Those that some training has."""
+    """The teachers that some training uses."""
     independents = [f"independent-{k + 1}" for k in range(config.independents)]
     members = {name: (name,) for name in ("base", *independents)}
     members["ensemble"] = ("base", *independents)
@@ -226,7 +226,7 @@ def _without_teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaning_alpha(config: ExperimentConfig) -> float:
-    """The alpha that leans most on the teacher.
+    """The alpha that gives the teacher most weight.
 
     Args:
       config: the experiment, with at least one alpha.
@@ -236,7 +236,7 @@ def leaning_alpha(config: ExperimentConfig) -> float:
 
 
 def _controls(config: ExperimentConfig) -> Iterable[Task]:
-    """What students are held against; a control that is another model is left out."""
+    """The controls for students; one that equals another model is left out."""
     optimizers = {"students": config.student_optimizer, "base": BASE_OPTIMIZER}
     (other,) = {*CHOICES["soft_targets"]} - {config.soft_targets}
     trained = [("own", {"optimizer": BASE_OPTIMIZER})]  # the independent models
@@ -278,11 +278,11 @@ def _controls(config: ExperimentConfig) -> Iterable[Task]:
 def _of_other_teachers(
     config: ExperimentConfig, settings: Mapping[str, Any]
 ) -> Iterable[Task]:
-    """Students of the independent models, which take turns from seed to seed.
+    """Students of the independent models, which alternate from seed to seed.
 
-    So what is said of "an independent teacher" does not rest on a single one as long
-    as there are others. The name tells whose student it is: with other seeds before
-    it, a seed's turn is another.
+    So statements about "an independent teacher" do not rest on a single one if there
+    are several. The name says whose student it is, since a seed's teacher depends on
+    the seeds before it.
     """
     turns = itertools.cycle(range(1, config.independents + 1))
     for seed, number in zip(config.distillation_seeds, turns, strict=False):
@@ -295,7 +295,7 @@ def _of_other_teachers(
 
 
 def _order(config: ExperimentConfig, name: str) -> str:
-    """What the data order of a model that is no student follows from."""
+    """What determines the data order of a model that is not a student."""
     return name if config.data_order == "reshuffled" else f"seed{config.seed}"
 
 
@@ -314,9 +314,8 @@ def _control(
 def _variants(config: ExperimentConfig) -> Iterable[Task]:
     """Students with one setting changed; one that changes nothing is left out.
 
-    Other students are held against the control `same-start`. Where start or length
-    are what changes, a control of their own stands beside them: the same training
-    without a teacher.
+    Most variants are compared with the control `same-start`. If the start or the number
+    of epochs changes, they have their own control: the same training without a teacher.
     """
     for variant in config.variants:
         setting, value = parse_variant(variant)
@@ -354,7 +353,7 @@ def _variants(config: ExperimentConfig) -> Iterable[Task]:
 
 
 def _compressed(config: ExperimentConfig) -> Iterable[Task]:
-    """Pipelines, after the fine-tunings that they begin with."""
+    """Pipelines, each after the fine-tunings that it starts with."""
     tuned = {"": "base"}  # by pipeline, the tasks whose models others start from
     for pipeline in config.compressions:
         done = ""
@@ -393,7 +392,7 @@ def _training(
     settings: Mapping[str, Any],
     asked_by: Mapping[str, Any] | None = None,
 ) -> Task:
-    """A training and what it needs by its settings, see `tasks.KINDS`."""
+    """A training, with the needs that its settings imply; see `tasks.KINDS`."""
     needs = ["data"]
     if "start" not in settings:
         needs.append("base")
@@ -415,13 +414,13 @@ def _training(
 
 
 def check_stages(stages: Sequence[str]) -> None:
-    """Refuses what is no stage, and no stage at all.
+    """Refuses unknown stages and an empty list.
 
     Args:
-      stages: names that were asked for.
+      stages: the given names.
 
     Raises:
-      InputError: it names the stage.
+      InputError: a stage is unknown, or none is given.
     """
     refuse_string("--stages", stages)
     for stage in stages or ("",):
@@ -434,12 +433,12 @@ def select(
     stages: Sequence[str] = STAGES,
     wanted: ExperimentConfig | None = None,
 ) -> list[Task]:
-    """The tasks of the given stages and all that they need, in the plan's order.
+    """The tasks of the given stages and all that they need, in the order of the plan.
 
     Args:
       tasks: a plan.
       stages: of `STAGES`.
-      wanted: asks for a part of the plan, None for all of it.
+      wanted: a config that asks for part of the plan; None for all of it.
     """
     by_name = {task.name: task for task in tasks}
     chosen: set[str] = set()

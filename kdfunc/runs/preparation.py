@@ -1,4 +1,4 @@
-"""What a run checks before its workers start, and so does a dry run."""
+"""The checks of runs and dry runs before workers start."""
 
 import dataclasses
 import os
@@ -21,12 +21,12 @@ class Job:
 
     Attributes:
       directory: the run directory.
-      place: where and how tasks are done; its config has what the directory is to
-        hold, which may be more than is asked for now.
-      tasks: those that are asked for, done ones too.
+      place: where and how tasks are done; its config covers everything the directory
+        will hold, which may be more than is requested now.
+      tasks: the requested tasks, including finished ones.
       analyses: whether it ends with tables, figures and the report.
       workers: local worker processes; 0 for none.
-      about: what can be known of the data set without reading it.
+      about: what is known about the data set without reading it.
     """
 
     directory: RunDirectory
@@ -47,19 +47,19 @@ def prepare(
     threads: int = 1,
     log_tensorboard: bool = False,
 ) -> Job:
-    """Checks what can be checked in a second; writes nothing.
+    """Makes the checks that take at most a second; writes nothing.
 
     Args:
       config: the experiment.
-      output_dir: folder in which the run directory, `config.name`, lies.
+      output_dir: folder that contains the run directory, `config.name`.
       data_dir: where TFDS keeps its data sets; None for its default.
-      stages: the parts to do, of `plan.STAGES`; with what they need.
-      workers: local worker processes; None takes one per core.
+      stages: the parts to do, of `plan.STAGES`; whatever they need is done, too.
+      workers: local worker processes; None starts one per core.
       threads: threads of one operation.
       log_tensorboard: whether to write the learning curves for TensorBoard, too.
 
     Raises:
-      InputError: something cannot work as asked.
+      InputError: the experiment cannot work as requested.
     """
     plan.check_stages(stages)
     if log_tensorboard:
@@ -70,7 +70,7 @@ def prepare(
             os.path.expanduser(data_dir)
         )  # workers are elsewhere
     if not os.fspath(output_dir):
-        raise InputError("--output_dir: is empty; give a folder, such as runs.")
+        raise InputError("--output_dir: got ''; give a folder, such as runs.")
     directory = RunDirectory(os.path.join(output_dir, config.name))
     whole = directory.check(config)
     _check_paths(directory, whole)
@@ -84,14 +84,14 @@ def prepare(
 
 
 def number_of_workers(workers: int | None, threads: int) -> int:
-    """How many local workers there are to be; refuses numbers that nobody means.
+    """The number of local workers; refuses absurd numbers.
 
     Args:
-      workers: number of worker processes; None takes one per core.
+      workers: number of worker processes; None starts one per core.
       threads: of each task.
 
     Raises:
-      InputError: nobody means so many.
+      InputError: a number is out of range.
     """
     if workers is None:
         workers = engine.default_workers()
@@ -112,18 +112,18 @@ def _check_work(
         return
     if "analyse" not in stages:
         raise InputError(
-            f"--stages: {', '.join(stages)} has nothing to do in this experiment; "
-            "leave --stages out, or ask for some work of these stages."
+            f"--stages: {', '.join(stages)} has nothing to do in this experiment; omit "
+            "--stages, or request some work in these stages."
         )
     if not directory.record("base").exists:
         raise InputError(
             f"--stages: {directory.path} holds no base model, so there is nothing to "
-            f"analyse; give --stages={','.join(['train', *stages])} or leave it out."
+            f"analyse; give --stages={','.join(['train', *stages])} or omit it."
         )
 
 
 def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
-    """Long pipelines make long names; they are told before hours of work."""
+    """Refuses names that are too long, as of long pipelines, before hours of work."""
     longest = max((task.name for task in plan.make(config)), key=len)
     path = directory.record(longest).path / ".checkpoint.npz.01234567.partial"
     if not system.takes_path(path):

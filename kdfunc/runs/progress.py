@@ -1,4 +1,4 @@
-"""What a run tells a person who watches the terminal or reads the log."""
+"""The progress that a run shows on a terminal or in a log."""
 
 import collections
 import dataclasses
@@ -21,15 +21,15 @@ MEASURED, LONG = 10, 3600
 
 
 class Progress:
-    """Prints a line for each task that ends and, between them, how things stand.
+    """Prints a line for each task that ends and, between them, the current state.
 
-    On a terminal the last line is rewritten in place and fits it; in a log there is a
-    new one now and then, which fits 80 columns.
+    On a terminal, the last line is rewritten in place and fits its width; in a log,
+    there is a new one now and then, which fits 80 columns.
 
     Args:
-      tasks: what is to be done, with the cost that is left.
-      workers: how many do it.
-      done: tasks of the run that were done before.
+      tasks: the tasks to do, with their remaining cost.
+      workers: how many work on them.
+      done: number of tasks that were done before.
     """
 
     def __init__(self, tasks: Sequence[Task], workers: int = 1, done: int = 0):
@@ -45,7 +45,7 @@ class Progress:
         self._status_width = 0
 
     def __call__(self, event: str, name: str, facts: dict[str, Any]) -> None:
-        """Takes an event of the engine."""
+        """Receives an event from the engine."""
         if event in ("start", "progress"):
             if name in self._tasks:
                 self._running.setdefault(name, {}).update(facts)
@@ -67,15 +67,16 @@ class Progress:
         self._line(f"{place} {name:<33} {outcome}")
 
     def _announce(self) -> None:
-        """Says once, by the first steps, that a run will be long."""
+        """Says once, judging by the first steps, that a run will be long."""
         if self._announced or self._rates.seconds < MEASURED:
             return
         self._announced = True
         left = self._seconds_left()
         if left is not None and left > LONG:
             self._line(
-                f"By its first steps, this run will take about {duration(left)}, and "
-                "then the\nanalysis. Ctrl-C stops it; the same command goes on."
+                "Judging by its first steps, this run will take about "
+                f"{duration(left)}, plus the\nanalysis. Ctrl-C stops it; the same "
+                "command resumes it."
             )
 
     def _show_status(self) -> None:
@@ -103,7 +104,7 @@ class Progress:
             self._line(status)
 
     def _seconds_left(self) -> float | None:
-        """By how fast the tasks so far were; None before the first steps."""
+        """An estimate from the speed so far; None before the first steps."""
         seconds = {name: self._rates.left(task) for name, task in self._tasks.items()}
         if None in seconds.values():
             return None
@@ -120,7 +121,7 @@ class Progress:
 
 
 def _stands(facts: dict[str, Any]) -> Iterator[str]:
-    """How far a training is, and how good after its last whole epoch."""
+    """The progress of a training, and its accuracy after the last complete epoch."""
     if "epochs" in facts:
         done, epochs = facts["epochs_done"], facts["epochs"]
         yield f"epoch {min(int(done) + 1, epochs)} of {epochs}"
@@ -139,7 +140,7 @@ def _took(facts: dict[str, Any]) -> str:
 
 @dataclasses.dataclass
 class _Work:
-    """Work that was heard of: seconds, and what it was of the tasks' cost."""
+    """Work so far: seconds, and its share of the tasks' cost."""
 
     seconds: float = 0.0
     cost: float = 0.0
@@ -150,7 +151,7 @@ class _Work:
 
 
 class _Rates:
-    """Seconds that tasks take for each unit of their cost, by network and kind."""
+    """Seconds per unit of cost, by network and kind of task."""
 
     def __init__(self):
         self._last: dict[str, tuple[float, float]] = {}  # when, and epochs done
@@ -159,11 +160,11 @@ class _Rates:
 
     @property
     def seconds(self) -> float:
-        """Of all work that was heard of."""
+        """Seconds of all work so far."""
         return sum(work.seconds for work in self._by_kind.values())
 
     def hear(self, task: Task, facts: dict[str, Any]) -> None:
-        """Takes how far a task is; the first time only begins to count."""
+        """Receives the progress of a task; the first report only starts the clock."""
         if "epochs_done" not in facts:
             return
         now, done = time.monotonic(), facts["epochs_done"]
@@ -173,12 +174,12 @@ class _Rates:
             self._add(task, now - begin, done - before)
 
     def end(self, task: Task, seconds: float) -> None:
-        """Takes how long a task took, from its beginning."""
+        """Receives the total time of a finished task."""
         heard = self._by_task[task.name]
         self._add(task, seconds - heard.seconds, task.cost - heard.cost)
 
     def left(self, task: Task) -> float | None:
-        """Seconds that a task will yet take; None where nothing was heard of any."""
+        """Seconds that a task will still take; None before anything is known."""
         network = forecast.network(task)
         for key in ((network, task.kind), (network, "train"), ("", "train")):
             work = self._by_kind[key]

@@ -1,4 +1,4 @@
-"""`provenance.json`: which commands made a run directory, when, where and with what."""
+"""`provenance.json`: the commands that made a run directory, when, where and how."""
 
 import contextlib
 import json
@@ -30,13 +30,13 @@ PACKAGES = (
 
 
 def read(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The sessions of a run directory, the oldest first; none where none was noted.
+    """The sessions of a run directory, oldest first; empty if none was recorded.
 
     Args:
       folder: the run directory's path.
 
     Raises:
-      ValueError: the file is damaged, and how.
+      ValueError: the file is damaged; says how.
     """
     path = folder / FILE
     if not os.path.lexists(path):
@@ -50,7 +50,7 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     for session in sessions:  # those of earlier versions have no checksum
         given = session.pop("sha256", None)
         if given not in (None, digest(session)):
-            raise ValueError(f"{FILE} is not what was written (checksum)")
+            raise ValueError(f"{FILE} has changed since it was written (checksum)")
     return sessions
 
 
@@ -58,16 +58,16 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
 def noted(
     folder: pathlib.Path, threads: int, machines: list[dict[str, Any]], begin: float
 ) -> Iterator[None]:
-    """Adds this session to the account of how a run directory was made.
+    """Adds this session to the record of how a run directory was made.
 
-    A session that fails or is stopped counts, too. No result depends on the account, so
-    the work goes on whatever has become of the file: a damaged one is put aside.
+    A session that fails or is stopped counts, too. No result depends on this record, so
+    the work continues whatever the state of the file; a damaged one is set aside.
 
     Args:
       folder: the run directory.
-      threads: threads of one operation.
-      machines: what results depend on in the machine of each worker.
-      begin: when the session began, by `time.monotonic`.
+      threads: threads per operation.
+      machines: the properties of each worker's machine on which results depend.
+      begin: start of the session, by `time.monotonic`.
     """
     try:
         yield
@@ -78,13 +78,12 @@ def noted(
             write(folder, [*sessions, _session(threads, machines, seconds)])
         except OSError as error:
             print(
-                f"{folder / FILE} cannot be written ({error}); the results do not "
-                "need it."
+                f"{folder / FILE} cannot be written ({error}); no result depends on it."
             )
 
 
 def write(folder: pathlib.Path, sessions: list[dict[str, Any]]) -> None:
-    """Writes the account of how a run directory was made.
+    """Writes the record of how a run directory was made.
 
     Args:
       folder: the run directory.
@@ -101,7 +100,7 @@ def _read_or_put_aside(folder: pathlib.Path) -> list[dict[str, Any]]:
         aside = folder / f"{FILE}.damaged"
         remove(aside)
         os.replace(folder / FILE, aside)
-        print(f"{folder}: {error}; it is now {aside.name}, and a new one begins.")
+        print(f"{folder}: {error}; moved it to {aside.name} and started a new one.")
         return []
 
 

@@ -1,4 +1,4 @@
-"""Records: what each finished task leaves in its folder of the run directory.
+"""Records: the files of each finished task in its folder of the run directory.
 
     softmax.npy              [snapshots, n_test, classes] float32, test split
     metrics.csv              one row per snapshot
@@ -6,7 +6,7 @@
     not_possible.txt         instead of all these: why a library cannot make the model
     manifest.json            sizes and checksums, written last
 
-Nothing here imports TensorFlow.
+No TensorFlow is imported here.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ CHECKPOINT = "checkpoint.npz"
 
 
 class SoftmaxFile:
-    """An `.npy` file that grows by one snapshot at a time and is never half trusted.
+    """An `.npy` file that grows by one snapshot at a time, each with a checksum.
 
     Attributes:
       checksums: SHA-256 of each snapshot that is in the file.
@@ -55,12 +55,12 @@ class SoftmaxFile:
         self._header = header.getvalue()
 
     def start(self) -> None:
-        """Begins an empty file."""
+        """Starts an empty file."""
         self.path.write_bytes(self._header)
         self.checksums = []
 
     def resume(self, checksums: list[str]) -> bool:
-        """Keeps the first snapshots if they are whole; False if they are not.
+        """Keeps the first snapshots if they are intact; returns False if they are not.
 
         Args:
           checksums: one per snapshot that was written.
@@ -84,7 +84,7 @@ class SoftmaxFile:
         """Adds a snapshot `[n_test, classes]` and waits until it is on the disk.
 
         Args:
-          softmax: of the model after an epoch, float32.
+          softmax: the model's outputs after an epoch, float32.
         """
         content = np.ascontiguousarray(softmax, "<f4").tobytes()
         with open(self.path, "ab") as file:
@@ -95,19 +95,19 @@ class SoftmaxFile:
 
 
 class Record:
-    """What one finished task left; reads only what it is asked for."""
+    """The record of one finished task; reads only what is requested."""
 
     def __init__(self, path: pathlib.Path):
         self.path = path
 
     @property
     def exists(self) -> bool:
-        """Whether the task finished; says nothing of later damage."""
+        """Whether the task finished; does not detect later damage."""
         return (self.path / checksums.MANIFEST).exists()
 
     @property
     def not_possible(self) -> str | None:
-        """Which library cannot make this model, and why; None where one is there."""
+        """Which library cannot make this model, and why; None if the model exists."""
         path = self.path / "not_possible.txt"
         return path.read_text("utf-8").strip() if path.exists() else None
 
@@ -127,7 +127,7 @@ class Record:
 
     @property
     def epochs_done(self) -> int:
-        """Of a training that is under way, as its checkpoint tells."""
+        """Epochs done of a running training, from its checkpoint."""
         try:
             with np.load(self.path / CHECKPOINT) as content:
                 return len(json.loads(str(content["facts"]))["history"]) - 1
@@ -141,7 +141,7 @@ class Record:
 
 
 class KeptRecord(Record):
-    """The same of a run of which the final outputs alone were kept."""
+    """The record of a run of which only the final outputs were kept."""
 
     def __init__(self, path: pathlib.Path, softmax: np.ndarray | None):
         super().__init__(path)
@@ -154,7 +154,7 @@ class KeptRecord(Record):
 
     @property
     def softmax(self) -> np.ndarray:
-        """`[1, n_test, classes]` float32: what float16 carries of the last snapshot."""
+        """`[1, n_test, classes]` float32: the last snapshot, rounded to float16."""
         return self._softmax[None].astype(np.float32)
 
     @property
@@ -167,7 +167,8 @@ class KeptRecord(Record):
             texts = pd.read_csv(run / "tables" / "metrics.csv", dtype=str)
         except OSError as error:
             raise InputError(
-                f"{run} has neither records nor tables/metrics.csv; get the latter."
+                f"{run} has neither records nor tables/metrics.csv; get a copy with "
+                "tables/metrics.csv."
             ) from error
         own = texts[texts["model"] == self.path.name].drop(columns="model")
         return own.astype(float).astype({"epoch": int})

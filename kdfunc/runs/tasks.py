@@ -1,4 +1,4 @@
-"""How each kind of task is done: reads the records it needs, leaves its own."""
+"""How each kind of task is done: reads the records it needs and writes its own."""
 
 import dataclasses
 import functools
@@ -50,17 +50,17 @@ REPRESENTATIVES = 200
 
 
 def check(place: Workplace) -> dict[str, Any]:
-    """Builds each model, imports each step: what cannot work is told before the work.
+    """Builds each model and imports each step, so that errors come before the work.
 
     Args:
-      place: config, run directory and data of this process.
+      place: config, run directory and this process's data.
 
     Returns:
-      What results depend on in this machine, for the provenance.
+      The properties of this machine on which results depend, for the provenance.
 
     Raises:
-      InputError: an architecture cannot be built for the data set's images or not be
-        stored, or a step of one's own cannot be imported.
+      InputError: an architecture cannot be built for the data set's images or cannot be
+        stored, or the user's own step cannot be imported.
     """
     runtime.set_up(place.threads)
     about = datasets.describe(place.config.dataset, place.data_dir)
@@ -78,15 +78,15 @@ def check(place: Workplace) -> dict[str, Any]:
 
 
 def measure(place: Workplace) -> dict[str, forecast.Speed]:
-    """How fast the networks of an experiment are in this process, by a few steps.
+    """Measures the speed of an experiment's networks in this process by a few steps.
 
-    Images and labels are drawn at random; speed does not depend on them.
+    Images and labels are random, since speed does not depend on them.
 
     Args:
-      place: config, run directory and data of this process.
+      place: config, run directory and this process's data.
 
     Returns:
-      The speeds by what `forecast.network` calls the networks.
+      The speeds, by the names that `forecast.network` returns.
     """
     runtime.set_up(place.threads)
     about = datasets.describe(place.config.dataset, place.data_dir)
@@ -124,14 +124,14 @@ def measure(place: Workplace) -> dict[str, forecast.Speed]:
 
 
 def _architectures(config: ExperimentConfig) -> dict[str, str]:
-    """The architectures of an experiment by what `forecast.network` calls them."""
+    """An experiment's architectures, by the names that `forecast.network` returns."""
     variants = map(parse_variant, config.variants)
     students = [value for setting, value in variants if setting == "student"]
     return {"": config.architecture} | {name: name for name in students}
 
 
 def _typical_seconds(call: Callable[[], Any]) -> float:
-    """The median of a few calls, for a second altogether."""
+    """The median time of a few calls, about a second in total."""
     times: list[float] = []
     while sum(times) < 1 and len(times) < MEASUREMENTS:
         begin = time.monotonic()
@@ -141,19 +141,18 @@ def _typical_seconds(call: Callable[[], Any]) -> float:
 
 
 def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
-    """Does a task and seals its record, unless that is done already.
+    """Does a task and seals its record, unless that is already done.
 
-    One process at a time works on a record, so a worker that was given up for dead and
-    its replacement cannot disturb each other.
+    Only one process at a time works on a record, so a worker that was presumed dead and
+    its replacement cannot interfere.
 
     Args:
-      place: config, run directory and data of this process.
+      place: config, run directory and this process's data.
       task: what to do.
       report: is told of progress.
 
     Returns:
-      The last snapshot's scores, for a task whose record has any, or why it is
-      `not_possible`.
+      The last snapshot's scores, if the record has any, or why it is `not_possible`.
     """
     runtime.set_up(place.threads)
     for architecture in _architectures(place.config).values():
@@ -185,7 +184,7 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
 
 
 def _throttled(report: Report, seconds: float = 0.5) -> Report:
-    """Lets through no more than one report in so many seconds."""
+    """Passes on at most one report in the given number of seconds."""
     last = 0.0
 
     def occasionally(**facts):
@@ -211,9 +210,9 @@ def _data(task, place, folder, report) -> list[str]:
 
 
 def _teacher(task, place, folder, report) -> list[str]:
-    """A teacher's logits of the training images, for all students and epochs.
+    """A teacher's logits for the training images, for all students and epochs.
 
-    Settings: `members`, names of the models that the teacher consists of.
+    Settings: `members`, the names of the models that make up the teacher.
     """
     images = _load_data(place).train_images
     logits = []
@@ -226,12 +225,13 @@ def _teacher(task, place, folder, report) -> list[str]:
 
 
 def _train(task, place, folder, report) -> list[str]:
-    """Trains from new or the base model's initial weights, with or without a teacher.
+    """Trains from new initial weights or the base model's, with or without a teacher.
 
-    Settings: `optimizer`; `order`, what the data order's seed is made of; `start`, the
-    same for the initial weights, which are the base model's without it; `teacher`,
-    `base`, `independent-N`, `ensemble` or `module:function` (`catalog.Control`), with
-    `alpha` and `soft_targets`; `changes`, what is not as the config has it.
+    Settings: `optimizer`; `order`, what the seed of the data order is derived from;
+    `start`, the same for the initial weights, which are the base model's without it;
+    `teacher`, `base`, `independent-N`, `ensemble` or `module:function`
+    (`catalog.Control`), with `alpha` and `soft_targets`; `changes`, settings that
+    differ from the config.
     """
     settings, data = task.settings, _load_data(place)
     config = dataclasses.replace(place.config, **settings.get("changes", {}))
@@ -286,7 +286,7 @@ def _log(task, place):
 
 
 def _teacher_logits(settings, place, data) -> np.ndarray:
-    """Logits `[n_train, classes]` of a teacher, or of what stands in for one."""
+    """Logits `[n_train, classes]` of a teacher, or of its replacement."""
     teacher = settings["teacher"]
     if ":" not in teacher:
         path = place.run.record(teacher_task(teacher)).path / "logits.npy"
@@ -302,7 +302,7 @@ def _quantize(task, place, folder, report) -> list[str]:
 
 
 def _or_why_not(kind):
-    """A kind of task that leaves a library's words where that cannot make the model."""
+    """A kind of task that writes a library's message if it cannot make the model."""
 
     @functools.wraps(kind)
     def attempt(task, place, folder, report) -> list[str]:
@@ -317,7 +317,7 @@ def _or_why_not(kind):
 
 @_or_why_not
 def _tune(task, place, folder, report) -> list[str]:
-    """Runs the beginning of a pipeline, for all pipelines that begin so."""
+    """Runs the first steps of a pipeline, for all pipelines that share them."""
     model, settings = _start(task, place), task.settings
     train = _trainer(place, report)
     tuned = compression.change(model, settings["pipeline"], train, settings["done"])
@@ -327,7 +327,7 @@ def _tune(task, place, folder, report) -> list[str]:
 
 @_or_why_not
 def _compress(task, place, folder, report) -> list[str]:
-    """Runs what is left of a pipeline and stores the model."""
+    """Runs the rest of a pipeline and stores the model."""
     data = _load_data(place)
     rng = np.random.default_rng(derive_seed(place.config.seed, "representative"))
     count = min(REPRESENTATIVES, len(data.train_images))
@@ -343,7 +343,7 @@ def _compress(task, place, folder, report) -> list[str]:
 
 
 def _start(task, place) -> keras.Model:
-    """The model that a pipeline goes on from."""
+    """The model from which a pipeline continues."""
     start = place.run.record(task.settings["start"])
     if start.not_possible:
         raise NotPossible(start.not_possible)
@@ -376,7 +376,7 @@ def _trainer(place, report):
 
 
 def _stored(content, place, folder, test_images) -> list[str]:
-    """Writes a `.tflite` file and what the interpreter says of the test split."""
+    """Writes a `.tflite` file and the interpreter's outputs for the test split."""
     with quantization.limits_of("ai-edge-litert"):
         images = test_images.astype(np.float32) / 255
         softmax = edge.predict(content, images, edge.Settings(threads=place.threads))

@@ -14,20 +14,20 @@ FOLDER = "tensorboard"
 
 
 def check() -> None:
-    """Makes sure that event files can be written.
+    """Checks that event files can be written.
 
     Raises:
       InputError: the package `tensorboard` is not installed.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise InputError(
-            "--tensorboard: the package tensorboard is not installed; run "
-            "`pip install tensorboard`, or leave the flag out."
+            "--tensorboard: the package tensorboard is not installed; run `pip install "
+            "tensorboard`, or omit the flag."
         )
 
 
 class Curves:
-    """The curves of one model, in a folder of its own; what was there is replaced."""
+    """The curves of one model, in its own folder; existing files are replaced."""
 
     def __init__(self, folder: pathlib.Path):
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -36,7 +36,7 @@ class Curves:
         self._writer = EventFileWriter(str(folder))
 
     def add(self, snapshot: Mapping[str, float]) -> None:
-        """Adds a row of `metrics.csv`; what it lacks (None or NaN) is left out.
+        """Adds a row of `metrics.csv`; missing values (None or NaN) are skipped.
 
         `train_loss` becomes `train/loss`, `accuracy` becomes `test/accuracy`.
 

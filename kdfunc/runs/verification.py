@@ -1,4 +1,4 @@
-"""What is wrong with the files of a run directory, those beside its records too."""
+"""Checks the files of a run directory, including those outside its records."""
 
 import os
 import pathlib
@@ -15,9 +15,9 @@ _NO_RESULTS = ("logs", tensorboard.FOLDER, f"{provenance.FILE}.damaged")
 
 
 def damages(run: RunDirectory) -> list[str]:
-    """What is wrong beside the records, a clause for each file; none if all is whole.
+    """What is wrong outside the records, one clause per file; empty if all is intact.
 
-    Tables, figures and the report count as soon as one of them is there.
+    Tables, figures and the report are checked if any of them exists.
 
     Args:
       run: the run directory.
@@ -37,7 +37,7 @@ def damages(run: RunDirectory) -> list[str]:
 
 
 def unknown(run: RunDirectory) -> Iterator[str]:
-    """Files that no manifest lists; leftovers of work that is not done do not count.
+    """Files that no manifest lists; leftovers of unfinished work do not count.
 
     Args:
       run: the run directory.

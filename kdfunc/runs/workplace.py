@@ -9,13 +9,13 @@ from kdfunc.runs.directory import RunDirectory
 
 @dataclasses.dataclass(frozen=True)
 class Workplace:
-    """Where and how tasks are done; has no state and travels between processes.
+    """Where and how tasks are done; stateless, so it can be sent between processes.
 
     Attributes:
       directory: the run directory.
       config: the experiment.
       data_dir: where TFDS keeps its data sets; None for its default.
-      threads: threads of one operation, which the results' last digits depend on.
+      threads: threads per operation, on which the last digits of results depend.
       tensorboard: whether trainings write their curves for TensorBoard, too.
     """
 

@@ -71,7 +71,7 @@ def test_what_is_done_is_not_done_again_and_what_is_damaged_is(answered, capsys)
     assert experiment.verify(CONFIG, answered.path.parent) == 1
     assert "`kdfunc corruptions" in capsys.readouterr().out
     experiment.corrupt(answered.path, workers=0)
-    assert "5 of 6 tasks are done already" in capsys.readouterr().out
+    assert "5 of 6 tasks are already done" in capsys.readouterr().out
     assert contents(answered) == before
     assert experiment.verify(CONFIG, answered.path.parent) == 0
 
@@ -122,6 +122,6 @@ def test_a_directory_without_models_is_refused(tmp_path, capsys):
         pass
     assert cli.main(["corruptions", str(run.path)]) == 2
     assert cli.main(["corruptions", str(tmp_path / "none")]) == 2
-    assert "holds no records of a base model and of independent" in (
+    assert "holds no records of a base model and independent" in (
         capsys.readouterr().err
     )

@@ -122,14 +122,14 @@ def test_no_damage_passes_as_whole(run, kind, damage, capsys):
 
 def test_what_is_whole_is_called_so_and_what_is_foreign_is_named(run, capsys):
     assert kdfunc(run, "--verify") == 0
-    assert "not of this run" not in capsys.readouterr().out
+    assert "not part of this run" not in capsys.readouterr().out
     (run / "records" / "base" / "mine.txt").touch()
     (run / "tables" / "more").mkdir()
     (run / "tables" / "more" / "mine.csv").touch()
     assert kdfunc(run, "--verify") == 0
     told = capsys.readouterr().out
-    assert "records/base/mine.txt: not of this run" in told
-    assert "tables/more/mine.csv: not of this run" in told
+    assert "records/base/mine.txt: not part of this run" in told
+    assert "tables/more/mine.csv: not part of this run" in told
 
 
 @pytest.mark.parametrize("damage", [emptied, a_folder, unreadable])

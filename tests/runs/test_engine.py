@@ -135,7 +135,9 @@ def test_an_interrupt_stops_tasks_on_workers_of_a_cluster(tmp_path):
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(engine, "CONNECT_TIMEOUT", "0.5s")
-    with pytest.raises(InputError, match="scheduler: nothing answers at tcp://127"):
+    with pytest.raises(
+        InputError, match="scheduler: no scheduler answers at tcp://127"
+    ):
         with engine.open(scheduler="tcp://127.0.0.1:9"):
             pass
 
@@ -143,7 +145,11 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "method", "told"),
     [
-        ({"scheduler": "tcp://127.0.0.1:9"}, "start", "scheduler: nothing answers at"),
+        (
+            {"scheduler": "tcp://127.0.0.1:9"},
+            "start",
+            "scheduler: no scheduler answers at",
+        ),
         ({"workers": 1}, "wait_for_workers", "workers: no worker could be started"),
     ],
 )
@@ -221,12 +227,12 @@ def test_a_worker_that_is_killed_is_told_in_plain_words_and_once(events):
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         with engine.open(workers=1) as crew:
             with pytest.raises(
-                RuntimeError, match="a worker was killed, most often be"
+                RuntimeError, match="a worker was killed, most likely be"
             ):
                 crew.call(die)
             failures = crew.run(TASKS[:2], die, listener(events))
     reason = (
-        "its worker was killed 2 times, most often because memory ran out; give fewer "
+        "its worker was killed 2 times, most likely because memory ran out; give fewer "
         "--workers"
     )
     assert failures == {"a": reason, "b": "needs a"}

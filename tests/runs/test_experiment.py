@@ -399,11 +399,11 @@ def test_less_of_what_is_there_is_no_other_experiment(finished):
     assert done.returncode == 0, done.stderr
     told = " ".join(done.stdout.split())
     assert (
-        "Asked for before and not now: quantization float16; pruning_levels 0.5; "
+        "Requested earlier but not now: quantization float16; pruning_levels 0.5; "
         "compressions full-int8, prune90+finetune+sparse, prune90+int16x8+sparse."
         in told
     )
-    assert "4 of 4 tasks are done already" in told
+    assert "4 of 4 tasks are already done" in told
     assert kill.checksums(folder) == before
 
 
@@ -463,7 +463,10 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     [
         (["--architecture=mobilenet"], "mobilenet cannot be built for images of 28x28"),
         (["--compressions=gone:step"], "No module named 'gone'"),
-        (["--scheduler=tcp://127.0.0.1:9"], "nothing answers at tcp://127.0.0.1:9"),
+        (
+            ["--scheduler=tcp://127.0.0.1:9"],
+            "no scheduler answers at tcp://127.0.0.1:9",
+        ),
     ],
 )
 def test_dry_run_refuses_what_the_run_refuses(tmp_path, flags, told):

@@ -52,6 +52,6 @@ def test_damage_is_told_in_a_sentence(tmp_path):
     path = tmp_path / kept.FILE
     path.write_bytes(b"nothing")
     with pytest.raises(
-        InputError, match=r"outputs.npz.xz cannot be read .* get it anew"
+        InputError, match=r"outputs.npz.xz cannot be read .* get a new copy"
     ):
         kept.load(path)

@@ -113,8 +113,10 @@ def test_a_long_run_is_told_once_by_its_first_steps(
     run, stream = shown()
     trained(run, clock, 1, seconds_an_epoch, step=0.01)
     lines = stream.getvalue().splitlines()
-    announced = [line for line in lines if line.startswith("By its first steps, this")]
+    announced = [
+        line for line in lines if line.startswith("Judging by its first steps, this")
+    ]
     assert len(announced) == told
     if told:
         assert lines.index(announced[0]) < 3
-        assert "will take about 12.6 h, and then the" in announced[0]
+        assert "will take about 12.6 h, plus the" in announced[0]
