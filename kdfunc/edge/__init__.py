@@ -1,9 +1,9 @@
-"""A `.tflite` file without TensorFlow: look into it, run it, time it, compare it.
+"""Inspects, runs, times and compares `.tflite` files without TensorFlow.
 
 Needs numpy and an interpreter: ai-edge-litert, tflite_runtime, or TensorFlow's. The
 command is `kdfunc-edge`. There, and in `benchmark`, `compare` and `predict_file`,
-models run in a process of their own, which a damaged one may crash. `predict` and
-`Model` run them in this process, for models that are trusted.
+models run in a separate process, which a damaged one may crash. `predict` and `Model`
+run trusted models in this process.
 """
 
 from typing import TYPE_CHECKING

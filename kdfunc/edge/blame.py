@@ -1,8 +1,8 @@
-"""Which layers of a candidate cost it how much of its reference's function.
+"""How much of its reference's function each layer of a candidate loses.
 
-One layer at a time is restored: written into the candidate's file as it is in the
-reference, everything else left as it is. What the candidate then gives tells what the
-layer costs it, and the bytes of the file tell what restoring it would cost.
+One layer at a time is restored: the candidate's file gets this layer from the reference
+and is otherwise unchanged. Its outputs then show how much function the layer loses, and
+its size shows what restoring the layer costs.
 """
 
 import itertools
@@ -28,7 +28,7 @@ WORSE, NOTHING, BETTER = "#3d7dbf", "#ffffff", "#d1495b"
 
 
 class Blame(dict):
-    """What came out, as JSON can hold it; prints well."""
+    """The result, in a form that JSON can represent and that prints well."""
 
     def __str__(self) -> str:
         return as_text(self)
@@ -52,30 +52,31 @@ def costly_layers(
 
     Args:
       reference: `.tflite` file with weights in float32 or float16.
-      candidate: `.tflite` file of the same model, quantized, pruned or else compressed.
-      data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
-      independents: Models trained like the reference from other initial weights, the
-        yardstick of the function preserved.
-      limit: That is to be met; then the layers are looked for that are to be restored
-        for it, with the least bytes.
-      outputs: What the outputs are, where they are not to be recognised.
+      candidate: `.tflite` file of the same model, quantized, pruned or otherwise
+        compressed.
+      data: `.npz` with `images` and optionally `labels`, or `.npy` of images.
+      independents: Models trained like the reference from other initial weights, needed
+        for the function preserved.
+      limit: Limits to meet; then the layers to restore for them with the fewest bytes
+        are found.
+      outputs: Kinds of the outputs, instead of those detected.
       resamples: Bootstrap resamples of the examples.
-      confidence: Share of intervals that are to cover the truth.
+      confidence: Confidence of the intervals, in (0, 1).
       output: `.tflite` file to write with these layers restored, or None.
       settings: How models are run.
 
     Returns:
-      `layers`, those that give back most first: each with what restoring it alone
-      brings in `function_percent` (of the divergence between candidate and reference),
+      `layers`, those that give back most first: each with the gain of restoring it
+      alone in `function_percent` (of the divergence between candidate and reference),
       `agreement_points` and, with independents, `preserved_points`, with intervals from
       the same resamples; the `bytes` it would cost, and `percent_per_kib`. `all`, the
-      same with every layer restored. `left_out`, names of layers that are not restored,
-      since their state is stored as integers. `best`, the set of layers for the limits,
-      or None.
+      same with every layer restored. `left_out`, names of layers that cannot be
+      restored, since their state is stored as integers. `best`, the set of layers that
+      meets the limits, or None.
 
     Raises:
-      InputError: Models that have not the same layers or are no classifiers, or a limit
-        that makes no sense here.
+      InputError: The models do not have the same layers, are not classifiers, or a
+        limit makes no sense here.
     """
     check_resampling(resamples, confidence)
     if output is not None:
@@ -137,7 +138,7 @@ def least(
     cost: Callable[[frozenset[Layer]], int],
     meets: Callable[[frozenset[Layer]], bool],
 ) -> tuple[frozenset[Layer] | None, bool]:
-    """The set of layers of the least bytes that meets the limits.
+    """The set of layers that meets the limits with the fewest bytes.
 
     Args:
       order: The layers, those first that give back most per byte.
@@ -145,9 +146,9 @@ def least(
       meets: Whether a set meets the limits.
 
     Returns:
-      The set, or None where even all layers do not meet them; and whether all sets were
-      looked at. Where there are too many, layers are added in their order until the
-      limits are met, and then left out again where they are met without.
+      The set, or None if even all layers do not meet them; and whether all sets were
+      tried. If there are too many, layers are added in order until the limits are met;
+      then those that are not needed are dropped.
     """
     if 2 ** len(order) <= EXHAUSTIVE:
         sets = [
@@ -178,15 +179,15 @@ def _described(layer: Layer) -> dict[str, Any]:
 
 
 def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What each layer gives back, as node data that Model Explorer opens.
+    """What each layer gives back, as node data for Model Explorer.
 
     Args:
       found: From `costly_layers`.
 
     Returns:
-      To be written as JSON and loaded beside the candidate's graph: values in percent
-      of the function that is lost, by the name of the operator's output tensor, red
-      where a layer gives function back, blue where restoring it alone takes some.
+      Data to write as JSON and load beside the candidate's graph: values in percent of
+      the lost function, by the name of the operator's output tensor; red if a layer
+      gives function back, blue if restoring it alone takes some away.
     """
     values = {
         entry["output"]: entry["function_percent"]["value"]
@@ -202,9 +203,9 @@ def node_data(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gradient(least: float, most: float) -> list[dict[str, Any]]:
-    """Colours from the least value (stop 0) to the largest (1).
+    """Colours from the smallest value (stop 0) to the largest (1).
 
-    White is no effect, or the value nearest to it where all are on one side.
+    White means no effect, or the value nearest to it if all are on one side.
     """
     if least >= 0:
         return [{"stop": 0, "bgColor": NOTHING}, {"stop": 1, "bgColor": BETTER}]
@@ -229,10 +230,10 @@ def as_text(found: Mapping[str, Any]) -> str:
     sections = [
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
         _wrapped(
-            f"what a layer gives back where it alone is restored, on "
+            "what each layer gives back when it alone is restored, on "
             f"{found['examples']:,} examples with {100 * found['confidence']:g} % "
-            "intervals: function in % of the Jensen-Shannon divergence between "
-            "candidate and reference; points of agreement; bytes it costs"
+            "intervals: function, in % of the Jensen-Shannon divergence between "
+            "candidate and reference; agreement, in points; bytes it costs"
         )
         + "\n"
         + _gains(entries, columns),
@@ -247,7 +248,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     if back is not None and back < REST:
         sections.append(
             _wrapped(
-                f"all layers together give back {back:.1f} %: the rest is lost "
+                f"all layers together give back {back:.1f} %; the rest is lost "
                 "elsewhere, such as in activations or outputs stored as integers."
             )
         )
@@ -255,10 +256,10 @@ def as_text(found: Mapping[str, Any]) -> str:
     if sum(high is not None and high < 0 for high in worse) > len(worse) / 2:
         sections.append(
             _wrapped(
-                "most layers take function away when they are restored alone, so the "
-                "candidate's weights are others than the reference's, such as after "
-                "quantization-aware training; what one layer costs is then not told: "
-                "give the model in floating point that was quantized."
+                "most layers take function away when restored alone, so the "
+                "candidate's weights are not those of the reference, as after "
+                "quantization-aware training, and this table does not show what a "
+                "layer costs; give the floating-point model that was quantized."
             )
         )
     if found["left_out"]:
@@ -294,7 +295,7 @@ def _gains(entries, columns) -> str:
 
 
 def _signless(text: str) -> str:
-    """Without the sign of a zero."""
+    """Drops the sign of a zero."""
     return text.lstrip("-") if text.strip("-0.") == "" and text != "-" else text
 
 
@@ -305,12 +306,12 @@ def _best(found: Mapping[str, Any]) -> str:
     if not best["layers"]:
         return f"{wanted} is met with no layer restored."
     how = (
-        "the least of all sets"
+        "the smallest of all sets"
         if best["complete"]
-        else "found by adding and leaving out"
+        else "found by adding and dropping layers"
     )
     cost = best["bytes"]
-    costs = f"costs {cost:,} bytes" if cost >= 0 else f"saves {-cost:,} bytes, too"
+    costs = f"costs {cost:,} bytes" if cost >= 0 else f"also saves {-cost:,} bytes"
     return f"for {wanted}, restore {', '.join(best['layers'])}, which {costs} ({how})."
 
 

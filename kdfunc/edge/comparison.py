@@ -35,32 +35,32 @@ def compare(
     """Compares two models by their outputs on the same examples.
 
     Args:
-      reference: path of the model to be faithful to: `.tflite`, `.keras` or the folder
-        of a SavedModel.
-      candidate: path of the model that is judged.
+      reference: path of the original model: `.tflite`, `.keras` or the folder of a
+        SavedModel.
+      candidate: path of the model to judge.
       data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
       independents: paths of models trained like the reference from other initial
-        weights, the yardstick of the function preserved.
+        weights, needed for the function preserved.
       limit: such as `agreement>=99% at 95%`; see `kdfunc.comparison.limits`.
-      outputs: what the outputs are, where they are not to be recognised:
-        `probabilities`, `logits` or `numbers`, or for one output of several
-        `NAME=logits`, with commas between.
-      reference_outputs: the same of the reference alone.
-      candidate_outputs: the same of the candidate alone.
+      outputs: kinds of the outputs, instead of those detected: `probabilities`,
+        `logits` or `numbers`, or for one output of several `NAME=logits`, separated by
+        commas.
+      reference_outputs: the same for the reference only.
+      candidate_outputs: the same for the candidate only.
       resamples: bootstrap resamples of the examples.
-      confidence: share of intervals that are to cover the truth.
+      confidence: confidence of the intervals, in (0, 1).
       settings: how models are run.
-      candidate_settings: how the candidate is run, where it differs.
+      candidate_settings: how the candidate is run, if differently.
 
     Returns:
-      A dictionary that JSON can hold and that prints well: `models`, each with size,
-      speed and how it was `run` (see `Model.told`); `outputs`, each with what it was
-      taken for, measures with intervals and, for classes, tails, flips and the classes
-      hit hardest; `limits`; `outcome`.
+      A dictionary that JSON can represent and that prints well: `models`, each with
+      size, speed and how it was `run` (see `Model.told`); `outputs`, each with the
+      detected kind, measures with intervals and, for classes, tails, flips and the
+      classes hit hardest; `limits`; `outcome`.
 
     Raises:
-      InputError: a file that is not what it should be, a model that cannot be run, or
-        a limit that makes no sense here.
+      InputError: a file cannot be used, a model cannot be run, or a limit makes no
+        sense here.
     """
     settings = settings or Settings()
     examples = DataFile(data)
@@ -90,7 +90,7 @@ def compare(
 
 
 def _quantities(reference, candidate) -> dict[str, Quantity]:
-    """The candidate's size and speed, and as shares of the reference's."""
+    """The candidate's size and speed, also relative to the reference's."""
     known = [name for name in SIZES if candidate[name] and reference[name]]
     found = {name: Quantity(candidate[name]) for name in known}
     for name in known:
@@ -110,12 +110,13 @@ def _size(path: str | os.PathLike) -> dict[str, Any]:
         contents = [file.read_bytes() for file in files if not file.is_dir()]
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror}); give a model."
+            f"{path} cannot be read ({error.strerror}); give a model: .tflite, .keras, "
+            "or the folder of a SavedModel."
         ) from error
     if not contents:
         raise InputError(
-            f"{path} has no files in it; give a model: .tflite, .keras, or the folder "
-            "of a SavedModel."
+            f"{path} is empty; give a model: .tflite, .keras, or the folder of a "
+            "SavedModel."
         )
     return {
         "file": os.fspath(path),

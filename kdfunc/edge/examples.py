@@ -1,4 +1,4 @@
-"""Arrays of examples, as models take and give them."""
+"""Arrays of examples, as inputs and outputs of models."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,28 +16,28 @@ def bind(
     """The arrays in the order of a model's inputs.
 
     Args:
-      examples: an array for a model of one input, or arrays by the inputs' names.
+      examples: an array for a model with one input, or arrays by the inputs' names.
       inputs: of the model.
       name: the model's, for errors.
 
     Raises:
-      InputError: there are too few or too many, or they differ in length.
+      InputError: arrays are missing or superfluous, or differ in length.
     """
     names = [port.name for port in inputs]
     if not isinstance(examples, Mapping):
         examples = {names[0]: examples} if len(names) == 1 else {"": examples}
     if set(examples) != set(names):
         raise InputError(
-            f"{name} takes {', '.join(names) or 'no inputs'} and got "
-            f"{', '.join(examples) or 'nothing'}; give an array for each of its inputs "
-            "by name."
+            f"{name} takes {', '.join(names) or 'no inputs'} but got "
+            f"{', '.join(examples) or 'nothing'}; give an array for each of its "
+            "inputs, by name."
         )
     arrays = [np.asarray(examples[name]) for name in names]
     counts = {len(values) if values.ndim else 0 for values in arrays}
     if len(counts) > 1:
         raise InputError(
-            f"the inputs of {name} have {', '.join(map(str, sorted(counts)))} "
-            "examples; give as many of each."
+            f"the inputs of {name} have different numbers of examples "
+            f"({', '.join(map(str, sorted(counts)))}); give the same number for each."
         )
     if 0 in counts:
         raise InputError("there are no examples; give at least one.")
@@ -45,7 +45,7 @@ def bind(
 
 
 def fits(shape: Sequence[int], port: Port, name: str) -> bool:
-    """Whether examples fill all dimensions of an input, its first one too.
+    """Whether examples fill all dimensions of an input, including the first.
 
     Args:
       shape: of the examples, `(n, ...)`.
@@ -53,7 +53,7 @@ def fits(shape: Sequence[int], port: Port, name: str) -> bool:
       name: the model's, for the error.
 
     Raises:
-      InputError: the shape is neither.
+      InputError: the shape does not fit the input.
     """
     for whole in (False, True):
         wanted = port.shape if whole else port.shape[1:]
@@ -63,8 +63,8 @@ def fits(shape: Sequence[int], port: Port, name: str) -> bool:
                 return whole
     takes = port.wanted(whole=not port.has_batch)
     raise InputError(
-        f"{port.name} has shape {list(shape)} in the data and {name} takes "
-        f"{takes}; give examples of that shape."
+        f"{port.name} has shape {list(shape)} in the data, but {name} takes {takes}; "
+        "give examples of that shape."
     )
 
 
@@ -83,7 +83,7 @@ def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
     for part in parts:
         if part.shape[1:] != first:
             raise InputError(
-                f"{name} gives {output} in other shapes from example to example "
+                f"{name} gives {output} in different shapes for different examples "
                 f"({list(first)} and {list(part.shape[1:])}), which do not fit into "
                 "one array; choose another output or signature."
             )
@@ -91,7 +91,7 @@ def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
 
 
 def only(outputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """The one output of a model.
+    """The only output of a model.
 
     Args:
       outputs: of the model, by name.
@@ -114,10 +114,10 @@ def random_values(
     """Random numbers in [0, 1), random bytes, or whole numbers that are all `fill`.
 
     Args:
-      rng: draws the numbers.
-      port: the input, whose type decides.
+      rng: random generator.
+      port: the input, whose type determines the numbers.
       shape: of the array.
-      fill: of whole numbers.
+      fill: the value of whole numbers.
     """
     if port.kind == "f":
         return rng.random(tuple(shape), np.float32)

@@ -1,8 +1,7 @@
-"""Examples read a batch at a time; they need not fit memory.
+"""Reads examples in batches, so they need not fit into memory.
 
-Headers are read first, and what they promise is held against the size of the file and
-of its members, so that no damaged file takes more memory or time than its size accounts
-for.
+Headers are read first and checked against the sizes of the file and its members, so no
+damaged file takes more memory or time than its size justifies.
 """
 
 import contextlib
@@ -21,9 +20,8 @@ import numpy as np
 from kdfunc.errors import InputError
 
 EXPECTED = (
-    "give a .npy file of images [n, ...] or a .npz file with the member `images`, or "
-    "one for each input of the model by its name, and, where known, the true classes "
-    "[n] as `labels`"
+    "give a .npy file of images [n, ...] or a .npz file with images as `images`, or "
+    "one array per input under its name, and optionally true classes [n] as `labels`"
 )
 IMAGES, LABELS = "images", "labels"
 SUFFIX = ".npy"
@@ -32,7 +30,7 @@ MOST_HEADER_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of an array says: shape, type, order, and where it ends."""
+    """The header of an array: shape, type, order, and where it ends."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -53,8 +51,7 @@ def read_header(file: IO[bytes], size: int) -> Header:
       size: of the file in bytes.
 
     Raises:
-      ValueError: it is damaged, no array of numbers, or promises more or less than
-        there is.
+      ValueError: it is damaged, not an array of numbers, or does not match the size.
     """
     # A header can say that it is as long as it likes.
     start = io.BytesIO(file.read(MOST_HEADER_BYTES))
@@ -70,29 +67,30 @@ def read_header(file: IO[bytes], size: int) -> Header:
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its header gives the shape {shape}")
     if dtype.kind not in "biufc":
-        raise ValueError(f"it holds {dtype}, no numbers")
+        raise ValueError(f"it holds {dtype}, not numbers")
     header = Header(shape, dtype, bool(fortran_order), start.tell())
     promised = header.offset + math.prod(shape) * dtype.itemsize
     if promised > size:
         raise ValueError(
-            f"an array {list(shape)} of {dtype} takes {promised:,} bytes and there are "
-            f"{size:,}"
+            f"an array {list(shape)} of {dtype} takes {promised:,} bytes, but there "
+            f"are {size:,}"
         )
     return header
 
 
 class DataFile:
-    """Examples, and labels where there are any, in a `.npy` or `.npz` file.
+    """Examples, and labels if there are any, in a `.npy` or `.npz` file.
 
     Args:
-      path: `.npy` of images; or `.npz` with `images`, or with an array for each input
-        of a model by its name, and perhaps `labels`.
+      path: `.npy` of images; or `.npz` with `images`, or with one array per input of a
+        model under its name, and optionally `labels`.
 
     Attributes:
       shapes: `(n, ...)` of each array by name, without the labels.
 
     Raises:
-      InputError: here and in the methods: no such file, damaged, no examples in it.
+      InputError: here and in the methods: the file does not exist, is damaged, or has
+        no examples.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -116,13 +114,13 @@ class DataFile:
         if len(counts) != 1 or 0 in counts:
             found = ", ".join(f"{name} {list(s)}" for name, s in shapes.items())
             raise InputError(
-                f"{path} has {'' if shapes else 'no arrays'}{found}, which are no "
+                f"{path} has {'' if shapes else 'no arrays'}{found}, which are not "
                 f"examples; {EXPECTED}."
             )
         (self._count,) = counts
         if self._labels is not None and self._labels.shape != (self._count,):
             raise InputError(
-                f"{path} has {self._count} examples and labels "
+                f"{path} has {self._count} examples but labels "
                 f"{list(self._labels.shape)}; {EXPECTED}."
             )
 
@@ -131,24 +129,24 @@ class DataFile:
 
     @property
     def labels(self) -> np.ndarray | None:
-        """`[n]` true classes as they are in the file, or None."""
+        """`[n]` true classes from the file, or None."""
         if self._labels is None:
             return None
         with self._telling(), self._opened(LABELS) as read:
             labels = read(self._count)
             if labels.dtype.kind not in "iu" or labels.min() < 0:
-                raise ValueError("its labels are no whole numbers from 0 on")
+                raise ValueError("its labels are not whole numbers from 0")
         return labels
 
     def names_for(self, inputs: Sequence[str], model: str) -> list[str]:
-        """The arrays for the inputs of a model, in their order.
+        """The arrays for the inputs of a model, in the model's order.
 
         Args:
           inputs: their names.
           model: its name, for the error.
 
         Raises:
-          InputError: the file has not what the model takes.
+          InputError: the file lacks an input of the model.
         """
         if len(inputs) == 1:
             for name in (inputs[0], IMAGES):
@@ -163,30 +161,30 @@ class DataFile:
         if missing:
             takes = f"{model} takes {', '.join(inputs)}"
             raise InputError(
-                f"{self._path} has {', '.join(self.shapes)} and {takes}; {EXPECTED}."
+                f"{self._path} has {', '.join(self.shapes)}, but {takes}; {EXPECTED}."
             )
         return list(inputs)
 
     def batches(
         self, names: Sequence[str], size: int, most_bytes: int | None = None
     ) -> Iterator[list[np.ndarray]]:
-        """Reads some of the arrays in order, so many examples at a time.
+        """Reads some of the arrays in order, in batches.
 
         Args:
           names: of the arrays.
-          size: examples in a batch.
-          most_bytes: limit for one batch, or None.
+          size: examples per batch.
+          most_bytes: limit per batch, or None.
 
         Raises:
-          InputError: a batch takes more.
+          InputError: a batch takes more than that.
         """
         size = min(size, len(self))
         taken = size * sum(self._arrays[name].example_bytes for name in names)
         if most_bytes and taken > most_bytes:
             raise InputError(
-                f"{size} examples of {self._path} take {taken >> 20:,} MB and "
-                f"{most_bytes >> 20:,} MB are allowed; give a smaller "
-                "--batch-size, or more --memory."
+                f"{size} examples of {self._path} take {taken >> 20:,} MB, but "
+                f"{most_bytes >> 20:,} MB are allowed; give a smaller --batch-size, or "
+                "more --memory."
             )
         with self._telling(), contextlib.ExitStack() as stack:
             readers = [stack.enter_context(self._opened(name)) for name in names]
@@ -217,7 +215,7 @@ class DataFile:
 
     @contextlib.contextmanager
     def _opened(self, name: str):
-        """A function that reads the next so many rows of an array."""
+        """A function that reads the given number of further rows of an array."""
         header = self._labels if name == LABELS else self._arrays[name]
         assert header is not None  # labels are asked for where there are some
         if not self._is_archive:
@@ -236,7 +234,7 @@ class DataFile:
             return
         if header.fortran_order and len(header.shape) > 1:
             raise ValueError(
-                f"{name} is in Fortran's order; save np.ascontiguousarray of it"
+                f"{name} is in Fortran order; save np.ascontiguousarray of it"
             )
         with (
             zipfile.ZipFile(self._path) as archive,
@@ -255,7 +253,7 @@ class DataFile:
 
     @contextlib.contextmanager
     def _telling(self):
-        """What numpy and zipfile raise for damaged files becomes one sentence."""
+        """Turns errors of numpy and zipfile for damaged files into one sentence."""
         try:
             yield
         except (InputError, GeneratorExit):

@@ -1,8 +1,7 @@
-"""Reads a FlatBuffer that may be damaged, with numpy alone.
+"""Reads a FlatBuffer that may be damaged; needs only numpy.
 
-Every access is checked against the size of the file, and no file can make the reader
-do more work than its size accounts for. The format:
-https://flatbuffers.dev/internals
+Every access is checked against the size of the file, and no file can make the reader do
+more work than its size justifies. The format: https://flatbuffers.dev/internals
 """
 
 import struct
@@ -11,14 +10,14 @@ import numpy as np
 
 
 class DamagedError(Exception):
-    """What is wrong with the content, as a clause that follows a colon."""
+    """What is wrong with the content, as a clause to follow a colon."""
 
 
 class Source:
-    """The bytes that tables lie in.
+    """The bytes that contain the tables.
 
-    Tables may be referred to from several places, so a few changed bytes can describe
-    far more tables and numbers than there is room for. The allowance ends that.
+    Several places may refer to the same table, so a few changed bytes can describe far
+    more tables and numbers than fit into the file. The allowance prevents that.
     """
 
     def __init__(self, content: bytes):
@@ -26,27 +25,27 @@ class Source:
         self._allowance = len(content)
 
     def unpack(self, kind: str, position: int) -> int:
-        """The whole number of a `struct` kind at a position.
+        """The integer of a `struct` kind at a position.
 
         Args:
           kind: such as `I` for uint32.
-          position: in bytes from the beginning.
+          position: in bytes from the start.
 
         Raises:
-          DamagedError: it lies outside of the file.
+          DamagedError: it lies outside the file.
         """
         if not 0 <= position <= len(self.content) - struct.calcsize(kind):
-            raise DamagedError("it refers to something outside of the file")
+            raise DamagedError("it refers to something outside the file")
         return struct.unpack_from("<" + kind, self.content, position)[0]
 
     def spend(self, items: int) -> None:
-        """Counts tables and numbers that are read.
+        """Counts the tables and numbers that are read.
 
         Args:
           items: how many more are read.
 
         Raises:
-          DamagedError: they are more than a file of its size can hold.
+          DamagedError: there are more than a file of this size can hold.
         """
         self._allowance -= items
         if self._allowance < 0:
@@ -56,28 +55,28 @@ class Source:
         """`[count]` numbers at a position, not copied.
 
         Args:
-          position: in bytes from the beginning.
+          position: in bytes from the start.
           count: of the numbers.
           dtype: of the numbers, as numpy writes it.
 
         Raises:
-          DamagedError: they lie outside of the file.
+          DamagedError: they lie outside the file.
         """
         size = count * np.dtype(dtype).itemsize
         if not 0 <= position <= len(self.content) - size:
-            raise DamagedError("it refers to something outside of the file")
+            raise DamagedError("it refers to something outside the file")
         return np.frombuffer(self.content, dtype, count, position)
 
 
 class Table:
-    """A table; its fields are known by their number in the schema.
+    """A table; its fields are identified by their numbers in the schema.
 
     Args:
       source: the bytes.
       position: where the table begins.
 
     Raises:
-      DamagedError: here and in every method, for what lies outside of the file.
+      DamagedError: here and in every method, for anything outside the file.
     """
 
     def __init__(self, source: Source, position: int):
@@ -90,7 +89,7 @@ class Table:
 
     @classmethod
     def root(cls, source: Source) -> "Table":
-        """The table that the others hang on.
+        """The root table.
 
         Args:
           source: the bytes.
@@ -98,18 +97,18 @@ class Table:
         return cls(source, source.unpack("I", 0))
 
     def number(self, field: int, kind: str, default: int = 0) -> int:
-        """A whole number of a `struct` kind.
+        """An integer of a `struct` kind.
 
         Args:
           field: its number in the schema.
           kind: such as `I` for uint32.
-          default: what it is where the table leaves it out.
+          default: its value if the table omits it.
         """
         position = self._locate(field)
         return default if position is None else self._source.unpack(kind, position)
 
     def text(self, field: int) -> str:
-        """A string, with what cannot be printed shown as `?`.
+        """A string, with unprintable characters shown as `?`.
 
         Args:
           field: its number in the schema.
@@ -118,7 +117,7 @@ class Table:
         return "".join(c if c.isprintable() else "?" for c in content)
 
     def data(self, field: int) -> np.ndarray:
-        """A vector of bytes, not copied and free of the allowance.
+        """A vector of bytes, not copied and not counted against the allowance.
 
         Args:
           field: its number in the schema.
@@ -126,7 +125,7 @@ class Table:
         return self._source.array(*self._vector(field), "u1")
 
     def array(self, field: int, dtype: str) -> np.ndarray:
-        """A vector of numbers, empty where there is none.
+        """A vector of numbers; empty if there is none.
 
         Args:
           field: its number in the schema.
@@ -178,7 +177,7 @@ class Table:
         return position + self._source.unpack("I", position)
 
     def _vector(self, field: int) -> tuple[int, int]:
-        """Where the items of a vector begin, and how many there are."""
+        """Where the items of a vector start, and how many there are."""
         position = self._follow(field)
         if position is None:
             return 0, 0

@@ -1,4 +1,4 @@
-"""The layers of `.tflite` files, in the object API that can write them anew."""
+"""The layers of `.tflite` files, in the object API that can rewrite them."""
 
 import os
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ INTEGERS = {"int8", "uint8", "int16"}
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that a candidate and its reference have in common.
+    """A layer that a candidate shares with its reference.
 
     Attributes:
-      name: Of its first weights, without what fused layers add.
+      name: Name of its first weights, without the parts of fused layers.
       operator: Name of the operator.
-      output: Name of its first output, by which Model Explorer knows it.
-      shape: Of its first weights.
-      here: Number of the operator in the candidate.
-      there: The same in the reference.
+      output: Name of its first output, which identifies it in Model Explorer.
+      shape: Shape of its first weights.
+      here: Index of the operator in the candidate.
+      there: Index in the reference.
     """
 
     name: str
@@ -38,13 +38,14 @@ class Layer:
 
 
 class Graph:
-    """The first subgraph of a file, as FlatBuffers' object API has it.
+    """The first subgraph of a file, in FlatBuffers' object API.
 
     Args:
       path: Of a `.tflite` file.
 
     Raises:
-      InputError: There is no such file, it is damaged, or nothing here can write it.
+      InputError: There is no such file, it is damaged, or no installed package can
+        write it.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -56,8 +57,8 @@ class Graph:
         self.model = self.schema.ModelT.InitFromPackedBuf(bytearray(self.content))
         if len(self.content) >= LARGEST:
             raise InputError(
-                f"{path} has {len(self.content):,} bytes, and files of 2 GB and more "
-                "cannot be rewritten; give a smaller model."
+                f"{path} has {len(self.content):,} bytes, but only files below 2 GB "
+                "can be rewritten; give a smaller model."
             )
         self._draw_in()
         self.graph = self.model.subgraphs[0]
@@ -68,7 +69,7 @@ class Graph:
         }
 
     def _draw_in(self) -> None:
-        """Takes into the FlatBuffer what a file keeps behind it."""
+        """Moves data that a file stores after the FlatBuffer into it."""
         content = np.frombuffer(self.content, np.uint8)
         for buffer in self.model.buffers:
             if buffer.offset > 1:
@@ -84,20 +85,20 @@ class Graph:
                     operator.largeCustomOptionsSize = 0
 
     def operator_name(self, operator: Any) -> str:
-        """Such as `CONV_2D`.
+        """Name of an operator, such as `CONV_2D`.
 
         Args:
-          operator: Of the graph.
+          operator: An element of the graph.
         """
         code = self.model.operatorCodes[operator.opcodeIndex]
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         return self._names.get(number, str(number))
 
     def type_of(self, tensor: Any) -> str:
-        """Such as `float32`.
+        """Type of a tensor, such as `float32`.
 
         Args:
-          tensor: Of the graph.
+          tensor: An element of the graph.
         """
         return self._types[tensor.type].lower()
 
@@ -105,7 +106,7 @@ class Graph:
         """The tensor before it was unpacked.
 
         Args:
-          index: Of the tensor in the graph.
+          index: Index of the tensor in the graph.
         """
         while (producer := self.producers.get(index)) is not None:
             if self.operator_name(producer) not in UNPACKING:
@@ -114,19 +115,19 @@ class Graph:
         return self.graph.tensors[index]
 
     def data(self, tensor: Any) -> np.ndarray | None:
-        """Bytes of a constant; None for what is computed.
+        """Bytes of a constant; None for a computed tensor.
 
         Args:
-          tensor: Of the graph.
+          tensor: An element of the graph.
         """
         content = self.model.buffers[tensor.buffer].data
         return None if content is None or len(content) == 0 else np.asarray(content)
 
     def weights(self, operator: Any) -> list[Any]:
-        """The constants of two or more dimensions that an operator computes with.
+        """The constants of two or more dimensions that an operator uses.
 
         Args:
-          operator: Of the graph.
+          operator: An element of the graph.
         """
         if self.operator_name(operator) in UNPACKING:
             return []
@@ -140,10 +141,10 @@ class Graph:
         ]
 
     def is_quantized(self, index: int) -> bool:
-        """Whether a tensor has integers that stand for real numbers.
+        """Whether a tensor has integers that represent real numbers.
 
         Args:
-          index: Of the tensor in the graph.
+          index: Index of the tensor in the graph.
         """
         tensor = self.graph.tensors[index]
         if self.type_of(tensor) not in INTEGERS or tensor.quantization is None:
@@ -151,10 +152,10 @@ class Graph:
         return len(as_list(tensor.quantization.scale)) > 0
 
     def keeps_integers(self, operator: Any) -> bool:
-        """Whether an operator keeps its state from run to run in quantized integers.
+        """Whether an operator keeps its state between runs in quantized integers.
 
         Args:
-          operator: Of the graph.
+          operator: An element of the graph.
         """
         return any(
             i >= 0 and self.graph.tensors[i].isVariable and self.is_quantized(i)
@@ -162,20 +163,20 @@ class Graph:
         )
 
     def floats(self, tensor: Any) -> np.ndarray:
-        """Values of a constant of floating-point numbers as float32.
+        """Values of a floating-point constant as float32.
 
         Args:
-          tensor: Of the graph.
+          tensor: An element of the graph.
 
         Raises:
-          InputError: It is none, or it is stored sparse.
+          InputError: It is not a floating-point constant, or it is stored sparse.
         """
         kind = self.type_of(tensor)
         if kind not in FLOATS or tensor.sparsity is not None:
             how = "sparse" if tensor.sparsity is not None else kind
             raise InputError(
-                f"{self.name} has {as_text(tensor.name)} as {how}; give the reference "
-                "in float32 or float16, from which layers can be restored."
+                f"{self.name} stores {as_text(tensor.name)} as {how}; to restore "
+                "layers, give the reference in float32 or float16."
             )
         content = self.data(tensor)
         assert content is not None  # of a constant
@@ -184,14 +185,14 @@ class Graph:
 
 
 def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
-    """The layers whose weights differ, in the order in which they run.
+    """The layers whose weights differ, in the order of execution.
 
     Args:
       candidate: A compressed file.
       reference: The file that it was made from, perhaps by another converter.
 
     Raises:
-      InputError: None differ, or those of one file are not those of the other.
+      InputError: None differ, or the two files do not have the same layers.
     """
     sides = []
     for graph in (candidate, reference):
@@ -210,9 +211,9 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
     if kinds[0] != kinds[1] or not kinds[0]:
         raise InputError(
             f"{candidate.name} has {len(kinds[0])} layers with weights and "
-            f"{reference.name} has {len(kinds[1])}, and they are not the same "
+            f"{reference.name} has {len(kinds[1])}, but they are not the same "
             "operators of the same shapes in the same order; give files that were "
-            "converted from one model."
+            "converted from the same model."
         )
     layers = []
     for (here, name, weights), (there, _, originals) in zip(*sides, strict=True):
@@ -233,8 +234,8 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
         )
     if not layers:
         raise InputError(
-            f"{candidate.name} has the weights of {reference.name} in every layer; "
-            "there is nothing to restore."
+            f"{candidate.name} has the weights of {reference.name} in every layer, so "
+            "there is nothing to restore; give another candidate."
         )
     return layers
 
@@ -246,7 +247,7 @@ def _same(candidate: Graph, mine: Any, reference: Graph, other: Any) -> bool:
 
 
 def _names(numbers: type) -> dict[int, str]:
-    """The names of an enumeration of the schema by their numbers."""
+    """The names of an enumeration in the schema, by number."""
     return {v: name for name, v in vars(numbers).items() if isinstance(v, int)}
 
 
@@ -255,14 +256,14 @@ def _schema() -> ModuleType:
         from ai_edge_litert import schema_py_generated
     except ImportError as error:
         raise InputError(
-            "files are written with ai-edge-litert, which is not installed here; pip "
-            "install ai-edge-litert."
+            "writing .tflite files needs ai-edge-litert, which is not installed; run "
+            "pip install ai-edge-litert."
         ) from error
     return schema_py_generated
 
 
 def as_list(values: Any) -> list[int]:
-    """A vector of numbers, or nothing, as a list.
+    """A vector of numbers as a list; empty for None.
 
     Args:
       values: From the schema's code, or None.
@@ -271,7 +272,7 @@ def as_list(values: Any) -> list[int]:
 
 
 def as_text(name: Any) -> str:
-    """A name, which the schema has as bytes.
+    """A name as text; the schema gives bytes.
 
     Args:
       name: From the schema's code: bytes, text or None.

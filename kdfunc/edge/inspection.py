@@ -1,4 +1,4 @@
-"""What is in a `.tflite` file."""
+"""Describes the contents of a `.tflite` file."""
 
 import gzip
 import os
@@ -24,7 +24,7 @@ FLOATS = {"float32", "float16", "bfloat16", "float64"}
 
 
 def inspect(model: bytes | str | os.PathLike) -> dict[str, Any]:
-    """Describes a model in numbers and strings that JSON can hold.
+    """Describes a model in numbers and strings that JSON can represent.
 
     Args:
       model: content of a `.tflite` file, or its path.
@@ -34,17 +34,17 @@ def inspect(model: bytes | str | os.PathLike) -> dict[str, Any]:
       `inputs` and `outputs` with name, shape (-1 for any size), type, scale and zero
       point; `signatures`, each with key, subgraph, inputs and outputs; `subgraphs`,
       each with name, inputs, outputs and the count of its operators; `operators`, the
-      same of all subgraphs; `custom`, the operators that are none of the schema's, with
-      the bytes of their options; `state`, what is kept from one run to the next, or
-      None; `metadata`, see `kdfunc.edge.metadata`; `runtime`, the least version of it;
-      `tensors`, by type the count and bytes of constants (as stored) and of computed
-      tensors (batch of one); `layers`, the weights in the order in which they are used:
-      an entry for each operator and constant of two or more dimensions that it computes
-      with, whether it has a scale for all or one per channel, and the share of zeros;
-      `problems`, what does not fit together or is not known.
+      same for all subgraphs; `custom`, the operators that are not in the schema, with
+      the bytes of their options; `state`, what is kept between runs, or None;
+      `metadata`, see `kdfunc.edge.metadata`; `runtime`, its minimum version; `tensors`,
+      by type the count and bytes of constants (as stored) and of computed tensors
+      (batch of one); `layers`, the weights in the order of use: an entry for each
+      operator and each constant of two or more dimensions that it uses, with one scale
+      for all or one per channel, and the share of zeros; `problems`, what does not fit
+      together or is not known.
 
     Raises:
-      InputError: it is no TFLite model, or it is damaged.
+      InputError: it is not a TFLite model, or it is damaged.
     """
     file = read(model)
     metadata = metadata_of(file)
@@ -72,16 +72,16 @@ def inspect(model: bytes | str | os.PathLike) -> dict[str, Any]:
 
 
 def scheme(layers: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was quantized and how, from the layers' types.
+    """How the model was quantized, from the types of its layers.
 
     Args:
       layers: those of `inspect`.
 
     Returns:
-      `name`: the first way that occurs of `int2`, `int4`, `uint4` (weights, whatever
-      the activations), `int16x8`, `full integer`, `dynamic range`, `weight only`
-      (dequantized before use), `float16`, `float32`; or `no weights`.
-      `types`: how many layers have which types of weights and of activations.
+      `name`: the first that applies of `int2`, `int4`, `uint4` (weights, with any
+      activations), `int16x8`, `full integer`, `dynamic range`, `weight only`
+      (dequantized before use), `float16`, `float32`; or `no weights`. `types`: how many
+      layers have which types of weights and of activations.
     """
     names = {_layer_scheme(layer) for layer in layers}
     order = ["int2", "int4", "uint4", "int16x8", "full integer", "dynamic range"]
@@ -139,7 +139,7 @@ def _is_weights(tensor: Tensor) -> bool:
 def _origin(
     subgraph: Subgraph, index: int, producers: dict[int, Operator]
 ) -> tuple[Tensor, bool]:
-    """The tensor before it was unpacked, and whether it was dequantized there."""
+    """The tensor before unpacking, and whether unpacking dequantized it."""
     dequantized = False
     for _ in subgraph.operators:  # no chain is longer, not even a damaged one
         operator = producers.get(index)
@@ -153,7 +153,7 @@ def _origin(
 def _activations(
     subgraph: Subgraph, operator: Operator, producers: dict[int, Operator]
 ) -> str:
-    """Type of the first input that is computed, else of the first output."""
+    """Type of the first computed input, else of the first output."""
     for index in operator.inputs:
         if index >= 0 and not _origin(subgraph, index, producers)[0].constant:
             return subgraph.tensors[index].type
@@ -161,7 +161,7 @@ def _activations(
 
 
 def scales(tensor: Tensor) -> str | None:
-    """`per tensor`, `per channel`, or None where nothing is quantized.
+    """`per tensor`, `per channel`, or None if nothing is quantized.
 
     Args:
       tensor: of a model file.
@@ -211,7 +211,7 @@ def _custom(file: ModelFile) -> list[dict[str, Any]]:
 
 
 def _runtime(file: ModelFile) -> str | None:
-    """The least version of the runtime, as the converter wrote it."""
+    """The minimum version of the runtime, as the converter wrote it."""
     said = file.metadata.get("min_runtime_version", np.empty(0, np.uint8))
     text = said.tobytes().partition(b"\0")[0].decode("ascii", "replace")
     return text if text.isprintable() and text else None
@@ -234,7 +234,7 @@ def _finite(value: float) -> float | None:
 
 
 def _tensors(file: ModelFile) -> dict[str, dict[str, int]]:
-    """Counts and bytes by type; a buffer that tensors share is counted once."""
+    """Counts and bytes by type; a shared buffer is counted once."""
     found: dict[str, dict[str, int]] = {}
     counted = set()
     for tensor in (tensor for graph in file.subgraphs for tensor in graph.tensors):

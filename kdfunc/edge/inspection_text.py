@@ -1,4 +1,4 @@
-"""What is in a `.tflite` file, for people, in 80 columns."""
+"""The contents of a `.tflite` file as text in 80 columns."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ Found = Mapping[str, Any]
 
 
 def as_text(found: Found) -> str:
-    """The description that `inspect` gives, as text.
+    """The description from `inspect`, as text.
 
     Args:
       found: from `inspect`.
@@ -52,18 +52,18 @@ def _state(state: Found | None) -> Iterable[str]:
         return
     if state["variables"]:
         yield (
-            f"Variable tensors kept from run to run: {len(state['variables'])}; here "
-            "they are reset before each example."
+            "Variable tensors that keep their values between runs: "
+            f"{len(state['variables'])}; kdfunc-edge resets them before each example."
         )
     if state["resources"]:
         yield (
-            "It assigns resource variables, which a reset does not reach; here it is "
-            "loaded anew for each example."
+            "The model assigns resource variables, which a reset does not affect; "
+            "kdfunc-edge reloads it for each example."
         )
     if state["random"]:
         yield (
-            "It draws random numbers; here it is loaded anew for each example, so that "
-            "those with a seed are the same."
+            "The model draws random numbers; kdfunc-edge reloads it for each example, "
+            "so that numbers with a seed repeat."
         )
 
 
@@ -119,7 +119,7 @@ def _described(said: Found) -> Iterable[str]:
         yield ", ".join(filter(None, texts))
     if said["mean"]:
         mean, std = _numbers(said["mean"]), _numbers(said["std"])
-        yield f"pixels less {mean}, divided by {std}"
+        yield f"pixels minus {mean}, divided by {std}"
     if said["low"] and said["high"]:
         yield f"from {_numbers(said['low'])} to {_numbers(said['high'])}"
     if said["labels"]:
@@ -150,7 +150,7 @@ def _custom(custom: Sequence[Found]) -> str:
     if not custom:
         return ""
     rows = [[entry["name"], entry["count"], number(entry["bytes"])] for entry in custom]
-    title = "custom operators, which not every interpreter has"
+    title = "custom operators, which not every interpreter supports"
     return title + "\n" + table(["name", "count", "bytes of options"], rows)
 
 

@@ -28,7 +28,7 @@ def interpreter_class() -> type:
     """The first interpreter that is installed.
 
     Raises:
-      InputError: none is.
+      InputError: none is installed.
     """
     with contextlib.suppress(ImportError):
         from ai_edge_litert.interpreter import Interpreter
@@ -54,17 +54,17 @@ class Interpreter:
     Args:
       model: content of the file, or its path.
       file: the same, read.
-      entry: what of it is run.
+      entry: the part of it to run.
       settings: how.
 
     Attributes:
-      kernels: one of `settings.KERNELS`, what is used now.
-      delegates: `name` and number of `operators` of each delegate, as of the last
-        allocation of tensors; None where the interpreter does not tell.
+      kernels: one of `settings.KERNELS`, those in use.
+      delegates: `name` and number of `operators` of each delegate, at the last
+        allocation of tensors; None if the interpreter does not tell.
       operators: their number.
 
     Raises:
-      InputError: here and in `without_xnnpack`: the interpreter does not take the file.
+      InputError: here and in `without_xnnpack`: the interpreter rejects the file.
     """
 
     #: Shapes of the inputs that tensors are allocated for; None for nothing yet.
@@ -87,7 +87,7 @@ class Interpreter:
         self._load()
 
     def without_xnnpack(self) -> bool:
-        """Changes to the built-in kernels, and whether that is a change at all."""
+        """Switches to the built-in kernels; returns whether that changes anything."""
         if self.kernels != "xnnpack" or self._settings.delegate:
             return False
         self.kernels = "builtin"
@@ -98,11 +98,11 @@ class Interpreter:
         """One run.
 
         Args:
-          inputs: in the types of the inputs and in their order; inputs are resized.
-          fresh: whether it starts from the state of a model just loaded.
+          inputs: in the types and order of the inputs, which are resized.
+          fresh: whether it starts from the state of a freshly loaded model.
 
         Raises:
-          RuntimeError, ValueError: the interpreter refuses.
+          RuntimeError, ValueError: the interpreter rejects the run.
         """
         if fresh and (self._state.resources or self._state.random):
             self._load()  # a reset does not reach these
@@ -126,7 +126,7 @@ class Interpreter:
         return [interpreter.get_tensor(port.index) for port in entry.outputs]
 
     def how(self) -> str:
-        """Which kernels and delegates run how many operators, in words."""
+        """Which kernels and delegates run how many operators, as text."""
         parts = [
             f"{found['name']} for {found['operators']} of {self.operators} operators"
             for found in self.delegates or []
@@ -134,14 +134,17 @@ class Interpreter:
         if not parts:
             parts = [KERNELS[self.kernels]]
             if self.delegates is None and self.kernels == "xnnpack":
-                parts = ["optimized kernels, perhaps XNNPACK's: that is not told here"]
+                parts = [
+                    "optimized kernels, perhaps XNNPACK's (this interpreter does "
+                    "not tell)"
+                ]
         if self.kernels != self._settings.kernels:
-            parts.append("as XNNPACK refused the model")
+            parts.append("because XNNPACK rejected the model")
         threads = self._settings.threads
         return ", ".join([*parts, "1 thread" if threads == 1 else f"{threads} threads"])
 
     def refusal(self, error: Exception) -> InputError:
-        """What to say of an error of the interpreter.
+        """The message for an error of the interpreter.
 
         Args:
           error: what was raised.
@@ -149,12 +152,13 @@ class Interpreter:
         reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
         reason = textwrap.shorten(reason, REASON, placeholder=" ...")
         return InputError(
-            f"{self._name} cannot be run by the interpreter here ({reason}); it may "
-            "need another version of it, custom operators or more memory."
+            f"{self._name} cannot be run by the installed interpreter ({reason}); it "
+            "may need another version of the interpreter, custom operators or more "
+            "memory."
         )
 
     def _load(self) -> None:
-        """Makes the interpreter, which then has no tensors yet."""
+        """Creates the interpreter, without allocating tensors."""
         kind = interpreter_class()
         options: dict[str, Any] = {}
         if self.kernels != "xnnpack":
@@ -175,7 +179,7 @@ class Interpreter:
         self._allocated = None
 
     def _call(self, inputs: Sequence[np.ndarray], fresh: bool) -> list:
-        """One run of a signature of another subgraph than the first."""
+        """Runs a signature of a subgraph other than the first."""
         entry = self._entry
         if self._allocated is None:
             self._runner = self._interpreter.get_signature_runner(entry.signature)
@@ -216,7 +220,7 @@ def _delegate(kind: type, settings: Settings):
 
 
 def _covered(delegate, nodes) -> int:
-    """How many operators a delegate runs: those between its outputs and its inputs."""
+    """How many operators a delegate runs: those between its inputs and its outputs."""
     makers = {int(i): n for n, node in enumerate(nodes) for i in node["outputs"]}
     given = set(map(int, delegate["inputs"]))
     found, left = set(), [int(i) for i in delegate["outputs"]]

@@ -1,9 +1,9 @@
-"""Runs what may crash, hang or take all memory in a process of its own.
+"""Runs in a separate process what may crash, hang or use up all memory.
 
-The interpreter trusts its models: one with a few bytes changed can end the process. So
-the command line has a second process do the work, with limits to its time and memory,
-and tells its end in a sentence. This guards against damage, not against a model that
-was made to attack.
+The interpreter trusts its models: a few changed bytes can crash the process. So the
+command line does the work in a second process with limits on time and memory, and
+reports in one sentence how it ended. This protects against damage, not against a
+malicious model.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ TIMED_OUT = b"Timeout ("
 
 
 class Isolated:
-    """An object that lives in a process of its own.
+    """An object in a separate process.
 
     A context manager; leaving it ends the process.
 
     Args:
-      make: importable function or class that makes the object there.
-      *arguments: of `make`.
-      title: what errors call it.
-      seconds: limit for making it and for each call.
-      memory: limit in bytes for what it takes beyond the bare process; None for none,
-        which is all that other systems than Linux take.
+      make: importable function or class that creates the object there.
+      *arguments: arguments of `make`.
+      title: its name in errors.
+      seconds: time limit for creating it and for each call.
+      memory: limit in bytes for its memory beyond that of the bare process; None for no
+        limit, the only choice outside Linux.
 
     Raises:
-      InputError: here and in `call`: one that was raised there, or the process ended.
+      InputError: here and in `call`: it was raised there, or the process ended.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Isolated:
         memory: int | None = None,
     ):
         if memory and not system.can_limit_memory():
-            raise InputError("--memory: limits work only on Linux; leave it out.")
+            raise InputError("--memory: limits work only on Linux; omit it.")
         self._title, self._seconds, self._memory = title, seconds, memory
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._said = tempfile.TemporaryFile()
@@ -71,7 +71,7 @@ class Isolated:
             raise
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """What a method of the object returns.
+        """Calls a method of the object and returns its result.
 
         Args:
           method: its name.
@@ -104,7 +104,7 @@ class Isolated:
         if outcome == "failed":
             raise InputError(
                 f"{self._title} failed with {result}; the file is damaged or needs "
-                f"more than the memory allowed ({self._limit}, see --memory)."
+                f"more memory than allowed ({self._limit}, see --memory)."
             )
         return result
 
@@ -116,24 +116,24 @@ class Isolated:
         self._said.seek(0)
         if code == 1 and TIMED_OUT in self._said.read():
             return (
-                f"took more than {self._seconds:g} s for a step and was stopped; give "
-                "smaller batches, fewer runs or a larger --timeout, unless the file "
-                "is damaged."
+                f"took more than {self._seconds:g} s for a step and was stopped; "
+                "unless the file is damaged, give smaller batches, fewer runs or a "
+                "larger --timeout."
             )
         how = system.how_it_ended(code)
         return (
             f"made the interpreter crash ({how}); the file is damaged, cannot be run "
-            "by this interpreter (try --batch-size=1) or needs more than the memory "
+            "by this interpreter (try --batch-size=1) or needs more memory than "
             f"allowed ({self._limit}, see --memory)."
         )
 
     @property
     def _limit(self) -> str:
-        return f"{self._memory >> 20} MB" if self._memory else "all there is"
+        return f"{self._memory >> 20} MB" if self._memory else "no limit"
 
 
 def serve() -> None:
-    """The other end: makes the object and calls its methods until nothing is asked."""
+    """The other end: creates the object and calls its methods until the pipe closes."""
     questions = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print there

@@ -102,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: of the command line; None for the process's own.
 
     Returns:
-      Exit code: 0, 1 where a limit is missed, 2 for bad input, 3 where one is
-      undecided, 130 after Ctrl-C, 143 after SIGTERM.
+      Exit code: 0, 1 if a limit is missed, 2 for bad input, 3 if one is undecided, 130
+      after Ctrl-C, 143 after SIGTERM.
     """
 
     def run_asked() -> int:
@@ -147,20 +147,26 @@ def _parser() -> argparse.ArgumentParser:
     running_options.add(one)
 
     one = command(_compare, "compare two models as functions", COMPARE)
-    one.add_argument("reference", help="the model to be faithful to")
+    one.add_argument("reference", help="the original model")
     one.add_argument("candidate", help="the model to judge")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     options.add(one, "model")
     running_options.add(one)
     running_options.add_for_each(one)
 
-    one = command(_blame, "find the layers that cost most of the function", BLAME)
+    one = command(_blame, "find the layers that lose most of the function", BLAME)
     one.add_argument("reference", help="a .tflite file in floating point")
     one.add_argument("candidate", help="a compressed .tflite file of the same model")
     one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
     options.add_comparing(one, "model")
-    one.add_argument("--output", metavar="FILE", help="restored .tflite to write")
-    one.add_argument("--node-data", metavar="FILE", help="JSON file to write")
+    one.add_argument(
+        "--output",
+        metavar="FILE",
+        help=".tflite file to write, with the layers restored",
+    )
+    one.add_argument(
+        "--node-data", metavar="FILE", help="JSON file to write for Model Explorer"
+    )
     running_options.add(one)
     _add_json(one)
     return parser

@@ -1,4 +1,4 @@
-"""TFLite Metadata: what the maker of a file says of its inputs and outputs.
+"""TFLite Metadata: what the author of a file says about its inputs and outputs.
 
 Source: tensorflow_lite_support/metadata/metadata_schema.fbs (TFLite Support).
 """
@@ -22,14 +22,15 @@ IDENTIFIER = b"M001"
 
 @dataclass(frozen=True)
 class Described:
-    """What is said of an input or an output.
+    """The metadata of an input or an output.
 
     Attributes:
-      name: May be empty, as the description may.
+      name: May be empty, like the description.
       description: For people.
-      mean, std: Normalization of pixels, one for all channels or one for each:
-        `(pixel - mean) / std`; empty where nothing is said.
-      low, high: Least and largest values, of all or of each channel; may be empty.
+      mean, std: Normalization of pixels, one value for all channels or one per channel:
+        `(pixel - mean) / std`; empty if not given.
+      low, high: Smallest and largest values, of all channels or per channel; may be
+        empty.
       labels: Names of classes.
     """
 
@@ -44,14 +45,14 @@ class Described:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of itself.
+    """The metadata of a file.
 
     Attributes:
-      texts: `name`, `description`, `version`, `author`, `license`, where there are any.
+      texts: `name`, `description`, `version`, `author`, `license`, as far as given.
       inputs: Of the first subgraph, in its order; may be fewer than it has.
       outputs: The same.
       files: Names of the associated files.
-      problem: What cannot be read, a clause, or empty.
+      problem: What cannot be read, as a clause, or empty.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Metadata:
 
 
 def metadata_of(file: ModelFile) -> Metadata:
-    """The metadata of a file; empty where there is none or it cannot be read.
+    """The metadata of a file; empty if there is none or it cannot be read.
 
     Args:
       file: The model file, read.
@@ -92,7 +93,7 @@ def metadata_of(file: ModelFile) -> Metadata:
 
 
 class _Labels:
-    """The associated files, which are an archive at the end of the model's file."""
+    """The associated files, stored in an archive at the end of the model's file."""
 
     def __init__(self, content: bytes):
         self.names: tuple[str, ...] = ()

@@ -1,14 +1,14 @@
-"""A `.tflite` file run by the interpreter at hand.
+"""Runs a `.tflite` file with the installed interpreter.
 
-Outputs do not depend on how many examples are run at once, nor on their order. With
-XNNPACK, which the interpreters of ai-edge-litert and TensorFlow use by themselves,
-batches and any number of threads give the bits that single examples give. The built-in
-kernels add up the products of one row in another order than those of several, and the
-last digits of floating-point results differ (by up to 3e-8 on LeNet); they run what
-XNNPACK does not take, such as weights that are dequantized from int4. So the first
-batch is held against single examples, and where the bits differ, examples go in one at
-a time. A file that fixes its batch at another size gets batches of that size, the last
-filled up. A model that keeps a state gets one example at a time, from a fresh state.
+Outputs depend neither on how many examples are run at once nor on their order. With
+XNNPACK, which the interpreters of ai-edge-litert and TensorFlow use by default, batches
+and any number of threads give the same bits as single examples. The built-in kernels
+run what XNNPACK does not support, such as weights that are dequantized from int4. They
+sum the products of a single row in another order than those of several, so the last
+digits of floating-point results differ (by up to 3e-8 on LeNet). So the first batch is
+compared with single examples, and if the bits differ, examples are run one at a time. A
+file with a fixed batch size gets batches of that size, the last one padded. A model
+that keeps a state gets one example at a time, from a fresh state.
 """
 
 import contextlib
@@ -40,12 +40,12 @@ class Model:
       settings: how it is run.
 
     Attributes:
-      inputs: what it takes, in order.
-      outputs: what it gives, in order.
+      inputs: its inputs, in order.
+      outputs: its outputs, in order.
 
     Raises:
-      InputError: here and in the methods: no TFLite model, damaged, or the interpreter
-        cannot run it.
+      InputError: here and in the methods: it is not a TFLite model, it is damaged, or
+        the interpreter cannot run it.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class Model:
 
         Args:
           examples: `[n, ...]` for the one input of the model, or for each input by its
-            name. Without the batch dimension that the input may have: an input
-            `[1, 28, 28, 1]` takes `[n, 28, 28, 1]`, an input `[100]` takes `[n, 100]`.
+            name. Without the input's batch dimension, if it has one: an input `[1, 28,
+            28, 1]` takes `[n, 28, 28, 1]`, an input `[100]` takes `[n, 100]`.
 
         Returns:
-          `[n, ...]` by the output's name: float32, quantized numbers dequantized;
-          integers that are not quantized as they are.
+          `[n, ...]` by the output's name: float32, with quantized numbers dequantized;
+          integers that are not quantized stay unchanged.
 
         Raises:
-          InputError: other inputs, shapes or types.
+          InputError: inputs, shapes or types do not fit.
         """
         arrays = bind(examples, self.inputs, self._name)
         whole = [
@@ -94,7 +94,7 @@ class Model:
         }
 
     def predict(self, examples: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
-        """The output `[n, ...]` of a model that has but one; see `run`.
+        """The output `[n, ...]` of a model with a single output; see `run`.
 
         Args:
           examples: `[n, ...]`, or one such array per input by its name.
@@ -102,14 +102,14 @@ class Model:
         return only(self.run(examples), self._name)
 
     def told(self) -> dict[str, Any]:
-        """How it is run, so far, in what JSON can hold.
+        """How it has been run so far, in a form that JSON can represent.
 
         Returns:
-          `signature`, `inputs` (what was done with the data, by name), `how` (which
-          kernels and delegates, in words), `threads`, `kernels`, `delegates` (name and
-          number of operators of each; None where the interpreter does not tell),
-          `operators` (their number), `state` (whether one is kept from run to run) and
-          `notes`, a sentence each of what may be wrong.
+          `signature`, `inputs` (how the data were converted, by name), `how` (which
+          kernels and delegates, as text), `threads`, `kernels`, `delegates` (name and
+          number of operators of each; None if the interpreter does not tell),
+          `operators` (their number), `state` (whether one is kept between runs) and
+          `notes`, one sentence for each possible problem.
         """
         return {
             "signature": self._entry.signature,
@@ -127,13 +127,13 @@ class Model:
         }
 
     def random_run(self, batch_size: int) -> Callable[[], Any]:
-        """What is to be timed: a run with random inputs, whole numbers being 1.
+        """A run to be timed, with random inputs; whole numbers are 1.
 
         Args:
           batch_size: examples per run.
 
         Raises:
-          InputError: the model takes no batch of that size.
+          InputError: the model does not take batches of that size.
         """
         attempts = [partial(self._random_batch, batch_size)]
         if batch_size == 1:
@@ -149,14 +149,17 @@ class Model:
         assert problem is not None  # of the first attempt
         if batch_size > 1:
             raise InputError(
-                f"{problem.with_flags.rstrip('.')}; it may take no batches: give "
+                f"{problem.with_flags.rstrip('.')}; it may not take batches: give "
                 "--batch-sizes=1."
             )
         raise problem
 
     def _random_batch(self, batch_size: int) -> Callable[[], Any]:
         if self._state or not self.inputs:
-            raise InputError(f"{self._name} keeps a state, so it is run as it is.")
+            raise InputError(
+                f"{self._name} keeps a state, so its batch size cannot be "
+                "changed; give --batch-sizes=1."
+            )
         rng = np.random.default_rng(0)
         examples = {}
         for port in self.inputs:
@@ -178,7 +181,7 @@ class Model:
         )
 
     def _outputs(self, arrays, whole) -> list[np.ndarray]:
-        """The outputs as the interpreter gives them, for inputs that are prepared."""
+        """The interpreter's raw outputs for prepared inputs."""
         count = len(arrays[0])
         alone = self._state or any(whole)
         if count > 1 and not alone and self._batches_are_exact is not False:
@@ -200,7 +203,7 @@ class Model:
         return self._in_blocks(arrays, whole)
 
     def _in_blocks(self, arrays, whole) -> list[np.ndarray]:
-        """Runs examples one at a time, or as many together as the file insists on."""
+        """Runs examples one at a time, or in the batch size that the file requires."""
         fixed = max((port.shape[0] for port in self.inputs if port.shape), default=1)
         if fixed > self._block and not any(whole):
             with contextlib.suppress(*REFUSED):
@@ -232,7 +235,7 @@ class Model:
         ]
 
     def _run_block(self, arrays, size: int) -> list[np.ndarray]:
-        """One run of so many examples; fewer are repeated."""
+        """One run of a fixed number of examples; fewer are padded by repetition."""
         count = len(arrays[0])
         if count < size:
             arrays = [np.resize(x, (size, *x.shape[1:])) for x in arrays]
@@ -242,16 +245,16 @@ class Model:
                 whole = ", ".join(port.wanted(whole=True) for port in self.inputs)
                 raise InputError(
                     f"{self._name} gave {port.name} of shape {list(output.shape)} for "
-                    f"{size} examples, so the first dimension of its input is no "
+                    f"{size} examples, so the first dimension of its input is not a "
                     f"batch; give examples {whole}."
                 )
         return [output[:count] for output in found]
 
     def _with_any_kernels(self, run: Callable[[], Any]) -> Any:
-        """Runs with XNNPACK, or without it from now on where it refuses the model.
+        """Runs with XNNPACK, or without it from now on if it rejects the model.
 
-        The built-in kernels run some that it does not, such as dynamic range with
-        sparse weights.
+        The built-in kernels run some models that it does not, such as dynamic range
+        with sparse weights.
         """
         try:
             return run()
@@ -266,12 +269,12 @@ class Model:
         notes = [note for prepared in self._preparations for note in prepared.notes()]
         if self._state.random:
             notes.append(
-                f"{self._name} draws random numbers; its outputs may differ from run "
-                "to run."
+                f"{self._name} draws random numbers, so its outputs may differ between "
+                "runs."
             )
         if len(self._signatures) > 1 and self._settings.signature is None:
             notes.append(
-                f"{self._name} has the signatures {', '.join(self._signatures)} and "
+                f"{self._name} has the signatures {', '.join(self._signatures)}, but "
                 "its first subgraph was run; choose with --signature."
             )
         return notes
@@ -290,7 +293,7 @@ def _preparations(file, entry, settings: Settings) -> list[Preparation]:
 
 
 def _has_nan(values: np.ndarray) -> bool:
-    """Whether the type has NaN, which `array_equal` asks about."""
+    """Whether the type has NaN, which `array_equal` needs to know."""
     return values.dtype.kind in "fc"
 
 
@@ -299,18 +302,19 @@ def predict(
     examples: np.ndarray,
     settings: Settings | None = None,
 ) -> np.ndarray:
-    """The model's output for many examples, a batch at a time, in this process.
+    """The model's output for many examples, computed in batches in this process.
 
     Args:
-      model: content of a `.tflite` file, or its path; of one input and one output.
+      model: content of a `.tflite` file, or its path; with one input and one output.
       examples: `[n, ...]`, as `Model.run` takes them; may be memory-mapped.
       settings: how it is run.
 
     Returns:
-      `[n, ...]`, equal to running the examples one at a time.
+      `[n, ...]`, the same as for one example at a time.
 
     Raises:
-      InputError: no such file, no TFLite model, or one that cannot be run on them.
+      InputError: there is no such file, or it is not a TFLite model that can be run on
+        them.
     """
     settings = settings or Settings()
     loaded = Model(model, settings)

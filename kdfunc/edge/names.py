@@ -1,8 +1,7 @@
-"""Names of operators and tensor types, by the numbers that a `.tflite` file has.
+"""Names of operators and tensor types, by their numbers in `.tflite` files.
 
-They come from the schema that ai-edge-litert ships, so they are as new as the
-interpreter. Source of the numbers here:
-tensorflow/compiler/mlir/lite/schema/schema.fbs.
+They come from the schema in ai-edge-litert, so they are as new as the interpreter.
+Source of the numbers here: tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 import contextlib
@@ -82,7 +81,7 @@ def type_name(number: int) -> str:
 
 @cache
 def _schema(kind: str) -> dict[int, str]:
-    """Names by number; empty where no schema is installed."""
+    """Names by number; empty if no schema is installed."""
     for module in SCHEMAS:
         with contextlib.suppress(ImportError):
             names = vars(getattr(importlib.import_module(module), kind))

@@ -1,4 +1,4 @@
-"""Keras models and SavedModels, where TensorFlow is installed."""
+"""Keras models and SavedModels, if TensorFlow is installed."""
 
 import os
 import pathlib
@@ -23,11 +23,11 @@ class Network:
     Has the methods of `kdfunc.edge.Model`.
 
     Args:
-      path: of a `.keras` file or of a folder with a SavedModel.
+      path: of a `.keras` file or the folder of a SavedModel.
       settings: how it is run; batch size, kernels and delegates are TensorFlow's.
 
     Raises:
-      InputError: there is no TensorFlow, or the model cannot be loaded.
+      InputError: TensorFlow is not installed, or the model cannot be loaded.
     """
 
     def __init__(self, path: str | os.PathLike, settings: Settings | None = None):
@@ -39,7 +39,7 @@ class Network:
         except ImportError as error:
             missing = error.name or "TensorFlow"
             raise InputError(
-                f"{path} needs {missing}, which is not installed here; pip install "
+                f"{path} needs {missing}, which is not installed; run pip install "
                 "tensorflow tf_keras, or give a .tflite file."
             ) from error
         except InputError:
@@ -94,7 +94,7 @@ class Network:
         }
 
     def random_run(self, batch_size: int) -> Callable[[], Any]:
-        """What is to be timed: a run with random examples.
+        """A run to be timed, with random examples.
 
         Args:
           batch_size: examples per run.
@@ -120,7 +120,7 @@ def _tensorflow(settings: Settings):
 def _keras(path: str, settings: Settings):
     if settings.signature:
         raise InputError(
-            f"{path} is a Keras model, which has no signatures; leave out --signature."
+            f"{path} is a Keras model, which has no signatures; omit --signature."
         )
     version = keras_files.check(path)
     tf = _tensorflow(settings)

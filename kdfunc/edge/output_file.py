@@ -1,4 +1,4 @@
-"""Outputs written a batch at a time; they need not fit memory."""
+"""Writes outputs in batches, so they need not fit into memory."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ from kdfunc.writing import output_path
 
 
 class OutputFile:
-    """Outputs written a batch at a time, there whole in the end or not at all.
+    """A file of outputs, written in batches, completely or not at all.
 
     Args:
-      path: a `.npy` file for one output, or a `.npz` file for all by their names.
+      path: a `.npy` file for one output, or a `.npz` file for all outputs by name.
       rows: how many there will be.
-      inputs: files that are read meanwhile, which it must not replace.
+      inputs: files that are read at the same time, which it must not replace.
 
     Raises:
       InputError: it cannot be written there.
@@ -48,16 +48,16 @@ class OutputFile:
         """Adds rows `[n, ...]` of each output.
 
         Args:
-          batch: by the output's name; all of the same n.
+          batch: by the output's name; all with the same n.
 
         Raises:
-          InputError: there are several and the file holds one, shapes differ from
-            batch to batch, or the disk is full.
+          InputError: there are several outputs but the file holds one, shapes differ
+            between batches, or the disk is full.
         """
         if len(batch) > 1 and not self._is_archive:
             raise InputError(
-                f"the model has {len(batch)} outputs ({', '.join(batch)}) and "
-                f"{self._given} holds one; give a .npz file as --output."
+                f"the model has {len(batch)} outputs ({', '.join(batch)}), but "
+                f"{self._given} holds only one; give a .npz file as --output."
             )
         with self._telling():
             for name, values in batch.items():
@@ -66,8 +66,8 @@ class OutputFile:
                 elif values.shape[1:] != self._shapes[name]:
                     raise InputError(
                         f"{name} has shape {list(values.shape[1:])} for some examples "
-                        f"and {list(self._shapes[name])} for others, which no array "
-                        "holds; choose another signature."
+                        f"and {list(self._shapes[name])} for others, which do not fit "
+                        "into one array; choose another signature."
                     )
                 self._files[name].write(np.ascontiguousarray(values).data)
 
@@ -115,5 +115,5 @@ class OutputFile:
         except OSError as error:
             raise InputError(
                 f"{self._given} cannot be written ({error.strerror}); give a path in a "
-                "folder that exists, may be written to and has room."
+                "folder that exists, is writable and has enough space."
             ) from error

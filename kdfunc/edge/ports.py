@@ -1,4 +1,4 @@
-"""Inputs and outputs of a model, under the names by which users give and get them."""
+"""Inputs and outputs of a model, by the names that users see."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ class Port:
     """An input or an output.
 
     Attributes:
-      name: That of the signature, or of the tensor where there is none.
-      shape: Sizes, -1 where any size will do.
-      dtype: Name of the numpy type, or of a type that numpy has not.
-      scales: `[1]` or `[channels]` float32; empty where nothing is quantized.
+      name: Name in the signature, or of the tensor if there is no signature.
+      shape: Sizes, -1 for any size.
+      dtype: Name of the numpy type, or of a type that numpy does not have.
+      scales: `[1]` or `[channels]` float32; empty if nothing is quantized.
       zero_points: The same, int64.
       axis: Dimension of the channels.
-      index: Of the tensor in its subgraph; -1 outside of `.tflite` files.
+      index: Index of the tensor in its subgraph; -1 outside `.tflite` files.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Port:
 
     @property
     def kind(self) -> str:
-        """Numpy's letter for the kind of its type; `O` for a type it has not."""
+        """Numpy's letter for the kind of its type; `O` for an unknown type."""
         try:
             return np.dtype(self.dtype).kind
         except TypeError:
@@ -43,23 +43,23 @@ class Port:
 
     @property
     def has_batch(self) -> bool:
-        """Whether the first dimension may be a batch that can be of any size."""
+        """Whether the first dimension may be a batch of any size."""
         return self.shape[:1] in ((ANY,), (1,))
 
     def wanted(self, whole: bool = False) -> str:
         """The shape of examples for it, such as `[n, 28, 28, 1]`.
 
         Args:
-          whole: whether an example fills all dimensions, the first one too.
+          whole: whether an example fills all dimensions, including the first.
         """
         sizes = self.shape if whole else self.shape[1:]
         return f"[{', '.join(['n', *('any' if s < 0 else str(s) for s in sizes)])}]"
 
     def dequantized(self, values: np.ndarray) -> np.ndarray:
-        """Numbers as float32; integers that are not quantized stay as they are.
+        """Numbers as float32; integers that are not quantized stay unchanged.
 
         Args:
-          values: Of the type that the model has.
+          values: In the model's type.
         """
         if values.dtype.kind in "iu" and self.scales.any():
             zero_points = self.zero_points if self.zero_points.size else [0]
@@ -76,7 +76,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Entry:
-    """What of a `.tflite` file is run.
+    """The part of a `.tflite` file that is run.
 
     Attributes:
       signature: Key of the signature that names inputs and outputs, or None.
@@ -92,7 +92,7 @@ class Entry:
 
 
 def entry_of(file: ModelFile, signature: str | None = None) -> Entry:
-    """What is run of a file.
+    """The part of a file to run.
 
     Args:
       file: the model.
@@ -107,7 +107,7 @@ def entry_of(file: ModelFile, signature: str | None = None) -> Entry:
             keys = ", ".join(known)
             raise InputError(
                 f"{file.name} has no signature {signature!r}; "
-                + (f"choose from {keys}." if keys else "it has none: leave it out.")
+                + (f"choose from {keys}." if keys else "it has none: omit --signature.")
             )
         chosen = known[signature]
         tensors = file.subgraphs[chosen.subgraph].tensors
@@ -145,7 +145,7 @@ def _port(tensor: Tensor, index: int, name: str) -> Port:
 
 
 def _different(names: Iterable[str]) -> list[str]:
-    """Names of which none is empty and no two are the same."""
+    """Names, made non-empty and unique."""
     found: list[str] = []
     for i, name in enumerate(names):
         name = name or f"tensor_{i}"

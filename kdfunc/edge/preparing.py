@@ -1,10 +1,11 @@
-"""Arrays of a data file brought to what an input takes.
+"""Converts arrays of a data file to what an input takes.
 
-An array of the input's own integer type goes in as it is: bytes into a uint8 input,
-token ids into an int32 input. uint8 images into any other input are pixels: they become
-real numbers by the range or mean and standard deviation that the user gives, else by
-the metadata of the file, else 0 to 1. Floating point is real numbers already. Real
-numbers are quantized with the input's scale and zero point where it has them.
+An array of the input's own integer type is used unchanged: bytes for a uint8 input,
+token ids for an int32 input. For any other input, uint8 images are pixels: they become
+real numbers by the range or the mean and standard deviation that the user gives, else
+by the metadata of the file, else 0 to 1. Floating-point arrays are real numbers
+already. Real numbers are quantized with the input's scale and zero point if it has
+them.
 """
 
 import math
@@ -23,14 +24,14 @@ DEFAULT = "the default"
 
 
 class Preparation:
-    """Brings arrays to what one input takes, and notes what looks wrong.
+    """Converts arrays to what one input takes, and notes what looks wrong.
 
     Args:
       port: the input.
       settings: of the model.
-      said: of the input, in the metadata of the file.
-      likely: range that the input was likely made for.
-      model: what errors call it.
+      said: the input's metadata in the file.
+      likely: the range for which the input was likely made.
+      model: its name in errors.
     """
 
     def __init__(
@@ -51,16 +52,16 @@ class Preparation:
         """The values in the input's type.
 
         Raises:
-          InputError: the input does not take values of that type.
+          InputError: the input does not accept values of that type.
         """
         port = self._port
         if port.kind in "iub" and (values.dtype == port.dtype or not port.scales.any()):
-            self.told = f"{values.dtype} as it is"
+            self.told = f"{values.dtype} unchanged"
             return self._whole_numbers(values)
         if port.kind not in "fiu":
             raise InputError(
-                f"{self._model} takes {port.dtype} for {port.name}, which cannot be "
-                "given from a file of numbers; choose another signature or model."
+                f"{self._model} takes {port.dtype} for {port.name}, which a file of "
+                "numbers cannot hold; choose another signature or model."
             )
         if values.dtype == np.uint8:
             real = self._pixels(values)
@@ -70,10 +71,10 @@ class Preparation:
             real = values.astype(np.float32, copy=False)
             self._low = min(self._low, float(np.min(real, initial=math.inf)))
             self._high = max(self._high, float(np.max(real, initial=-math.inf)))
-            self.told = "floating point as it is"
+            self.told = "floating point unchanged"
         else:
             raise InputError(
-                f"{port.name} of {self._model} takes {port.dtype} and the data are of "
+                f"{port.name} of {self._model} takes {port.dtype}, but the data have "
                 f"type {values.dtype}; give uint8 images, floating point, or "
                 f"{port.dtype}."
             )
@@ -83,31 +84,32 @@ class Preparation:
         return self._codes(real)
 
     def notes(self) -> list[str]:
-        """What looks wrong with the values so far, a sentence each."""
+        """What looks wrong with the values so far, one sentence each."""
         likely, name = self._likely, f"{self._port.name} of {self._model}"
         if self._took_default:
             if not likely or likely.is_like(0, 1):
                 return []
             return [
-                f"{name} got bytes as 0 to 1 and was likely made for {likely} (by "
-                f"{likely.why}); give --range={likely.low:.4g},{likely.high:.4g} if so."
+                f"{name} got bytes as 0 to 1 but was likely made for {likely} (judging "
+                f"by {likely.why}); if so, give "
+                f"--range={likely.low:.4g},{likely.high:.4g}."
             ]
         if self._low > self._high:  # no floating point was given
             return []
         found = f"{self._low:.4g} to {self._high:.4g}"
         if likely and not likely.covers(self._low, self._high):
             return [
-                f"{name} got values from {found} and was likely made for {likely} (by "
-                f"{likely.why}); give images in that range."
+                f"{name} got values from {found} but was likely made for {likely} "
+                f"(judging by {likely.why}); give images in that range."
             ]
         shape = self._port.shape
         is_image = len(shape) >= 3 and shape[-1] in CHANNELS
         reach = max(-self._low, self._high)
         if not likely and is_image and reach > SUSPICIOUS:
             return [
-                f"{name} got values from {found} and most models of images take 0 to 1 "
-                "or -1 to 1; give images in the range that it was trained with, or "
-                "uint8 images and --range."
+                f"{name} got values from {found}, but most image models take 0 to 1 or "
+                "-1 to 1; give images in the range of its training, or uint8 images "
+                "and --range."
             ]
         return []
 
@@ -118,13 +120,13 @@ class Preparation:
         if values.dtype.kind not in "iub":
             raise InputError(
                 f"{port.name} of {self._model} takes {port.dtype} without a scale, "
-                f"which is no image, and the data are of type {values.dtype}; give "
+                f"which is not an image, but the data have type {values.dtype}; give "
                 "whole numbers, such as token ids."
             )
         converted = values.astype(port.dtype)
         if not np.array_equal(converted.astype(values.dtype), values):
             raise InputError(
-                f"{port.name} of {self._model} takes {port.dtype} and the data reach "
+                f"{port.name} of {self._model} takes {port.dtype}, but the data range "
                 f"from {values.min()} to {values.max()}; give numbers of that type."
             )
         return converted
@@ -133,9 +135,9 @@ class Preparation:
         for numbers in (self._mean, self._std):
             if numbers.size > 1 and values.shape[-1:] != numbers.shape:
                 raise InputError(
-                    f"{self._source} has {numbers.size} channels and the images "
-                    f"{list(values.shape)} have another last size; give one number, or "
-                    "one for each channel."
+                    f"{self._source} has {numbers.size} channels, but the images "
+                    f"{list(values.shape)} have another number; give one number, or "
+                    "one per channel."
                 )
         values = values.astype(np.float32)
         if self._mean.any():
@@ -154,8 +156,8 @@ class Preparation:
     def _codes(self, real: np.ndarray) -> np.ndarray:
         if self._port.scales.size > 1:
             raise InputError(
-                f"{self._port.name} of {self._model} is quantized by channel, which "
-                f"no interpreter takes; give {self._port.dtype}."
+                f"{self._port.name} of {self._model} is quantized per channel, which "
+                f"no interpreter supports; give {self._port.dtype}."
             )
         limits = np.iinfo(self._port.dtype)
         zero = int(self._port.zero_points.sum())
@@ -164,7 +166,7 @@ class Preparation:
 
 
 def _normalization(settings: Settings, said: Described):
-    """Mean and standard deviation of pixels, and where they are from."""
+    """Mean and standard deviation of pixels, and their source."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     if settings.range:

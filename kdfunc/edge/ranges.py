@@ -1,4 +1,4 @@
-"""What values an input was likely made for, as far as a file shows it."""
+"""The values for which an input was likely made, judging by the file."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ class Range:
     """Values from `low` to `high`.
 
     Attributes:
-      low: Least value.
+      low: Smallest value.
       high: Largest value.
-      why: What shows it.
-      symmetric: Whether `low` is no more than the mirror image of `high`.
+      why: The evidence for it.
+      symmetric: Whether `low` only mirrors `high`.
     """
 
     low: float
@@ -29,7 +29,7 @@ class Range:
     symmetric: bool = False
 
     def covers(self, low: float, high: float) -> bool:
-        """Whether other ends lie within, or beyond by a small part of the range.
+        """Whether other ends lie within the range, or only slightly outside.
 
         Args:
           low: Lower of the other ends.
@@ -39,7 +39,7 @@ class Range:
         return self.low - more <= low and high <= self.high + more
 
     def is_like(self, low: float, high: float) -> bool:
-        """Whether the ends are about these.
+        """Whether the ends are approximately these.
 
         Args:
           low: Lower of the other ends.
@@ -56,17 +56,17 @@ class Range:
 def likely_range(
     file: ModelFile, subgraph: int, port: Port, said: Described
 ) -> Range | None:
-    """The range that an input was likely made for, or None where nothing shows it.
+    """The range for which an input was likely made, or None if nothing shows it.
 
-    In this order: what its quantization can hold, the normalization and the limits in
-    the metadata, what the first operator quantizes it to, and a first operator that
-    rescales pixels.
+    The evidence, in this order: the range of its quantization, the normalization and
+    the limits in the metadata, the quantization by the first operator, and a first
+    operator that rescales pixels.
 
     Args:
       file: The model.
-      subgraph: Number of the subgraph that is run.
+      subgraph: Index of the subgraph that is run.
       port: Its input.
-      said: Of the input, in the metadata.
+      said: The input's metadata.
     """
     if port.scales.size == 1 and port.kind in "iu":
         return _held(port.dtype, port.scales, port.zero_points, "its quantization")
@@ -99,11 +99,11 @@ def _held(dtype: str, scales, zero_points, why: str) -> Range | None:
 
 
 def _first(operator: Operator, index: int, tensors: tuple[Tensor, ...]) -> Range | None:
-    """The range that the operator shows which takes the input first."""
+    """The range that the input's first operator shows."""
     if operator.name == "QUANTIZE":
         into = tensors[operator.outputs[0]]
         if into.scales.size == 1:
-            why = "what it is quantized to first"
+            why = "its first quantization"
             return _held(into.type, into.scales, into.zero_points, why)
     others = [tensors[i] for i in operator.inputs if i not in (index, -1)]
     if len(others) != 1 or not others[0].constant or not others[0].sound:

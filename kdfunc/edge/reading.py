@@ -1,7 +1,8 @@
 """Reads a `.tflite` file and checks that its parts fit together.
 
-What lies outside of the file is damage and refused. What can be read and does not fit,
-or is not known, is shown and told as a problem: interpreters differ in what they take.
+References outside the file are damage and refused. Parts that can be read but do not
+fit, or are not known, are shown and listed as problems, since interpreters differ in
+what they accept.
 """
 
 import os
@@ -27,7 +28,7 @@ def read(model: bytes | str | os.PathLike) -> ModelFile:
       model: content of a `.tflite` file, or its path.
 
     Raises:
-      InputError: there is no such file, it is no TFLite model, or it is damaged.
+      InputError: there is no such file, it is not a TFLite model, or it is damaged.
     """
     if isinstance(model, bytes):
         name, content = "the model", model
@@ -61,7 +62,7 @@ def _load(path: pathlib.Path) -> bytes:
 
 
 class _Reader:
-    """Reads one file and keeps the problems that it meets."""
+    """Reads one file and collects its problems."""
 
     def __init__(self, name: str, content: bytes):
         self._name, self._content = name, content
@@ -84,7 +85,7 @@ class _Reader:
         problems = list(dict.fromkeys(self._problems))
         if len(problems) > MOST_PROBLEMS:
             more = len(problems) - MOST_PROBLEMS
-            problems[MOST_PROBLEMS:] = [f"and {more:,} more of these"]
+            problems[MOST_PROBLEMS:] = [f"and {more:,} more like these"]
         return ModelFile(
             self._name,
             self._content,
@@ -125,7 +126,7 @@ class _Reader:
         name = custom and code.text(1) or operator_name(number)
         if name.startswith("unknown "):
             self._problems.append(
-                f"it has the {name}, which is newer than what is here"
+                f"it has the {name}, which is newer than the installed schema"
             )
         once = table.table(4) if name == "CALL_ONCE" else None
         return Operator(
@@ -194,33 +195,33 @@ def _index_bytes(sparsity: Table) -> int:
 
 
 def _problems(tensor: Tensor, sparse: bool):
-    """What does not fit, in clauses that follow the tensor's name."""
+    """What does not fit, in clauses to follow the tensor's name."""
     if tensor.type.startswith("unknown "):
-        yield f"is of the {tensor.type}, which is newer than what is here"
+        yield f"has the {tensor.type}, which is newer than the installed schema"
     if any(size < -1 for size in tensor.shape):
         yield f"has shape {list(tensor.shape)}"
     stored, whole, bits = tensor.data.size, tensor.dense_bytes, tensor.bits
     if tensor.constant and bits:
         fits = stored <= whole and 8 * stored % bits == 0 if sparse else stored == whole
         if not fits:
-            yield f"takes {whole} bytes and has {stored}"
+            yield f"takes {whole} bytes but has {stored}"
     if sparse and tensor.zero_points.any():
-        yield "leaves out zeros that are not stored as 0"
+        yield "omits zeros that are not stored as 0"
     channels = tensor.scales.size
     if not (np.isfinite(tensor.scales) & (tensor.scales >= 0)).all():
-        yield "has a scale that is no positive number"
+        yield "has a scale that is not a positive number"
     if tensor.zero_points.size not in (0, channels):
-        yield "has other numbers of scales and of zero points"
+        yield "has different numbers of scales and zero points"
     if 0 < bits <= 16:
         lowest = 0 if tensor.type.startswith("u") else -(1 << (bits - 1))
         steps = tensor.zero_points - lowest
         if not ((steps >= 0) & (steps < 1 << bits)).all():
-            yield f"has a zero point outside of {tensor.type}"
+            yield f"has a zero point outside {tensor.type}"
     if channels > 1:
         along = tensor.shape[tensor.axis : tensor.axis + 1]
         if tensor.axis < 0 or along != (channels,):
             yield (
-                f"has {channels} scales along dimension {tensor.axis} of "
+                f"has {channels} scales for dimension {tensor.axis} of "
                 f"{list(tensor.shape)}"
             )
 

@@ -1,4 +1,4 @@
-"""A candidate run with layers restored, and what that gives back."""
+"""Runs a candidate with layers restored, and measures what that gives back."""
 
 import os
 import pathlib
@@ -26,25 +26,25 @@ Chosen = frozenset[Layer]
 
 
 class Restorer:
-    """A candidate of which any layers can be restored.
+    """A candidate whose layers can be restored.
 
     Args:
       reference: `.tflite` file with weights in floating point.
       candidate: `.tflite` file of the same model.
       data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
       independents: Paths of independently trained models.
-      outputs: What the outputs are, where they are not to be recognised.
+      outputs: Kinds of the outputs, instead of those detected.
       settings: How models are run.
 
     Attributes:
-      layers: That can be restored.
-      left_out: Those that cannot, since they keep their state in integers.
+      layers: Layers that can be restored.
+      left_out: Layers that cannot, since they keep their state in integers.
       labels: `[n]` true classes, or None.
       p: `[n, classes]` softmax of the reference.
       divergence: Mean Jensen-Shannon divergence between it and the candidate.
 
     Raises:
-      InputError: Models that have not the same layers, or are no classifiers.
+      InputError: The models do not have the same layers, or are not classifiers.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Restorer:
             if not is_tflite(path):
                 raise InputError(
                     f"{path} is not a .tflite file, so its layers cannot be restored; "
-                    "convert it first."
+                    "convert it to .tflite first."
                 )
         self._graphs = Graph(candidate), Graph(reference)
         layers = common_layers(*self._graphs)
@@ -125,12 +125,12 @@ class Restorer:
     def gains(
         self, sets: Sequence[Chosen], resamples: int, confidence: float
     ) -> list[dict[str, Any]]:
-        """What each set of layers gives back, where it is restored.
+        """What each set of layers gives back when it is restored.
 
         Args:
-          sets: The layers that are restored together, set by set.
+          sets: Sets of layers that are restored together.
           resamples: Number of bootstrap resamples.
-          confidence: Share of intervals that are to cover the truth, in (0, 1).
+          confidence: Confidence of the intervals, in (0, 1).
 
         Returns:
           `bytes`, `function_percent`, `agreement_points`, with independent models
@@ -173,7 +173,7 @@ class Restorer:
         Args:
           chosen: The layers.
           resamples: Number of bootstrap resamples.
-          confidence: Share of intervals that are to cover the truth, in (0, 1).
+          confidence: Confidence of the intervals, in (0, 1).
         """
         found, _ = classes.compare(
             self.p,
@@ -197,7 +197,7 @@ class Restorer:
     def _softmax_of(
         self, given: Sequence[Mapping[str, np.ndarray]]
     ) -> list[np.ndarray]:
-        """Softmax of models by their outputs, the reference's first."""
+        """Softmax of models from their outputs, the reference's first."""
         titles = [*self._titles, "restored candidate"][: len(given)]
         settled = settle_all(given, titles, self._said, self.labels)
         of_classes = [output for output in settled if output.kind == forms.CLASSES]
@@ -205,23 +205,23 @@ class Restorer:
             kinds = ", ".join(output.kind for output in settled)
             hint = next((f"; {o.hint}" for o in settled if o.hint), "")
             raise InputError(
-                f"{self._titles[1]} gives outputs that are taken for {kinds}, and what "
-                f"layers cost is told of one output of classes{hint}."
+                f"{self._titles[1]} gives outputs that are taken for {kinds}, but "
+                f"blame needs a single output with classes{hint}."
             )
         return list(of_classes[0].arrays.values())
 
 
 def _percent_back(values: np.ndarray) -> np.ndarray:
-    """Of `[..., 1 + sets]` distances, how much less than the first the others are."""
+    """How much smaller than the first the other `[..., 1 + sets]` distances are."""
     first = np.where(values[..., :1] > 0, values[..., :1], np.nan)
     return 100 * (1 - values[..., 1:] / first)
 
 
 def _points_back(values: np.ndarray, count: int) -> np.ndarray:
-    """Function preserved by sets less that by none, from `[..., models]` distances.
+    """Gain in function preserved by sets over none, from `[..., models]` distances.
 
-    The first `count` are of the candidate with none and with each set restored, the
-    others of the independent models.
+    The first `count` belong to the candidate with none and with each set restored, the
+    others to the independent models.
     """
     unit = values[..., count:].mean(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Models run over a file of examples: by kind, in a process of their own, and timed."""
+"""Runs models of any kind over a file of examples in a separate process, with times."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ RUNS = 20
 
 
 def is_tflite(path: str | os.PathLike) -> bool:
-    """Whether a path is taken for a TFLite model: no `.keras` file and no folder.
+    """Whether a path is taken for a TFLite model: neither a `.keras` file nor a folder.
 
     Args:
       path: of the model.
@@ -36,7 +36,7 @@ def is_tflite(path: str | os.PathLike) -> bool:
 
 
 class Runner:
-    """A model that is run, timed, and measured in the process it has for itself.
+    """A model that is run and measured in its own process.
 
     Args:
       path: of a `.tflite` or `.keras` file, or of the folder of a SavedModel.
@@ -50,23 +50,23 @@ class Runner:
         self.told = self._model.told
 
     def inputs(self):
-        """What the model takes."""
+        """The model's inputs."""
         return self._model.inputs
 
     def seconds(self, batch_size: int, runs: int) -> list[float]:
-        """Times of so many runs with a batch of that size.
+        """Times of a number of runs with a given batch size.
 
         Args:
           batch_size: examples per run.
-          runs: how many are timed.
+          runs: how many to time.
         """
         run = self._model.random_run(batch_size)
         return [_time(run) for _ in range(runs)]
 
     def memory(self) -> int | None:
-        """Peak memory so far, in bytes, beyond that before the model was loaded.
+        """Peak memory so far, in bytes, less the memory before the model was loaded.
 
-        None where the system does not tell.
+        None if the system does not tell.
         """
         now = system.memory("VmHWM")
         return now - self._before if now and self._before else None
@@ -79,11 +79,11 @@ def _time(run: Callable[[], Any]) -> float:
 
 
 def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:
-    """A `Runner` in a process of its own.
+    """A `Runner` in a separate process.
 
     Args:
       path: of the model.
-      settings: how it is run, and what time and memory it may take.
+      settings: how it is run, and its limits on time and memory.
     """
     return Isolated(
         Runner,
@@ -98,9 +98,9 @@ def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:
 def batches_of(
     runner: Isolated, path: str | os.PathLike, data: DataFile, settings: Settings
 ) -> Iterator[dict[str, np.ndarray]]:
-    """All outputs of a model by name, `[batch, ...]`, a batch of a file at a time.
+    """All outputs of a model by name, `[batch, ...]`, for each batch of a file.
 
-    A person at a terminal is shown how far it is.
+    Shows progress on a terminal.
 
     Args:
       runner: holds the model.
@@ -109,7 +109,7 @@ def batches_of(
       settings: how the model is run.
 
     Raises:
-      InputError: the file has not what the model takes, or the model cannot be run.
+      InputError: the file lacks an input of the model, or the model cannot be run.
     """
     ports = runner.call("inputs")
     names = data.names_for([port.name for port in ports], os.fspath(path))
@@ -129,14 +129,15 @@ def batches_of(
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model gave for the examples of a file.
+    """The outputs of a model for the examples of a file.
 
     Attributes:
-      arrays: `[n, ...]` by the output's name, in the model's order: float32, quantized
-        numbers dequantized; integers that are not quantized as they are.
-      told: how it was run, in what JSON can hold; see `kdfunc.edge.Model.told`.
-      latency_ms: median time of one example, random and by itself, in milliseconds;
-        None where the model does not take random numbers.
+      arrays: `[n, ...]` by the output's name, in the model's order: float32, with
+        quantized numbers dequantized; integers that are not quantized stay unchanged.
+      told: how it was run, in a form that JSON can represent; see
+        `kdfunc.edge.Model.told`.
+      latency_ms: median time of a single random example, in milliseconds; None if the
+        model does not take random numbers.
     """
 
     arrays: dict[str, np.ndarray]
@@ -149,19 +150,19 @@ def outputs_of(
     data: DataFile | str | os.PathLike,
     settings: Settings | None = None,
 ) -> Outputs:
-    """Runs a model over the examples of a file, in a process of its own.
+    """Runs a model over the examples of a file, in a separate process.
 
     Args:
       model: path of a `.tflite` or `.keras` file, or of the folder of a SavedModel.
-      data: `.npz` with `images`, or with an array for each input by its name; `.npy`.
+      data: `.npz` with `images`, or with one array per input under its name; `.npy`.
       settings: how it is run: preprocessing, signature, kernels, limits.
 
     Returns:
-      All outputs in memory, and how they came about.
+      All outputs in memory, and how they were computed.
 
     Raises:
-      InputError: a file that is not what it should be, or a model that cannot be run
-        on it within the limits.
+      InputError: the file cannot be used, or the model cannot be run on it within the
+        limits.
     """
     settings = settings or Settings()
     data = data if isinstance(data, DataFile) else DataFile(data)
@@ -185,21 +186,21 @@ def predict_file(
     output: str | os.PathLike,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Writes what a model gives for the examples of a file; neither need fit memory.
+    """Writes a model's outputs for a file of examples; neither need fit into memory.
 
     Args:
       model: path of the model.
-      data: `.npz` with `images`, or with an array for each input by its name; `.npy`.
-      output: `.npy` file to write for a model of one output, `[n, ...]`; `.npz` file
-        for all outputs by their names.
+      data: `.npz` with `images`, or with one array per input under its name; `.npy`.
+      output: `.npy` file to write for a model with one output, `[n, ...]`; `.npz` file
+        for all outputs by name.
       settings: how the model is run.
 
     Returns:
       How it was run; see `kdfunc.edge.Model.told`.
 
     Raises:
-      InputError: a file that is not what it should be, or cannot be written, or a model
-        that cannot be run within the limits.
+      InputError: a file cannot be used or written, or the model cannot be run within
+        the limits.
     """
     settings = settings or Settings()
     examples = DataFile(data)

@@ -1,4 +1,4 @@
-"""The options of `kdfunc-edge` that say how models are run."""
+"""The options of `kdfunc-edge` for running models."""
 
 import argparse
 import functools
@@ -13,11 +13,15 @@ MOST_MEMORY = 1_000_000_000  # MB
 #: For one model: name, what to give, help.
 OF_MODEL = (
     ("signature", "KEY", "signature to run; default: the first subgraph"),
-    ("kernels", None, "default: xnnpack for the operators that it supports"),
+    (
+        "kernels",
+        None,
+        "kernels to use; default: xnnpack for the operators that it supports",
+    ),
     (
         "delegate",
         "LIBRARY",
-        "library of an external delegate, as of a GPU; untested",
+        "library of an external delegate, such as a GPU's; untested",
     ),
     ("delegate_options", "NAME:VALUE,..", "options of the delegate"),
 )
@@ -33,10 +37,10 @@ OF_PIXELS = (
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how a model is run over a file of examples.
+    """Adds the options for running a model over a file of examples.
 
     Args:
-      parser: takes the options.
+      parser: receives the options.
     """
     parser.add_argument(
         "--batch-size",
@@ -57,10 +61,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def add_timing(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how a model is timed.
+    """Adds the options for timing a model.
 
     Args:
-      parser: takes the options.
+      parser: receives the options.
     """
     for name, read, what in (
         ("--batch-sizes", count, "examples per run"),
@@ -89,28 +93,28 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_for_each(parser: argparse.ArgumentParser) -> None:
-    """Adds what sets one of two models apart.
+    """Adds the options for only one of two models.
 
     Args:
-      parser: takes the options.
+      parser: receives the options.
     """
     names = ", ".join(READERS)
     for model in ("reference", "candidate"):
         parser.add_argument(
             f"--{model}-options",
             metavar="'NAME=VALUE ..'",
-            help=f"settings for the {model} alone: {names}",
+            help=f"settings for the {model} only: {names}",
         )
 
 
 def settings(asked: argparse.Namespace) -> Settings:
-    """The settings that were asked for.
+    """The settings from the options.
 
     Args:
       asked: the parsed options.
 
     Raises:
-      InputError: two of them contradict each other.
+      InputError: two of them conflict.
     """
     given: dict[str, Any] = {name: getattr(asked, name, None) for name in READERS}
     if isinstance(given["threads"], list):  # of which each is timed
@@ -122,7 +126,7 @@ def settings(asked: argparse.Namespace) -> Settings:
 
 
 def settings_for_each(asked: argparse.Namespace) -> dict[str, Settings]:
-    """The settings by the arguments of `compare`.
+    """The settings, by the arguments of `compare`.
 
     Args:
       asked: the parsed options.
@@ -155,7 +159,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         type=_read(_seconds),
         default=60,
         metavar="SECONDS",
-        help="limit for loading and for each step; default 60",
+        help="time limit for loading and for each step; default 60",
     )
     parser.add_argument(
         "--memory",
@@ -166,7 +170,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def _read(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """What argparse takes: the error says what was given and what to give."""
+    """A parser for argparse whose error says what was given and what to give."""
 
     def checked(text: str) -> Any:
         try:
@@ -181,7 +185,7 @@ def _counts(read: Callable[[str], int], text: str) -> list[int]:
     try:
         return [read(part) for part in text.split(",")]
     except ValueError as error:
-        raise ValueError(f"{error}, or several with commas between") from None
+        raise ValueError(f"{error}, or several separated by commas") from None
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What a `.tflite` file holds."""
+"""The contents of a `.tflite` file."""
 
 import math
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ class Tensor:
 
     Attributes:
       name: As in the file.
-      shape: Sizes, 1 where any size will do.
-      signature: Sizes, -1 where any size will do.
-      type: Key of `BITS`, or that of a newer type.
-      data: `[stored]` bytes of a constant, empty for what is computed.
-      scales: `[1]` or `[channels]` float32, empty where nothing is quantized.
+      shape: Sizes, 1 for any size.
+      signature: Sizes, -1 for any size.
+      type: Key of `BITS`, or the name of a newer type.
+      data: `[stored]` bytes of a constant, empty for a computed tensor.
+      scales: `[1]` or `[channels]` float32, empty if nothing is quantized.
       zero_points: The same, int64.
       axis: Dimension of the channels.
       index_bytes: Bytes of the indices of a constant that is stored sparse, else 0.
-      variable: Whether it keeps its values from one run to the next.
+      variable: Whether it keeps its values between runs.
       sound: Whether data, shape, type and quantization fit together.
     """
 
@@ -46,12 +46,12 @@ class Tensor:
 
     @property
     def constant(self) -> bool:
-        """Whether the file holds its values."""
+        """Whether the file contains its values."""
         return self.data.size > 0
 
     @property
     def bits(self) -> int:
-        """Bits of an element; 0 where they are not fixed or not known."""
+        """Bits per element; 0 if not fixed or not known."""
         return BITS.get(self.type, 0)
 
     @property
@@ -83,7 +83,7 @@ class Tensor:
 
     @cached_property
     def zero_share(self) -> float | None:
-        """Share of a constant's elements that are zero; None where it is not known."""
+        """Share of a constant's elements that are zero; None if not known."""
         if not (self.sound and self.bits):
             return None
         values = self.values
@@ -105,11 +105,11 @@ class Operator:
 
     Attributes:
       name: As in the schema, or the name of a custom operator.
-      inputs: Indices of tensors, -1 for one that is left out.
+      inputs: Indices of tensors, -1 for an omitted one.
       outputs: Indices of tensors.
-      custom: Whether it is none of the schema's.
-      custom_bytes: Bytes of its options, where it is custom.
-      initializer: Of CALL_ONCE, the subgraph that is run once, else None.
+      custom: Whether it is not in the schema.
+      custom_bytes: Bytes of its options, if it is custom.
+      initializer: For CALL_ONCE, the subgraph that is run once, else None.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Subgraph:
 
 @dataclass(frozen=True)
 class Signature:
-    """A subgraph as it may be called, with names for its inputs and outputs.
+    """A callable subgraph, with names for its inputs and outputs.
 
     Attributes:
       key: Its name.
@@ -158,12 +158,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class State:
-    """What a model keeps from one run to the next.
+    """What a model keeps between runs.
 
     Attributes:
       variables: Names of variable tensors, which a reset sets to zero.
-      resources: Whether it assigns resource variables, which a reset does not reach.
-      random: Whether it draws random numbers, from a stream that goes on.
+      resources: Whether it assigns resource variables, which a reset does not affect.
+      random: Whether it draws random numbers, from a stream that continues.
     """
 
     variables: tuple[str, ...]
@@ -179,13 +179,13 @@ class ModelFile:
     """A `.tflite` file that has been read.
 
     Attributes:
-      name: What errors and tables call it.
+      name: Its name in errors and tables.
       content: All bytes.
       description: As in the file, usually the converter's name.
       subgraphs: At least one.
       signatures: In the order of the file.
       metadata: Bytes by name.
-      problems: What can be read but does not fit together, a clause each.
+      problems: Parts that can be read but do not fit together, one clause each.
     """
 
     name: str
@@ -198,7 +198,7 @@ class ModelFile:
 
     @cached_property
     def state(self) -> State:
-        """What it keeps from one run to the next."""
+        """What it keeps between runs."""
         once = {op.initializer for graph in self.subgraphs for op in graph.operators}
         running = {
             operator.name

@@ -1,4 +1,4 @@
-"""How a model is run: the settings, and how they are written on a command line."""
+"""Settings for running a model, and their form on a command line."""
 
 import math
 import os
@@ -20,20 +20,20 @@ class Settings:
     """How a model is run.
 
     Attributes:
-      batch_size: examples an invocation.
+      batch_size: examples per invocation.
       threads: of the interpreter.
-      seconds: limit for loading a model and for each batch.
-      memory: limit in bytes for a `.tflite` model and its interpreter; None for none,
-        which is the default where the system has no such limit.
+      seconds: time limit for loading a model and for each batch.
+      memory: limit in bytes for a `.tflite` model and its interpreter; None for no
+        limit, the default if the system has no such limits.
       signature: key of the signature to run; None for the first subgraph.
-      range: what bytes 0 and 255 of uint8 images stand for, where the input takes no
-        bytes; None for the metadata of the file, and 0 to 1 where it has none.
-      mean, std: the same in other words, one for all channels or one for each:
-        `(byte - mean) / std`.
+      range: the values of bytes 0 and 255 of uint8 images, if the input does not take
+        bytes; None for the metadata of the file, else 0 to 1.
+      mean, std: the same as `(byte - mean) / std`, one number for all channels or one
+        per channel.
       kernels: one of `KERNELS`.
       delegate: path of the library of an external delegate, such as a GPU's or an
-        NPU's; None for no more than `kernels` says.
-      delegate_options: of the delegate's own.
+        NPU's; None for `kernels` only.
+      delegate_options: options of the delegate.
     """
 
     batch_size: int = 100
@@ -55,7 +55,7 @@ class Settings:
             )
         if self.range and (self.mean or self.std):
             raise InputError(
-                "range and mean or std exclude each other; give one of them."
+                "range cannot be combined with mean or std; give one or the other."
             )
         if self.range and (len(self.range) != 2 or self.range[0] == self.range[1]):
             raise InputError(
@@ -66,19 +66,19 @@ class Settings:
             raise InputError("std: got 0; give numbers other than 0.")
         if self.delegate and self.kernels != "xnnpack":
             raise InputError(
-                "delegate and kernels cannot be chosen together; leave out one of them."
+                "delegate and kernels cannot be combined; omit one of them."
             )
         if self.delegate_options and not self.delegate:
             raise InputError("delegate_options need a delegate; give its library, too.")
 
     def changed(self, text: str) -> "Settings":
-        """Settings with some changed, as the command line has them.
+        """These settings with changes in the form of the command line.
 
         Args:
           text: such as `range=-1,1 threads=4 kernels=reference`.
 
         Raises:
-          InputError: no such setting, or a value that is not allowed.
+          InputError: there is no such setting, or a value is not allowed.
         """
         changes: dict[str, Any] = {}
         for part in shlex.split(text):
@@ -86,9 +86,9 @@ class Settings:
             name = name.replace("-", "_")
             if not sign or name not in READERS:
                 raise InputError(
-                    f"got {part!r} for how a model is run; give "
-                    f"{', '.join(READERS)} as NAME=VALUE, with spaces between, such as "
-                    "'range=-1,1 threads=4'."
+                    f"got {part!r} as a setting of a model; give {', '.join(READERS)} "
+                    "as NAME=VALUE, separated by spaces, such as 'range=-1,1 "
+                    "threads=4'."
                 )
             try:
                 changes[name] = READERS[name](value)
@@ -106,7 +106,7 @@ MOST_EXAMPLES, MOST_THREADS = 1_000_000, 1024
 
 
 def count(text: str, most: int = MOST_EXAMPLES) -> int:
-    """Reads a whole number from 1 on, or raises ValueError with what to give.
+    """Reads a whole number of at least 1, or raises ValueError with what to give.
 
     Args:
       text: from the command line.
@@ -128,7 +128,7 @@ def thread_count(text: str) -> int:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Reads numbers with commas between, or raises ValueError with what to give.
+    """Reads numbers separated by commas, or raises ValueError with what to give.
 
     Args:
       text: from the command line.
@@ -138,7 +138,7 @@ def numbers(text: str) -> tuple[float, ...]:
     except ValueError:
         values = (math.nan,)
     if not all(map(math.isfinite, values)):
-        raise ValueError("numbers with commas between")
+        raise ValueError("numbers separated by commas")
     return values
 
 
@@ -151,7 +151,7 @@ def _text(text: str) -> str:
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     parts = [part.partition(":") for part in text.split(",")]
     if not all(name and sign for name, sign, _ in parts):
-        raise ValueError("NAME:VALUE with commas between")
+        raise ValueError("NAME:VALUE separated by commas")
     return tuple((name, value) for name, _, value in parts)
 
 

@@ -1,9 +1,9 @@
-"""Writes a `.tflite` file anew with some of its layers as they are in another one.
+"""Rewrites a `.tflite` file with some layers taken from another file.
 
-A layer is an operator with weights. One that is restored computes in floating point,
-as it would had it been left out of the quantization: its weights and biases are those
-of the reference, and what comes to it, or goes from it, as integers is dequantized and
-quantized there. Everything else stays as it is in the candidate.
+A layer is an operator with weights. A restored layer computes in floating point, as if
+it had been left out of the quantization: its weights and biases are those of the
+reference, and its integer inputs and outputs are dequantized and quantized. Everything
+else stays as it is in the candidate.
 """
 
 from collections.abc import Collection
@@ -16,15 +16,15 @@ from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
 
 
 def restored(candidate: Graph, reference: Graph, layers: Collection[Layer]) -> bytes:
-    """The content of the candidate's file with these layers as in the reference.
+    """The content of the candidate's file with these layers from the reference.
 
     Args:
-      candidate: The file that is written anew.
-      reference: Where the weights are from.
-      layers: Some of those that both have, none of which keeps its state in integers.
+      candidate: The file to rewrite.
+      reference: The source of the weights.
+      layers: Layers that both have; none may keep its state in integers.
 
     Raises:
-      InputError: The reference's weights are no floating-point numbers.
+      InputError: The reference's weights are not floating-point numbers.
     """
     copy = _Copy(candidate.name)
     operators = []
@@ -41,10 +41,10 @@ def restored(candidate: Graph, reference: Graph, layers: Collection[Layer]) -> b
 
 
 class _Copy(Graph):
-    """A graph that is changed; tensors are known by their indices."""
+    """A graph being changed; tensors are identified by their indices."""
 
     def restore(self, operator: Any, reference: Graph, theirs: Any) -> list[Any]:
-        """The operators that do in floating point what one does."""
+        """The floating-point operators that replace one operator."""
         before, after = [], []
         inputs, outputs = as_list(operator.inputs), as_list(operator.outputs)
         for place, other in enumerate(as_list(theirs.inputs)):
@@ -66,7 +66,7 @@ class _Copy(Graph):
         return [*before, operator, *after]
 
     def _float_copy(self, index: int) -> int:
-        """A new tensor like one that is computed, in float32."""
+        """A new float32 tensor like a computed one."""
         like = self.graph.tensors[index]
         tensor = self.schema.TensorT()
         tensor.name = as_text(like.name) + "/float"
@@ -76,7 +76,7 @@ class _Copy(Graph):
         return self._added(tensor)
 
     def _constant(self, values: np.ndarray, like: int) -> int:
-        """A new constant in float32 in the place of one of the candidate."""
+        """A new float32 constant that replaces one of the candidate."""
         buffer, tensor = self.schema.BufferT(), self.schema.TensorT()
         buffer.data = np.ascontiguousarray(values, "<f4").ravel().view(np.uint8)
         self.model.buffers.append(buffer)
@@ -102,7 +102,7 @@ class _Copy(Graph):
         return operator
 
     def drop_unused(self) -> None:
-        """Leaves out what unpacked weights that are gone, their tensors and bytes."""
+        """Removes operators that unpacked replaced weights, with tensors and bytes."""
         graph, model = self.graph, self.model
         while True:
             read = {i for operator in graph.operators for i in as_list(operator.inputs)}

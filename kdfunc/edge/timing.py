@@ -1,4 +1,4 @@
-"""How fast a model is, and how much memory it takes."""
+"""Measures a model's speed and memory."""
 
 import itertools
 import os
@@ -21,30 +21,30 @@ def benchmark(
     warm_up: int = 10,
     settings: Settings | None = None,
 ) -> list[dict[str, Any]]:
-    """Times a model with random images, each setting in a process of its own.
+    """Times a model with random images, each setting in a separate process.
 
-    A run is what a prediction takes: images are brought to the input's type, the
-    interpreter is invoked, its outputs are read and dequantized. A model that takes no
-    batch is invoked with the input sizes of its file; the state that one keeps is not
-    reset meanwhile.
+    A run includes everything that a prediction needs: images are converted to the
+    input's type, the interpreter is invoked, its outputs are read and dequantized. A
+    model that does not take batches is invoked with the input sizes of its file; the
+    state of a model is not reset between runs.
 
     Args:
       model: path of the model.
-      batch_sizes: images an invocation.
+      batch_sizes: images per invocation.
       threads: of the interpreter.
-      runs: that are timed for each setting.
+      runs: number of timed runs per setting.
       warm_up: runs before these.
       settings: signature, kernels, delegate and limits.
 
     Returns:
       For each setting `threads`, `batch_size`, `median_ms`, `p90_ms` and `p99_ms` of
-      one run, `images_per_second` at the median, and `peak_memory_bytes`, what loading
-      and running the model and its interpreter takes at the most (None where the
-      system does not tell); and `how`, `kernels` and `delegates`, what ran it, as
-      `Model.told` has them.
+      one run, `images_per_second` at the median, and `peak_memory_bytes`, the peak
+      memory for loading and running the model and its interpreter (None if the system
+      does not tell); and `how`, `kernels` and `delegates`, what ran it, as in
+      `Model.told`.
 
     Raises:
-      InputError: no such model, or it cannot be run within the limits.
+      InputError: there is no such model, or it cannot be run within the limits.
     """
     settings = settings or Settings()
     found = []
@@ -71,7 +71,7 @@ def benchmark(
 
 
 def as_text(found: list[dict[str, Any]]) -> str:
-    """The times for people, in 80 columns.
+    """The times as text in 80 columns.
 
     Args:
       found: from `benchmark`.

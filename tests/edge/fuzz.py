@@ -92,11 +92,11 @@ def outcome(said: str) -> str:
         "is not a TFLite model": r"is not a TFLite model",
         "is damaged": r"is damaged or cut short",
         "refused by the interpreter": r"cannot be run by the interpreter",
-        "other inputs, outputs or types": r"inputs and|takes \[n|without a scale",
+        "other inputs, outputs or types": r"inputs but|takes \[n|without a scale",
         "crash: ": r"made the interpreter crash \((\w+)",
         "failed: ": r"failed with (\w+)",
         "stopped after the time limit": r"was stopped",
-        "no layer to restore": r"nothing to restore|from one model",
+        "no layer to restore": r"nothing to restore|from the same model",
         "no softmax comes out": r"the output of|has \d+ classes",
     }
     for kind, pattern in kinds.items():

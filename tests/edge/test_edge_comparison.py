@@ -206,7 +206,7 @@ def test_models_that_cannot_be_compared_are_told(lenet, tmp_path, convert, tenso
     broken.write_bytes(lenet.keras.read_bytes()[:1000])
     with pytest.raises(InputError, match="broken.keras cannot be loaded"):
         compare(broken, lenet.full, lenet.data)
-    with pytest.raises(InputError, match="has no files in it"):
+    with pytest.raises(InputError, match="is empty; give a model"):
         (tmp_path / "empty").mkdir()
         compare(tmp_path / "empty", lenet.full, lenet.data)
     with pytest.raises(InputError, match="cannot be read"):

@@ -91,7 +91,7 @@ def test_inspect_tells_of_a_state(tmp_path, rng, capsys):
     assert [*inspect(path)["state"]["variables"]] == ["state"]
     assert main(["inspect", str(path)]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "Variable tensors kept from run to run: 1; here they are reset" in text
+    assert "tensors that keep their values between runs: 1; kdfunc-edge resets" in text
     stateless = nets.softmax(tmp_path / "s.tflite", [1, 4])
     assert inspect(stateless)["state"] is None
 
@@ -131,7 +131,7 @@ def test_mean_and_std_of_channels(tmp_path, rng):
     mean, std = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
     found = predict(path, images, Settings(mean=mean, std=std))
     np.testing.assert_allclose(found, (images - np.array(mean)) / std, atol=1e-4)
-    with pytest.raises(InputError, match="has 2 channels and the images"):
+    with pytest.raises(InputError, match="has 2 channels, but the images"):
         predict(path, images, Settings(mean=(1.0, 2.0)))
 
 
@@ -184,7 +184,7 @@ def test_floats_beyond_the_likely_range_are_warned_of(tmp_path, rng, high):
     images = high * rng.random((3, 4, 4, 3)).astype(np.float32)
     _, notes = noted(path, images)
     assert len(notes) == (high == 255)
-    assert not notes or "most models of images take 0 to 1" in notes[0]
+    assert not notes or "most image models take 0 to 1" in notes[0]
 
 
 def test_the_likely_range_is_read_from_the_file(tmp_path, u8):
@@ -196,7 +196,7 @@ def test_the_likely_range_is_read_from_the_file(tmp_path, u8):
     assert noted(path, floats / 256)[1] == []
     pixels = nets.of_bytes(tmp_path / "p.tflite", 1.0, -128, nets.TYPES.INT8)
     _, notes = noted(pixels, u8)
-    assert "got bytes as 0 to 1 and was likely made for 0 to 255" in notes[0]
+    assert "got bytes as 0 to 1 but was likely made for 0 to 255" in notes[0]
 
     net = nets.Net()
     x, y = net.tensor([1, 2, 2, 1]), net.tensor([1, 2, 2, 1])
@@ -241,7 +241,7 @@ def test_token_ids_go_in_as_they_are(tmp_path, rng):
         assert predict(path, given) == pytest.approx(expected, abs=1e-6)
     with pytest.raises(InputError, match="whole numbers, such as token ids"):
         predict(path, ids / 2)
-    with pytest.raises(InputError, match="reach from 0 to 8589934592"):
+    with pytest.raises(InputError, match="range from 0 to 8589934592"):
         predict(path, np.array([[0, 1, 1 << 33]]))
 
 
@@ -265,7 +265,7 @@ def test_an_input_without_a_batch_is_run_for_each_example(tmp_path, rng, capsys)
         predict(path, waves[:, :50])
     assert main(["benchmark", str(path), "--runs=2", "--warm-up=1"]) == 0
     assert main(["benchmark", str(path), "--runs=2", "--batch-sizes=4"]) == 2
-    assert "it may take no batches: give --batch-sizes=1" in capsys.readouterr().err
+    assert "it may not take batches: give --batch-sizes=1" in capsys.readouterr().err
 
 
 def test_a_first_size_that_is_no_batch_is_timed_as_it_is(tmp_path, rng, capsys):

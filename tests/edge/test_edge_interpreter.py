@@ -222,7 +222,7 @@ def test_several_inputs_are_given_by_name(tensorflow):
     )
     model = Model(converter.convert())
     x, y = np.random.default_rng(0).random((2, 5, 2), np.float32)
-    with pytest.raises(InputError, match="takes x, y and got .*; give an array for"):
+    with pytest.raises(InputError, match="takes x, y but got .*; give an array for"):
         model.predict(x)
     with pytest.raises(InputError, match="4, 5 examples"):
         model.predict({"x": x, "y": y[:4]})

@@ -65,7 +65,7 @@ def test_an_unchosen_signature_is_noted(signatures, rng):
     model = Model(signatures)
     model.predict(rng.normal(size=(1, 4)).astype(np.float32))
     (note,) = model.told()["notes"]
-    assert "has the signatures add, multiply and its first subgraph was run" in note
+    assert "has the signatures add, multiply, but its first subgraph was run" in note
     assert "choose with --signature" in note
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_other_tools_read_is_not_damaged(tmp_path, capsys):
     path = str(net.save(tmp_path / "old.tflite", [x], [y]))
     assert main(["inspect", path]) == 0
     shown = text(capsys)
-    assert "tensor 'bias' has 2 scales along dimension 3 of [2]." in shown
+    assert "tensor 'bias' has 2 scales for dimension 3 of [2]." in shown
     assert "CONV_2D" in shown and "damaged" not in shown
     assert main(["benchmark", path]) == 2
     told = capsys.readouterr().err
@@ -139,7 +139,7 @@ def test_operators_that_nobody_here_knows_are_shown(tmp_path, capsys):
     assert any(str(newest + 7) in name for name in found["operators"])
     assert found["problems"] and str(newest + 7) in found["problems"][0]
     assert main(["inspect", path]) == 0
-    assert "custom operators, which not every interpreter has" in text(capsys)
+    assert "custom operators, which not every interpreter supports" in text(capsys)
     assert main(["benchmark", path]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
@@ -184,7 +184,7 @@ def test_of_other_subgraphs_it_is_not_told_what_ran(signatures):
     settings = Settings(signature="multiply")
     (found,) = benchmark(signatures, runs=2, warm_up=1, settings=settings)
     assert found["delegates"] is None
-    assert "perhaps XNNPACK's: that is not told here" in found["how"]
+    assert "perhaps XNNPACK's (this interpreter does not tell)" in found["how"]
 
 
 def test_a_delegate_is_named_or_told_that_it_cannot_be_loaded(tmp_path, rng, capsys):
@@ -197,11 +197,11 @@ def test_a_delegate_is_named_or_told_that_it_cannot_be_loaded(tmp_path, rng, cap
         main(["benchmark", "--help"])
     assert "have not been tested" in text(capsys)
     for settings, told in [
-        ({"delegate": "a.so", "kernels": "reference"}, "cannot be chosen together"),
+        ({"delegate": "a.so", "kernels": "reference"}, "cannot be combined"),
         ({"delegate_options": (("a", "b"),)}, "need a delegate"),
         ({"kernels": "gpu"}, "allowed: xnnpack, builtin, reference"),
         ({"range": (1.0, 1.0)}, "give what bytes 0 and 255 stand for"),
-        ({"range": (0.0, 1.0), "std": (2.0,)}, "exclude each other; give one of them"),
+        ({"range": (0.0, 1.0), "std": (2.0,)}, "cannot be combined with mean or std"),
         ({"std": (0.0,)}, "give numbers other than 0"),
     ]:
         with pytest.raises(InputError, match=told):
