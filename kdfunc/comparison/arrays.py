@@ -1,4 +1,4 @@
-"""Any two sets of outputs, from arrays or from files, with no model needed."""
+"""Compares any two sets of outputs, from arrays or files, without the models."""
 
 import csv
 import os
@@ -32,32 +32,33 @@ def compare(
     *,
     names: Sequence[str] | None = None,
 ) -> Comparison:
-    """Compares what two models gave for the same examples.
+    """Compares the outputs of two models for the same examples.
 
     Args:
-      p: `[examples, ...]` of the reference: softmax or logits `[n, classes]`, or any
-        other output, from any library; of a model of several outputs, arrays by name.
-      q: The same of the candidate, the model that is judged.
+      p: `[examples, ...]` outputs of the reference: softmax or logits `[n, classes]`,
+        or any other output, from any library; for a model with several outputs, arrays
+        by name.
+      q: The same for the candidate, the model to judge.
       labels: `[examples]` true classes, or None.
-      independents: The same as `p`, of models trained like the reference from other
-        initial weights, the yardstick of the function preserved.
+      independents: The same as `p`, for models trained like the reference from other
+        initial weights, needed for the function preserved.
       limit: Such as `agreement>=99% at 95%`; see `kdfunc.comparison.limits`.
-      outputs: What the outputs are, where they are not to be recognised:
-        `probabilities`, `logits` or `numbers`, or for one output of several
-        `NAME=logits`, with commas between.
-      reference_outputs: The same of the reference alone.
-      candidate_outputs: The same of the candidate alone.
+      outputs: Kinds of the outputs, instead of those detected: `probabilities`,
+        `logits` or `numbers`, or for one output of several `NAME=logits`, separated by
+        commas.
+      reference_outputs: The same for the reference only.
+      candidate_outputs: The same for the candidate only.
       resamples: Bootstrap resamples of the examples.
-      confidence: Share of intervals that are to cover the truth.
-      names: What the models are called, in the order in which they are given.
+      confidence: Confidence of the intervals, in (0, 1).
+      names: Names of the models, in the given order.
 
     Returns:
-      A dictionary that JSON can hold and that prints well: `outputs`, each with what it
-      was taken for, measures with intervals and, for classes, tails, flips and the
+      A dictionary that JSON can represent and that prints well: `outputs`, each with
+      the detected kind, measures with intervals and, for classes, tails, flips and the
       classes hit hardest; `limits`; `outcome`, a sentence.
 
     Raises:
-      InputError: Arrays that cannot be compared, or a limit that makes no sense here.
+      InputError: The arrays cannot be compared, or a limit makes no sense here.
 
     Example:
       >>> import kdfunc, numpy as np
@@ -93,15 +94,15 @@ def compare_files(
     """`compare` for files of outputs.
 
     Args:
-      p: Of the reference: `.npy`; `.npz` with an array for each output, and perhaps
-        the true classes as `labels`; `.csv` with a row for each example.
-      q: The same of the candidate.
+      p: Outputs of the reference: `.npy`; `.npz` with one array per output, and
+        optionally the true classes as `labels`; `.csv` with one row per example.
+      q: The same for the candidate.
       labels: `.npy`, `.npz` or `.csv` of the true classes, or None.
-      independents: As `p`.
-      **options: Of `compare`.
+      independents: As `p`, for independently trained models.
+      **options: Options of `compare`.
 
     Raises:
-      InputError: As `compare`, or a file that cannot be read.
+      InputError: As for `compare`, or a file cannot be read.
     """
     paths = [p, q, *independents]
     given = [read(path) for path in paths]
@@ -117,13 +118,13 @@ def compare_files(
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays of a file by name; a file of one array has it under "".
+    """The arrays of a file by name; a single array has the name "".
 
     Args:
       path: A `.npy`, `.npz` or `.csv` file.
 
     Raises:
-      InputError: It cannot be read, or there are no numbers in it.
+      InputError: It cannot be read, or contains no numbers.
     """
     path = pathlib.Path(path)
     try:
@@ -142,16 +143,16 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     for name, array in found.items():
         if array.ndim < 1 or array.size == 0 or array.dtype.kind not in "fiub":
             raise InputError(
-                f"{path} has {f'in {name} ' if name else ''}an array "
-                f"{list(array.shape)} of {array.dtype}; {EXPECTED}."
+                f"{path} has an array {f'{name} ' if name else ''}{list(array.shape)} "
+                f"of {array.dtype}; {EXPECTED}."
             )
     if not found.keys() - {LABELS} and found.keys() != {LABELS}:
-        raise InputError(f"{path} has no arrays in it; {EXPECTED}.")
+        raise InputError(f"{path} contains no arrays; {EXPECTED}.")
     return found
 
 
 def _csv(path: pathlib.Path) -> np.ndarray:
-    """`[rows, columns]` of numbers; a first row of words is the header."""
+    """`[rows, columns]` of numbers; a first row of words is taken for the header."""
     with open(path, newline="", encoding="utf-8") as file:
         header = next(csv.reader(file), None)
     if not header:
@@ -166,7 +167,7 @@ def _csv(path: pathlib.Path) -> np.ndarray:
 
 
 def _alone(arrays: dict[str, np.ndarray]) -> Arrays:
-    """The array itself where there is but one, whatever it is called."""
+    """The array itself if there is only one, whatever its name."""
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 

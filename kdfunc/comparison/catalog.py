@@ -1,4 +1,4 @@
-"""The numbers that a comparison can give, by the name that limits use."""
+"""The numbers of a comparison, by the names that limits use."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +21,13 @@ class Named:
     """A number that can be limited.
 
     Attributes:
-      name: In limits and in the output.
-      label: For tables.
+      name: Name in limits and in the output.
+      label: Name in tables.
       low: Lower end of its range.
       high: Upper end.
-      needs: Of `labels`, `independents` and `files`, what it cannot be told without.
-      in_percent: Whether the value is in percent itself.
-      has_interval: Whether there is an interval.
+      needs: Which of `labels`, `independents` and `files` it requires.
+      in_percent: Whether the value is already in percent.
+      has_interval: Whether it has an interval.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Named:
 
     @property
     def is_share(self) -> bool:
-        """Whether 1 is all of it, so that people think of it in percent."""
+        """Whether it is a share, so that people think of it in percent."""
         return (self.low, self.high) == (0.0, 1.0)
 
 
 @cache
 def catalog() -> dict[str, Named]:
-    """Every number by name: shares first, as people ask for them most."""
+    """Every number by name, shares first since they are used most."""
     labels, independents = frozenset({"labels"}), frozenset({"independents"})
     rows = [
         Named("agreement", "Agreement"),

@@ -1,4 +1,4 @@
-"""Classifiers held against each other: measures, flips, tails, classes hit hardest."""
+"""Compares classifiers: measures, flips, tails, classes hit hardest."""
 
 import math
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ def compare(
 
     Args:
       p: `[n, classes]` softmax of the reference.
-      q: The same of the candidate.
-      independents: The same of independently trained models.
+      q: The same for the candidate.
+      independents: The same for independently trained models.
       labels: `[n]` true classes, or None.
-      resamples: Of the bootstrap.
-      confidence: Share of intervals that are to cover the truth.
+      resamples: Number of bootstrap resamples.
+      confidence: Confidence of the intervals, in (0, 1).
 
     Returns:
-      The numbers by name, and `tails`, `worst`, `flips`, `classes` for people.
+      The numbers by name, and `tails`, `worst`, `flips` and `classes` for people.
     """
     options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
     n = len(p)
@@ -102,7 +102,7 @@ def _shares(p, q, labels) -> dict[str, Quantity]:
 
 
 def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
-    """Disagreement / error of the candidate, with the ends of the disagreement's."""
+    """Disagreement / error of the candidate, with the interval of the disagreement."""
     error = 1 - shares["accuracy"].value
     disagreement = shares["disagreement"]
     if not error:
@@ -121,7 +121,7 @@ def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
 def _with_unseen(
     preserved: Quantity, disagreement: Quantity, yardstick: float
 ) -> Quantity:
-    """Function preserved by disagreement, as far down as flips that nobody has seen."""
+    """Function preserved by disagreement; its interval allows for unseen flips."""
     own, of_flips = preserved.ends, disagreement.ends
     assert own is not None and of_flips is not None
 
@@ -135,7 +135,7 @@ def _with_unseen(
 
 
 def _flips(p, q, labels) -> list[dict[str, Any]]:
-    """Examples whose class differs, first those of which both models are sure."""
+    """Examples whose class differs, those of which both models are surest first."""
     before, after = p.argmax(axis=1), q.argmax(axis=1)
     sure = p.max(axis=1), q.max(axis=1)
     changed = np.flatnonzero(before != after)
@@ -154,7 +154,7 @@ def _flips(p, q, labels) -> list[dict[str, Any]]:
 
 
 def _classes(p, q, labels) -> list[dict[str, Any]]:
-    """Shares of changed examples by class, the largest first."""
+    """Shares of changed examples by class, largest first."""
     before = p.argmax(axis=1)
     groups = before if labels is None else labels
     changed = np.bincount(groups[before != q.argmax(axis=1)], minlength=p.shape[1])

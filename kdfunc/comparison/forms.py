@@ -1,10 +1,11 @@
-"""What the outputs of models are: recognised over all examples, or as the user says.
+"""The kinds of models' outputs: detected from all examples, or set by the user.
 
-An array `[n, classes]`, or `[n, 1, ..., 1, classes]`, is a classifier's where its rows
-are probabilities: in [0, 1], with the sum 1. Where they are not, they are logits if
-another model's output beside it is probabilities, or the true classes are at hand, or
-the user says so: numbers of other models (embeddings, regressions) look the same, and a
-softmax of those would mean nothing. `[n, ..., classes]` has a class at each position.
+An array `[n, classes]`, or `[n, 1, ..., 1, classes]`, is taken for a classifier's if
+its rows are probabilities: in [0, 1], with the sum 1. Other numbers are logits if
+another model's output is probabilities, if they predict the true classes better than
+chance, or if the user says so: numbers of other models (embeddings, regressions) look
+the same, and a softmax of those would mean nothing. `[n, ..., classes]` has a class at
+each position.
 """
 
 from collections.abc import Mapping
@@ -32,17 +33,17 @@ MOST_CLASSES = 1 << 16  # that integers stand for
 
 @dataclass(frozen=True)
 class Output:
-    """One output of several models, brought into one form.
+    """One output of several models, converted to a common form.
 
     Attributes:
-      name: Of the output.
+      name: Name of the output.
       kind: `classes`, `tags`, `positions` or `numbers`.
-      shape: Of one example, as the models give it.
-      arrays: By model: softmax `[n, classes]`, probabilities of tags `[n, tags]`,
-        class indices `[n, ...]`, or numbers `[n, ...]`.
-      forms: By model, what its array was taken for.
-      classes: Number of classes, where there are any.
-      hint: What else it might be and how to say so, or empty.
+      shape: Shape for one example, as the models give it.
+      arrays: One array per model: softmax `[n, classes]`, probabilities of tags `[n,
+        tags]`, class indices `[n, ...]`, or numbers `[n, ...]`.
+      forms: The detected or given kind of each model's array.
+      classes: Number of classes, if there are any.
+      hint: What else it might be and how to set that, or empty.
     """
 
     name: str
@@ -60,16 +61,16 @@ def settle(
     said: Mapping[str, str],
     labels: np.ndarray | None = None,
 ) -> Output:
-    """Finds out what an output is and brings it into one form for all models.
+    """Detects the kind of an output and converts it to a common form for all models.
 
     Args:
-      name: Of the output; empty where there is but one.
+      name: Name of the output; empty for a single one.
       arrays: `[n, ...]` by model, the reference first.
-      said: By model, one of `SAYINGS`.
+      said: For each model, one of `SAYINGS`.
       labels: `[n]` true classes, or None.
 
     Raises:
-      InputError: Shapes differ, a value is not finite, or what was said is not so.
+      InputError: Shapes differ, a value is not finite, or a given kind does not fit.
     """
     shape = _common_shape(name, arrays)
     arrays = {model: _squeezed(array) for model, array in arrays.items()}
@@ -96,10 +97,10 @@ def settle(
 
 
 def title(name: str, model: str) -> str:
-    """What errors call an output of a model.
+    """Name of a model's output in errors.
 
     Args:
-      name: Of the output; empty for a single one.
+      name: Name of the output; empty for a single one.
       model: The model's role.
     """
     return f"output {name!r} of {model}" if name else f"the output of {model}"
@@ -110,14 +111,15 @@ def _common_shape(name, arrays) -> tuple[int, ...]:
     for model, array in others:
         if array.shape != expected.shape:
             raise InputError(
-                f"{title(name, model)} has shape {list(array.shape[1:])} and that of "
-                f"{first} has {list(expected.shape[1:])}, of {len(array)} and "
-                f"{len(expected)} examples; give models of the same outputs."
+                f"{title(name, model)} has shape {list(array.shape[1:])} for "
+                f"{len(array)} examples, but that of {first} has "
+                f"{list(expected.shape[1:])} for {len(expected)}; give models with the "
+                "same outputs."
             )
     if expected.ndim < 1 or expected.size == 0:
         raise InputError(
             f"{title(name, first)} is an array {list(expected.shape)}; give numbers "
-            "[examples, ...], at least one."
+            "[examples, ...] for at least one example."
         )
     return expected.shape[1:]
 
@@ -129,12 +131,12 @@ def _squeezed(array: np.ndarray) -> np.ndarray:
 
 
 def _seen(what: str, array: np.ndarray) -> str:
-    """What an array can be seen to be, over all its examples."""
+    """The kind of an array, as detected from all its examples."""
     if array.dtype.kind in "iub":
         lowest, highest = array.min(), array.max()
         return INDICES if 0 <= lowest and highest < MOST_CLASSES else NUMBERS
     if array.dtype.kind != "f":
-        raise InputError(f"{what} is of type {array.dtype}; give numbers.")
+        raise InputError(f"{what} has type {array.dtype}; give numbers.")
     low, high, first_row, furthest = np.inf, -np.inf, 0, 0.0
     off: InputError | None = None
     rounded = True  # whether sums are off by no more than rounding to 8 bits can do
@@ -169,10 +171,10 @@ def _seen(what: str, array: np.ndarray) -> str:
 
 
 def _may_be_rounded(rows: np.ndarray, sums: np.ndarray) -> bool:
-    """Whether rounding to 8 bits may have brought sums of 1 to these.
+    """Whether rounding to 8 bits may have turned sums of 1 into these.
 
-    What is rounded to 0 is lost, up to half a step each; what is not goes either way,
-    and small probabilities more often up.
+    Values rounded to 0 lose up to half a step each; others change in either direction,
+    small probabilities more often upwards.
     """
     given = np.count_nonzero(rows, axis=1)
     lost = rows.shape[1] - given + SPREAD * np.sqrt(given) + 1
@@ -185,19 +187,19 @@ def _check_saying(what: str, saying: str, seen: str) -> None:
     if saying == LOGITS and seen in (PROBABILITIES, INDEPENDENT):
         sums = " and each row sums to 1" if seen == PROBABILITIES else ""
         raise InputError(
-            f"{what} is not logits: all of it lies between 0 and 1{sums}; leave out "
-            "--logits, since what models give is recognised, or say logits of those "
-            "models alone that give them."
+            f"{what} cannot be logits, since every value lies between 0 and 1{sums}; "
+            "omit --logits, since kinds are detected, or declare logits only for the "
+            "models that give them."
         )
     if saying == PROBABILITIES and seen == NUMBERS:
         raise InputError(
-            f"{what} is not probabilities: not all of it lies between 0 and 1; say "
-            "logits or numbers, or nothing."
+            f"{what} cannot be probabilities, since not every value lies between 0 and "
+            "1; declare logits or numbers, or nothing."
         )
     if saying in (LOGITS, PROBABILITIES) and seen == INDICES:
         raise InputError(
-            f"{what} is whole numbers, which are neither logits nor probabilities; say "
-            "nothing or numbers."
+            f"{what} has whole numbers, which are neither logits nor probabilities; "
+            "declare numbers or nothing."
         )
 
 
@@ -206,9 +208,9 @@ def _check_mixture(name: str, seen: Mapping[str, str], width: int) -> None:
     others = [model for model, form in seen.items() if form == INDEPENDENT]
     if summing and others and width > 1:
         raise InputError(
-            f"{title(name, others[0])} lies between 0 and 1 with rows that do not sum "
-            f"to 1, and those of {summing[0]} do; say logits or numbers of the models "
-            "that give them."
+            f"{title(name, others[0])} lies between 0 and 1 but its rows do not sum to "
+            f"1, unlike those of {summing[0]}; declare logits or numbers for the "
+            "models that give them."
         )
 
 
@@ -233,7 +235,7 @@ def _decide(
     said: Mapping[str, str],
     evidence: bool,
 ) -> tuple[str, dict[str, str]]:
-    """The kind of an output, and by model what it is taken for."""
+    """The kind of an output, and the form of each model's array."""
     positions, width = len(shape) > 2, shape[-1]
     forms, sayings = set(seen.values()), set(said.values())
     if forms == {INDICES} and NUMBERS not in sayings:
@@ -251,15 +253,15 @@ def _decide(
 
 
 def _hint(shape: tuple[int, ...], said: Mapping[str, str]) -> str:
-    """How to say that numbers are classes after all, where they may be."""
+    """How to declare numbers to be classes, if they may be."""
     if NUMBERS in said.values():
         return ""
     if len(shape) == 2 and shape[-1] > 1:
-        return "if these are the logits of a classifier, say --outputs=logits"
+        return "if these are the logits of a classifier, give --outputs=logits"
     if len(shape) > 2 and shape[-1] > 1:
-        return "if these are logits of a class at each position, say --outputs=logits"
+        return "if these are logits of a class at each position, give --outputs=logits"
     if len(shape) > 2:
-        return "if these are the probabilities of a mask, say --outputs=probabilities"
+        return "if these are the probabilities of a mask, give --outputs=probabilities"
     return ""
 
 

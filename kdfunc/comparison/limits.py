@@ -1,11 +1,10 @@
-"""Limits that a release must keep, such as `agreement>=99% at 95%`.
+"""Limits that a release must meet, such as `agreement>=99% at 95%`.
 
-A limit without a confidence holds the value itself against the bound. That is right
-where the examples are all that matters: a test set that stays the same from build to
-build, on which the same files give the same answer each time. A release says more: that
-the limit holds for what the model will see. `at 95%` asks for that: the limit is met
-only where the end of the 95 % interval is, missed where all of the interval is beyond
-the bound, and otherwise undecided.
+A limit without a confidence compares the value itself with the bound. That suits a test
+in every build: the same test set and the same files give the same answer each time. A
+release makes a stronger claim: that the limit holds for what the model will see. `at
+95%` asks for that: the limit is met only if the whole 95 % interval meets it, missed if
+the whole interval misses it, and otherwise undecided.
 """
 
 import math
@@ -30,16 +29,16 @@ FILES = None  # in the place of an output, for sizes and speed
 
 @dataclass(frozen=True)
 class Limit:
-    """A bound for a number that a comparison gives.
+    """A bound for a number of a comparison.
 
     Attributes:
-      text: As it was given.
-      name: Of the number, as in `catalog`.
-      output: Of the models, where it is for one of several; None for all that have it.
-      least: Whether the value is to be at least the bound, not at most.
-      bound: In the unit of the value, or as a share of the reference's.
-      relative: Whether the bound is a share of the reference's value.
-      confidence: That is asked for, or None to judge the value alone.
+      text: The limit as given.
+      name: Name of the number, as in `catalog`.
+      output: The output to which it applies; None for all that have the number.
+      least: Whether the value must be at least the bound, rather than at most.
+      bound: In the unit of the value, or relative to the reference's value.
+      relative: Whether the bound is relative to the reference's value.
+      confidence: The requested confidence, or None to judge the value alone.
     """
 
     text: str
@@ -51,10 +50,10 @@ class Limit:
     confidence: float | None = None
 
     def judge(self, quantity: Quantity) -> str:
-        """`met`, `missed` or `undecided`; what is not a number misses every limit.
+        """`met`, `missed` or `undecided`; NaN misses every limit.
 
         Args:
-          quantity: What the limit is on.
+          quantity: The number to judge.
         """
         low = high = quantity.value
         if self.confidence and not math.isnan(quantity.value):
@@ -74,14 +73,14 @@ def parse(
     """Reads limits such as `agreement>=99%`, `bytes<=30%`, `agreement>=99% at 95%`.
 
     Args:
-      texts: One limit each; or one alone.
+      texts: One or several limits.
       labels: Whether there are true classes.
       independents: Whether there are independently trained models.
       files: Whether the models are files, which have a size and a speed.
 
     Raises:
-      InputError: No limit, no such number, one that is always met or never, or what it
-        needs is not there.
+      InputError: It is not a limit, there is no such number, it is always or never met,
+        or something that it needs is missing.
     """
     texts = [texts] if isinstance(texts, str) else texts
     there = {"labels": labels, "independents": independents, "files": files}
@@ -92,8 +91,8 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
     match = PATTERN.fullmatch(text)
     if not match:
         raise InputError(
-            f"--limit: {text!r} is not a limit; give one, quoted for the shell, "
-            "such as --limit 'agreement>=99%' or --limit 'agreement>=99% at 95%'."
+            f"--limit: {text!r} is not a limit; give one in quotes, such as --limit "
+            "'agreement>=99%' or --limit 'agreement>=99% at 95%'."
         )
     name, output, sign, bound, percent, confidence, in_percent = match.groups()
     named = _named(name)
@@ -118,10 +117,9 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
 
 
 _NEEDS = {
-    "labels": "the true classes; give a .npz file that has them as the member `labels`",
-    "independents": "a yardstick; give an independently trained model with "
-    "--independent",
-    "files": "model files; kdfunc-edge compare runs them",
+    "labels": "true classes; give a .npz file that contains them as `labels`",
+    "independents": "an independently trained model; give one with --independent",
+    "files": "model files; use kdfunc-edge compare",
 }
 
 
@@ -131,8 +129,8 @@ def _named(name: str) -> Named:
         known = [known for known in found if "." not in known]
         raise InputError(
             f"--limit: there is no measure {name!r}; choose from {', '.join(known)}, "
-            "or preserved. and a measure, such as preserved.jensen_shannon, or a tail, "
-            "such as jensen_shannon.p99."
+            "preserved. followed by a measure, such as preserved.jensen_shannon, or a "
+            "tail, such as jensen_shannon.p99."
         )
     return found[name]
 
@@ -142,21 +140,20 @@ def _confidence(text, named: Named, given: str | None, in_percent: str) -> float
         return None
     if not named.has_interval:
         raise InputError(
-            f"--limit: {named.name} has no interval; leave out what follows `at` in "
-            f"{text!r}."
+            f"--limit: {named.name} has no interval; omit `at ...` in {text!r}."
         )
     value = float(given)
     if not in_percent or not 50 <= value < 100:
         meant = 100 * value if 0.5 <= value < 1 else 95
         raise InputError(
-            f"--limit: the confidence in {text!r} lies between 50 and 100 %; did you "
-            f"mean at {meant:g}%?"
+            f"--limit: the confidence in {text!r} must lie between 50 and 100 %; did "
+            f"you mean at {meant:g}%?"
         )
     return value / 100
 
 
 def _check_range(limit: Limit, named: Named, given: str, percent: bool) -> None:
-    """Refuses a bound that is always met, or never."""
+    """Refuses a bound that is always or never met."""
     low, high = (0.0, math.inf) if limit.relative else (named.low, named.high)
     bound, certain = limit.bound, limit.confidence is not None
     if limit.least:
@@ -183,20 +180,20 @@ def _check_range(limit: Limit, named: Named, given: str, percent: bool) -> None:
 def judge(
     limits: Iterable[Limit], outputs: Mapping[str | None, Mapping[str, Quantity]]
 ) -> list[dict[str, Any]]:
-    """Holds what was found against the limits.
+    """Judges the results by the limits.
 
     Args:
-      limits: As `parse` returns them.
-      outputs: By output of the models, the numbers found by name; `FILES` for sizes.
+      limits: From `parse`.
+      outputs: The numbers by name, for each output of the models; `FILES` for sizes.
 
     Returns:
       For each limit and each output that has the number: `limit`, `output`, `value`,
-      `interval` at the confidence that is asked for or None, `outcome`, and
-      `examples_to_decide` where it is undecided (None where none would) and more
-      examples alone can decide.
+      `interval` at the requested confidence or None, `outcome`, and
+      `examples_to_decide` if it is undecided and more examples alone can decide it
+      (None if no number would).
 
     Raises:
-      InputError: No output has the number that a limit is for.
+      InputError: No output has the number that a limit names.
     """
     return [entry for limit in limits for entry in _judge(limit, outputs)]
 
@@ -212,7 +209,7 @@ def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
         if limit.output is not None and limit.output not in outputs:
             names = ", ".join(map(repr, filter(None, outputs))) or "but one"
             raise InputError(
-                f"--limit: {limit.text!r} is for an output that is not there; the "
+                f"--limit: {limit.text!r} names an output that does not exist; the "
                 f"models have {names}."
             )
         there = dict.fromkeys(name for found in outputs.values() for name in found)
@@ -241,7 +238,7 @@ def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
 
 
 def exit_code(entries: Iterable[Mapping[str, Any]]) -> int:
-    """0 where every limit is met, 1 where one is missed, else 3: undecided.
+    """0 if every limit is met, 1 if one is missed, else 3: undecided.
 
     Args:
       entries: The results on limits, each with its `outcome`.

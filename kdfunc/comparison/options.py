@@ -1,4 +1,4 @@
-"""The options of both commands that compare, `kdfunc` and `kdfunc-edge`."""
+"""The options shared by `kdfunc compare` and `kdfunc-edge compare`."""
 
 import argparse
 import json
@@ -15,45 +15,53 @@ def add(parser: argparse.ArgumentParser, what: str) -> None:
     """Adds the options of a comparison.
 
     Args:
-      parser: Of the command.
-      what: Is given for each model.
+      parser: Parser of the command.
+      what: What is given for each model.
     """
     add_comparing(parser, what)
-    parser.add_argument("--reference-outputs", metavar="KIND", help="for the reference")
-    parser.add_argument("--candidate-outputs", metavar="KIND", help="for the candidate")
+    parser.add_argument(
+        "--reference-outputs",
+        metavar="KIND",
+        help="like --outputs, for the reference only",
+    )
+    parser.add_argument(
+        "--candidate-outputs",
+        metavar="KIND",
+        help="like --outputs, for the candidate only",
+    )
     parser.add_argument("--logits", action="store_true", help="like --outputs=logits")
     parser.add_argument("--report", metavar="FILE", help="HTML page to write")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
-    """Adds the options of all that compares; arguments as for `add`.
+    """Adds the options of all comparing commands; arguments as in `add`.
 
     Args:
-      parser: Takes the options.
-      what: Is compared, for the help text.
+      parser: Receives the options.
+      what: What is compared, for the help text.
     """
     parser.add_argument(
         "--independent",
         action="append",
         default=[],
         metavar="FILE",
-        help=f"{what} trained like the reference from other initial weights: the "
-        "yardstick of the function preserved; may be repeated",
+        help=f"{what} trained like the reference from other initial weights, needed "
+        "for the function preserved; may be repeated",
     )
     parser.add_argument(
         "--limit",
         action="append",
         default=[],
         metavar="'MEASURE>=X'",
-        help="or <=, and `at 95%%` for confidence; exit code 1 if missed, 3 if "
-        "undecided; may be repeated",
+        help="limit to meet, with >= or <=; add `at 95%%` to ask for confidence; exit "
+        "code 1 if missed, 3 if undecided; may be repeated",
     )
     parser.add_argument(
         "--outputs",
         metavar="KIND",
-        help="probabilities, logits or numbers, instead of what is detected; for "
-        "one of several outputs, NAME=KIND",
+        help="kind of the outputs, instead of the detected one: probabilities, logits "
+        "or numbers; for one of several outputs, NAME=KIND",
     )
     parser.add_argument(
         "--resamples",
@@ -72,14 +80,14 @@ def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def given(asked: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of `compare` that were asked for.
+    """The arguments of `compare` from the options.
 
     Args:
       asked: The parsed options.
 
     Raises:
-      InputError: Two options say different things, a number is out of range, or the
-        page would replace what is read.
+      InputError: Two options conflict, a number is out of range, or the page would
+        replace an input.
     """
     if asked.logits and asked.outputs not in (None, "logits"):
         raise InputError(
@@ -118,15 +126,15 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
 
 
 def checked_output(path: str, asked: argparse.Namespace, option: str) -> pathlib.Path:
-    """Where a file is written that an option names.
+    """The path of an output file that an option names.
 
     Args:
-      path: As the user gave it.
-      asked: The parsed options, whose files must not be lost.
-      option: By which it was given.
+      path: The path as given.
+      asked: The parsed options, whose input files must not be overwritten.
+      option: The option that gave it.
 
     Raises:
-      InputError: It would replace what is read, or is no file.
+      InputError: It would replace an input, or is not a file.
     """
     read = [asked.reference, asked.candidate, *asked.independent]
     read += [getattr(asked, name, None) for name in ("data", "labels")]

@@ -1,4 +1,4 @@
-"""All outputs of two models held against each other, each by what fits it."""
+"""Compares all outputs of two models, each by suitable measures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ REFERENCE, CANDIDATE, INDEPENDENT = "reference", "candidate", "independent"
 
 @dataclass(frozen=True)
 class Said:
-    """What the user says of outputs that are not to be recognised.
+    """Kinds of outputs that the user declares, instead of those detected.
 
-    Each is one of `forms.SAYINGS`, or for one output of several `NAME=logits`, with
-    commas between.
+    Each is one of `forms.SAYINGS`, or for one output of several `NAME=logits`,
+    separated by commas.
 
     Attributes:
-      all: Of all models.
-      reference: Of the reference alone.
-      candidate: Of the candidate alone.
+      all: For all models.
+      reference: For the reference only.
+      candidate: For the candidate only.
     """
 
     all: str | None = None
@@ -34,13 +34,13 @@ class Said:
     candidate: str | None = None
 
     def of(self, role: str) -> dict[str | None, str]:
-        """By output, what is said of the model in a role; None for all outputs.
+        """The declared kinds by output, for the model in a role; None for all outputs.
 
         Args:
           role: One of `roles`.
 
         Raises:
-          InputError: It is none of `forms.SAYINGS`.
+          InputError: A kind is not in `forms.SAYINGS`.
         """
         own = {REFERENCE: self.reference, CANDIDATE: self.candidate}.get(role)
         found: dict[str | None, str] = {}
@@ -48,9 +48,9 @@ class Said:
             name, _, saying = part.rpartition("=")
             if saying not in forms.SAYINGS:
                 raise InputError(
-                    f"outputs are said to be {saying!r}; choose from "
-                    f"{', '.join(forms.SAYINGS)}, for one output of several as in "
-                    "scores=logits."
+                    f"outputs cannot be {saying!r}; choose from "
+                    f"{', '.join(forms.SAYINGS)}, or for one of several outputs "
+                    "NAME=KIND, such as scores=logits."
                 )
             found[name or None] = saying
         return found
@@ -60,7 +60,7 @@ def roles(models: int) -> list[str]:
     """`reference`, `candidate`, `independent-1` and so on.
 
     Args:
-      models: How many there are, at least two.
+      models: Number of models, at least two.
     """
     others = [f"{INDEPENDENT}-{i + 1}" for i in range(models - 2)]
     return [REFERENCE, CANDIDATE, *others]
@@ -75,21 +75,21 @@ def compare(
     """Compares one output of a reference, a candidate and independent models.
 
     Args:
-      output: From `forms.settle`; its first model is the reference, the second the
-        candidate, the others are independent.
-      labels: `[n]` true classes, or None; for outputs of the kind `classes` alone.
-      resamples: Of the bootstrap.
+      output: From `forms.settle`; its first model is the reference, its second the
+        candidate, and the others are independent.
+      labels: `[n]` true classes, or None; only for outputs of the kind `classes`.
+      resamples: Number of bootstrap resamples.
       confidence: Share of intervals that are to cover the truth.
 
     Returns:
-      The numbers by name; and what JSON can hold: `name`, `kind`, `shape`, `forms`,
-      `hint`, `measures` with value and interval, and what its kind adds.
+      The numbers by name; and for JSON: `name`, `kind`, `shape`, `forms`, `hint`,
+      `measures` with value and interval, and additions of its kind.
     """
     p, q, *independents = output.arrays.values()
     if output.kind == forms.CLASSES:
         if labels is not None and labels.max() >= output.classes:
             raise InputError(
-                f"the true classes go up to {labels.max()} and the models have "
+                f"the true classes go up to {labels.max()}, but the models have "
                 f"{output.classes} classes; give labels from 0 to "
                 f"{output.classes - 1}."
             )
@@ -111,7 +111,7 @@ def compare(
 
 
 def _measures(found: Mapping[str, Quantity], confidence: float) -> dict[str, Any]:
-    """Value and interval by measure; what is preserved by it stands beside."""
+    """Value and interval by measure, with the function preserved beside it."""
     named, entries = catalog(), {}
     for name, quantity in found.items():
         if not name.startswith(PRESERVED) and "." not in name:
@@ -127,8 +127,8 @@ def told(quantity: Quantity, confidence: float) -> dict[str, float]:
     """Value and ends of the interval.
 
     Args:
-      quantity: What was measured.
-      confidence: Share of intervals that are to cover the truth, in (0, 1).
+      quantity: The measured number.
+      confidence: Confidence of the intervals, in (0, 1).
     """
     low, high = quantity.interval(confidence)
     return {"value": quantity.value, "low": low, "high": high}
@@ -137,7 +137,7 @@ def told(quantity: Quantity, confidence: float) -> dict[str, float]:
 def _values(
     output: Output, r: np.ndarray, c: np.ndarray, resamples: int, confidence: float
 ) -> tuple[dict[str, Quantity], dict[str, Any]]:
-    """The measures of outputs that are no probabilities of classes."""
+    """The measures of outputs that are not class probabilities."""
     spread = values.spread(r) if output.kind == values.NUMBERS else math.nan
     facts = values.Facts(spread, output.classes)
     chosen = [m for m in values.MEASURES.values() if m.kind == output.kind]
@@ -177,27 +177,27 @@ def settle_all(
     said: Said,
     labels: np.ndarray | None,
 ) -> list[Output]:
-    """Brings every output into the form in which it is compared.
+    """Converts every output to the form in which it is compared.
 
-    Outputs of the same names belong together; where names differ, as files from
-    different converters have them, those in the same place do.
+    Outputs with the same name are matched; if names differ, as with different
+    converters, outputs in the same position are matched.
 
     Args:
-      given: For each model its outputs `[n, ...]` by name.
-      titles: Of the models: the role and what it is called.
-      said: What the user says of the outputs.
+      given: For each model, its outputs `[n, ...]` by name.
+      titles: Role and name of each model.
+      said: Kinds that the user declares.
       labels: `[n]` true classes, or None.
 
     Raises:
-      InputError: As `forms.settle`, models have different outputs, or something is
-        said of an output that is not there.
+      InputError: As for `forms.settle`, models have different outputs, or a kind is
+        declared for an output that does not exist.
     """
     names = list(given[0])
     for title, arrays in zip(titles[1:], given[1:], strict=True):
         if len(arrays) != len(names):
             raise InputError(
-                f"{title} has {len(arrays)} outputs and {titles[0]} has {len(names)}; "
-                "give models of the same outputs."
+                f"{title} has {len(arrays)} outputs, but {titles[0]} has {len(names)}; "
+                "give models with the same outputs."
             )
     by_model = [
         arrays if set(arrays) == set(names) else _renamed(arrays, names)
@@ -230,11 +230,11 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
     """True classes `[n]` as whole numbers from 0.
 
     Args:
-      labels: `[n]` or `[n, 1]`, whole numbers, perhaps as floating point.
-      examples: Their number.
+      labels: `[n]` or `[n, 1]`, whole numbers, possibly as floating point.
+      examples: Number of examples.
 
     Raises:
-      InputError: They are not that.
+      InputError: They do not fit.
     """
     labels = np.asarray(labels)
     if labels.shape == (examples, 1):
@@ -242,14 +242,14 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
     if labels.shape != (examples,):
         raise InputError(
             f"labels have shape {list(labels.shape)}; give the {examples:,} true "
-            "classes, one of each example."
+            "classes, one per example."
         )
     whole = labels.dtype.kind in "iu" or (
         labels.dtype.kind == "f" and (labels == np.rint(labels)).all()
     )
     if not whole or labels.min() < 0:
         raise InputError(
-            f"labels are of type {labels.dtype} with {labels.min()!s} as the smallest; "
+            f"labels have type {labels.dtype} and the smallest is {labels.min()!s}; "
             "give the true classes as whole numbers from 0."
         )
     return labels.astype(np.int64)

@@ -1,4 +1,4 @@
-"""A comparison of two models as one HTML file that needs nothing else."""
+"""A comparison of two models as one self-contained HTML file."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ FLIPS = 100  # that are listed
 
 
 def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes the page, whole or not at all.
+    """Writes the page, completely or not at all.
 
     Args:
       result: From `kdfunc.compare` or `kdfunc.edge.compare`.
@@ -50,7 +50,7 @@ def _name(path: str) -> str:
 
 
 def _taken(output: Mapping[str, Any]) -> str:
-    """What the output of each model was taken for."""
+    """The kind of each model's output."""
     forms = output["forms"]
     if len(set(forms.values())) == 1:
         return next(iter(forms.values()))
@@ -58,7 +58,7 @@ def _taken(output: Mapping[str, Any]) -> str:
 
 
 def _bar(entry: Mapping[str, Any], low: float, high: float) -> dict[str, float] | None:
-    """Where the interval lies on a line from low to high, in pixels; None if beyond."""
+    """The interval's place on a line from low to high, in pixels; None if outside."""
     ends = {end: entry[end] for end in ("low", "value", "high")}
     if any(x is None or not low <= x <= high for x in ends.values()):
         return None

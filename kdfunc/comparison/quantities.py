@@ -1,4 +1,4 @@
-"""Numbers with intervals, and how many examples would decide about a bound."""
+"""Numbers with intervals, and how many examples would decide a limit."""
 
 import math
 from collections.abc import Callable
@@ -18,16 +18,17 @@ MOST = 10**9  # examples that anybody would gather
 
 @dataclass(frozen=True)
 class Quantity:
-    """What two models gave, as one number.
+    """One number of a comparison.
 
     Attributes:
-      value: NaN where it is not defined.
-      examples: How many it comes from; 0 where there is no chance in it.
-      ends: Of a confidence and a number of examples, the interval; on other numbers of
-        examples than there are, what is to be expected. None where there is no chance.
-      fewest: Examples from which on the interval may decide.
-      narrows: Whether more examples alone make the interval as narrow as is wanted;
-        not where few trainings are in it, too.
+      value: NaN if undefined.
+      examples: Number of examples behind it; 0 if it does not depend on chance.
+      ends: The interval as a function of confidence and number of examples; for another
+        number of examples than given, the expected interval. None if it does not depend
+        on chance.
+      fewest: Smallest number of examples for which the interval may decide.
+      narrows: Whether more examples alone can make the interval arbitrarily narrow;
+        they cannot if it also covers a few trainings.
     """
 
     value: float
@@ -37,7 +38,7 @@ class Quantity:
     narrows: bool = True
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Lower and upper end; the value itself where there is no chance in it.
+        """Lower and upper end; the value itself if it does not depend on chance.
 
         Args:
           confidence: Share of intervals that are to cover the truth, in (0, 1).
@@ -47,12 +48,12 @@ class Quantity:
         return self.ends(confidence, self.examples)
 
     def is_open(self, bound: float, confidence: float, examples: int) -> bool:
-        """Whether so many examples leave open on which side of the bound it is.
+        """Whether a number of examples leaves open on which side of the bound it is.
 
         Args:
-          bound: Of a limit, in the quantity's unit.
+          bound: The limit's bound, in the quantity's unit.
           confidence: Share of intervals that are to cover the truth, in (0, 1).
-          examples: How many there would be.
+          examples: Number of examples.
         """
         if self.ends is None:
             return False
@@ -60,12 +61,12 @@ class Quantity:
         return examples < self.fewest or low < bound < high
 
     def examples_to_decide(self, bound: float, confidence: float) -> int | None:
-        """About how many examples would tell on which side of the bound it is.
+        """About how many examples would show on which side of the bound it is.
 
-        If the value stays what it is; None where no number of examples would.
+        This assumes that the value stays the same; None if no number of examples would.
 
         Args:
-          bound: Of a limit, in the quantity's unit.
+          bound: The limit's bound, in the quantity's unit.
           confidence: Share of intervals that are to cover the truth, in (0, 1).
         """
         enough = self.examples
@@ -84,12 +85,12 @@ class Quantity:
 
 
 def share(count: int, of: int, examples: int) -> Quantity:
-    """The share of `of` that are counted, with exact intervals.
+    """The share `count / of`, with exact intervals.
 
     Args:
-      count: How many are counted.
-      of: All of them, such as the mistakes of a model.
-      examples: That these come from.
+      count: The number counted.
+      of: The total, such as the mistakes of a model.
+      examples: Number of examples from which these come.
     """
 
     def ends(confidence: float, number: int) -> tuple[float, float]:
@@ -114,9 +115,10 @@ def estimated(
 
     Args:
       estimate: `[1]`.
-      examples: That were resampled.
-      reach: For what counts events, the ends of its range: what no example shows, and
-        no resample can, may still happen as often as `unseen_share` says.
+      examples: Number of resampled examples.
+      reach: The ends of the range, for measures that count events: an event that no
+        example shows, and so no resample, may still happen as often as `unseen_share`
+        says.
     """
     value = float(estimate.value[0])
     if not math.isfinite(value):
@@ -144,14 +146,14 @@ def resampled(
     confidence: float,
     seed: int = 0,
 ) -> Estimate:
-    """Bootstrap of a formula on means over examples.
+    """Bootstrap of a formula applied to means over examples.
 
     Args:
-      components: `[examples, k]` numbers of each example.
-      combine: Of their means `[..., k]`, the value `[...]`.
+      components: `[examples, k]` numbers, k for each example.
+      combine: Maps their means `[..., k]` to the value `[...]`.
       resamples: Number of resamples, the same as in `similarity.bootstrap_measures`.
       confidence: Share of intervals that are to cover the truth.
-      seed: Of the resampling.
+      seed: Seed of the resampling.
 
     Returns:
       An estimate `[1]`.

@@ -1,4 +1,4 @@
-"""What a comparison came to: a dictionary for machines that prints for people."""
+"""The result of a comparison: a dictionary for programs that prints well for people."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from kdfunc.errors import InputError
 
 
 class Comparison(dict):
-    """A comparison as JSON can hold it (None for what is not defined); prints well.
+    """A comparison in a form for JSON (None for undefined values) that prints well.
 
     Keys: `data`, `examples`, `labels` (whether there are true classes), `confidence`,
     `resamples`, `models`, `outputs`, `limits`, and `outcome`, a sentence.
@@ -31,14 +31,14 @@ MOST_RESAMPLES = 1_000_000
 
 
 def check_resampling(resamples: int, confidence: float) -> None:
-    """Checks what intervals are made with.
+    """Checks the settings of the intervals.
 
     Args:
       resamples: Number of bootstrap resamples.
       confidence: Share of intervals that are to cover the truth.
 
     Raises:
-      InputError: One of them is out of range.
+      InputError: A setting is out of range.
     """
     if not 1 <= resamples <= MOST_RESAMPLES:
         raise InputError(
@@ -65,20 +65,20 @@ def compare(
     """Compares the outputs of two models and judges the limits.
 
     Args:
-      given: For each model its outputs `[n, ...]` by name: first the reference's, then
-        the candidate's, then those of independently trained models.
-      models: What is known of each, in that order: at least `file`, its name.
+      given: For each model, its outputs `[n, ...]` by name: the reference, the
+        candidate, then independently trained models.
+      models: Facts about each, in that order: at least `file`, its name.
       labels: `[n]` true classes as `outputs.check_labels` returns them, or None.
-      wanted: Limits.
-      said: What the user says of the outputs.
+      wanted: Limits to judge.
+      said: Kinds that the user declares.
       sizes: Sizes and speed by name, for limits on them.
       resamples: Of the bootstrap.
       confidence: Share of intervals that are to cover the truth.
-      data: Where the examples come from.
+      data: Source of the examples.
 
     Raises:
-      InputError: Outputs that cannot be compared, a limit on what they do not have, or
-        resamples or a confidence out of range.
+      InputError: Outputs cannot be compared, a limit names a number that they do not
+        have, or resamples or confidence are out of range.
     """
     check_resampling(resamples, confidence)
     roles = outputs.roles(len(given))
@@ -120,7 +120,7 @@ def compare(
 
 
 def _without_nan(value: Any) -> Any:
-    """The same with None for NaN and infinities, which JSON does not have."""
+    """The same with None for NaN and infinities, which JSON cannot represent."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -129,7 +129,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _outcome(result: Mapping[str, Any]) -> str:
-    """What came out, in one sentence."""
+    """The result in one sentence."""
     reference, candidate = result["models"][:2]
     size = ""
     if "bytes" in reference:

@@ -12,7 +12,7 @@ def as_text(result: Mapping[str, Any], flips: int = 10) -> str:
 
     Args:
       result: From `result.compare`.
-      flips: So many of the examples whose class changes are named.
+      flips: How many of the examples whose class changes to list.
     """
     sections = [_models(result), *_runs(result["models"])]
     for output in result["outputs"]:
@@ -43,7 +43,7 @@ def _models(result: Mapping[str, Any]) -> str:
 
 
 def _runs(models) -> Iterable[str]:
-    """How the models were run, and what looks wrong with it."""
+    """How the models were run, and possible problems."""
     lines, notes = [], []
     for model in models:
         told = model.get("run")
@@ -71,7 +71,7 @@ def _cell(value: Any) -> str:
 
 
 def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
-    """The sections on one output."""
+    """The sections for one output."""
     measures, name = output["measures"], output["name"]
     of = f" of output {name}" if name else ""
     lines = [_forms(output, of)]
@@ -87,11 +87,14 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
     preserved = {k: m["preserved"] for k, m in measures.items() if "preserved" in m}
     if preserved:
         yield (
-            "function preserved in percent, 0 being as far as independent models\n"
-            + _intervals(preserved, lambda value: number(value, 1))
+            "function preserved in percent; 0 is as far as independently trained "
+            "models\n" + _intervals(preserved, lambda value: number(value, 1))
         )
     if "tails" in output:
-        yield "Jensen-Shannon divergence that so many of the examples stay below\n" + (
+        yield (
+            "Jensen-Shannon divergence that this share of the examples does not "
+            "exceed\n"
+        ) + (
             table(
                 ["all" if k == "max" else f"{k[1:]} %" for k in output["tails"]],
                 [[_four(value) for value in output["tails"].values()]],
@@ -108,7 +111,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
 def _forms(output: Mapping[str, Any], of: str) -> str:
     kinds = {
         "classes": "compared as classes",
-        "tags": "compared as independent tags, given from 0.5",
+        "tags": "compared as independent tags, present from 0.5",
         "positions": "compared as a class at each position",
         "numbers": "compared as numbers",
     }
@@ -144,7 +147,11 @@ def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
 def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
     found = output["flips"]
     head = f"{len(found):,} of {result['examples']:,} examples change their class"
-    more = f", the {flips} surest first" if len(found) > flips else ", the surest first"
+    more = (
+        f", showing the {flips} most confident"
+        if len(found) > flips
+        else (", most confident first")
+    )
     rows = [
         [
             flip["index"],

@@ -1,8 +1,8 @@
-"""Measures for outputs that are not the probabilities of classes.
+"""Measures for outputs that are not class probabilities.
 
-A measure is a formula on means over examples, as in `kdfunc.similarity`: so it has
-bootstrap intervals, and outputs larger than memory are read a block at a time. `r` is
-the output of the reference, `c` that of the candidate.
+A measure is a formula applied to means over examples, as in `kdfunc.similarity`; so it
+has bootstrap intervals, and outputs larger than memory are read in blocks. `r` is the
+output of the reference, `c` that of the candidate.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,23 +19,23 @@ THRESHOLD = 0.5  # from which on a tag is given
 
 @dataclass(frozen=True)
 class ValueMeasure:
-    """A measure of two outputs that are not the probabilities of classes.
+    """A measure of two outputs that are not class probabilities.
 
     Attributes:
       name: Key in `MEASURES`.
-      label: Name for tables.
+      label: Name in tables.
       formula: Definition, in words and symbols.
-      kind: Of outputs that it is for.
-      components: Of a block of `r` and of `c`, and what `Facts` knows, `[n]` or
-        `[n, k]` numbers of each example.
-      combine: Of means of the components `[..., k]`, the value `[...]`; None for the
-        largest component of all examples.
+      kind: The kind of outputs to which it applies.
+      components: Maps a block of `r`, a block of `c` and the `Facts` to `[n]` or `[n,
+        k]` numbers, for each example.
+      combine: Maps means of the components `[..., k]` to the value `[...]`; None for
+        the largest component over all examples.
       low: Lower end of the range.
       high: Upper end of the range.
       better: Which value a user wants, the "lower" or the "higher".
-      counts: Whether examples are counted that have something; then intervals reach as
-        far as what none of the examples shows.
-      has_interval: Not for the largest of all values.
+      counts: Whether it counts examples; then intervals allow for events that none of
+        the examples shows.
+      has_interval: False for the largest of all values.
     """
 
     name: str
@@ -68,7 +68,7 @@ def register(
     counts=False,
     has_interval=True,
 ):
-    """Adds the function that it decorates to `MEASURES`; its docstring is the formula.
+    """Adds the decorated function to `MEASURES`; its docstring is the formula.
 
     Args:
       label: As in `ValueMeasure`.
@@ -95,11 +95,11 @@ def register(
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of all examples before blocks of them are measured.
+    """Facts about all examples that are computed before blocks are measured.
 
     Attributes:
-      spread: Standard deviation of the reference's numbers from example to example,
-        pooled over the entries of an output.
+      spread: Standard deviation of the reference's numbers over the examples, pooled
+        over the entries of an output.
       classes: Number of classes at a position.
     """
 
@@ -108,10 +108,10 @@ class Facts:
 
 
 def blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """The same examples of several arrays `[n, ...]`, float64, some at a time.
+    """Blocks of the same examples of several arrays `[n, ...]`, as float64.
 
     Args:
-      *arrays: Of the same length n.
+      *arrays: Arrays of the same length n.
     """
     step = max(1, BLOCK_SIZE // max(1, arrays[0][0].size))
     for start in range(0, len(arrays[0]), step):
@@ -287,7 +287,7 @@ def _same_map(r, c, facts):
 
 
 def overlap(r: np.ndarray, c: np.ndarray, classes: int) -> tuple[np.ndarray, ...]:
-    """Of classes `[n, positions]`, how many `[n, classes]` both and either give.
+    """How often both and either give each class, `[n, classes]` from `[n, positions]`.
 
     Args:
       r: `[n, positions]` classes that the reference gives.

@@ -129,7 +129,7 @@ class Isolated:
 
     @property
     def _limit(self) -> str:
-        return f"{self._memory >> 20} MB" if self._memory else "no limit"
+        return f"{self._memory >> 20} MB" if self._memory else "all of the machine's"
 
 
 def serve() -> None:

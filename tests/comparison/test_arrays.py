@@ -75,7 +75,7 @@ def test_bad_arrays_are_told(arrays):
     p, q, _ = arrays
     for wrong, told in [
         ((p, q[:100]), "of 100 and 200 examples"),
-        ((p, q[:, :3]), "give models of the same outputs"),
+        ((p, q[:, :3]), "give models with the same outputs"),
         ((p, q, np.zeros(3)), "give the 200 true classes"),
         ((np.float64(3), np.float64(3)), "give numbers"),
         ((p.astype(str), q), "give numbers"),
@@ -158,7 +158,7 @@ def test_command(files, capsys):
     assert cli.main([*arguments, "--limit=agreement>=92"]) == 2
     assert "did you mean agreement>=92%?" in capsys.readouterr().err
     assert cli.main([*arguments, "--logits"]) == 2
-    assert "is not logits" in capsys.readouterr().err
+    assert "cannot be logits" in capsys.readouterr().err
     assert cli.main([*arguments, "--logits", "--outputs=numbers"]) == 2
     assert cli.main([*arguments, "--candidate_outputs=logits"]) == 0
 

@@ -223,7 +223,9 @@ def test_it_prints_well_and_is_json(softmax, rng):
     assert max(map(len, lines)) < 80
     text = " ".join(" ".join(lines).split())
     assert "probabilities (reference), logits (candidate)" in text
-    assert "the 10 surest first" in text and "hit hardest, by true class" in text
+    assert (
+        "showing the 10 most confident" in text and "hit hardest, by true class" in text
+    )
     assert "is undecided, between" in text and "would decide it" in text
     assert repr(result) == str(result)
 
@@ -237,7 +239,7 @@ def test_labels_are_checked(softmax):
     ]:
         with pytest.raises(InputError, match=told):
             outputs.check_labels(labels, 300)
-    with pytest.raises(InputError, match="go up to 6 and the models have 6 classes"):
+    with pytest.raises(InputError, match="go up to 6, but the models have 6 classes"):
         compared(p, q, labels=np.full(300, 6))
 
 
@@ -247,5 +249,5 @@ def test_what_is_said_of_outputs_is_read():
     assert Said("logits", candidate="numbers").of("candidate") == {None: "numbers"}
     found = Said("a=b=numbers,c=logits").of("independent-1")
     assert found == {"a=b": "numbers", "c": "logits"}
-    with pytest.raises(InputError, match="said to be 'logit'; choose from auto"):
+    with pytest.raises(InputError, match="outputs cannot be 'logit'; choose from auto"):
         Said("logit").of("reference")

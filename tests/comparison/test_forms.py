@@ -53,11 +53,13 @@ def test_logits_on_both_sides_need_a_sign_of_classes(logits, rng):
 
 def test_what_is_said_of_outputs_must_be_so(logits):
     p = softmax(logits)
-    with pytest.raises(InputError, match="of reference is not logits.*sums to 1"):
+    with pytest.raises(InputError, match="of reference cannot be logits.*sums to 1"):
         settled(p, p, said={"reference": "logits"})
-    with pytest.raises(InputError, match="of candidate is not logits: all of it lies"):
+    with pytest.raises(
+        InputError, match="of candidate cannot be logits, since every value lies"
+    ):
         settled(p, p * 0.5, said={"candidate": "logits"})
-    with pytest.raises(InputError, match="is not probabilities"):
+    with pytest.raises(InputError, match="cannot be probabilities"):
         settled(p, logits, said={"candidate": "probabilities"})
     assert settled(p, p, said={"reference": "numbers"}).kind == "numbers"
 
@@ -89,7 +91,7 @@ def test_one_number_in_0_to_1_is_the_probability_of_class_1(logits):
 def test_independent_probabilities_are_tags(rng):
     p = rng.random((20, 5)).astype(np.float32)
     assert settled(p, p).kind == "tags"
-    with pytest.raises(InputError, match="do not sum to 1, and those of reference do"):
+    with pytest.raises(InputError, match="do not sum to 1, unlike those of reference"):
         settled(softmax(p), p)
 
 
@@ -131,7 +133,7 @@ def test_what_is_no_number_is_told_with_its_row(logits):
     with pytest.raises(InputError, match="output of candidate is nan in row 7"):
         settled(logits, broken)
     with pytest.raises(
-        InputError, match=r"shape \[4\] and that of reference has \[5\]"
+        InputError, match=r"shape \[4\] .*, but that of reference has \[5\]"
     ):
         settled(logits, logits[:, :4])
 

@@ -208,7 +208,7 @@ def test_uint8_input_without_a_scale_takes_bytes(tensorflow):
 def test_images_that_do_not_fit_are_told(lenet):
     with pytest.raises(InputError, match=r"takes \[n, 28, 28, 1\]"):
         predict(lenet.float32, lenet.images[:, :4])
-    with pytest.raises(InputError, match="of type int64; give uint8"):
+    with pytest.raises(InputError, match="have type int64; give uint8"):
         predict(lenet.float32, lenet.images.astype(int))
     with pytest.raises(InputError, match="no examples"):
         predict(lenet.float32, lenet.images[:0])

@@ -54,7 +54,7 @@ def test_limits_are_for_a_step():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
 def test_memory_is_limited():
-    with pytest.raises(InputError, match=r"MemoryError.*memory allowed \(256 MB"):
+    with pytest.raises(InputError, match=r"MemoryError.*memory than allowed \(256 MB"):
         Isolated(bytearray, 1 << 32, title="it", memory=1 << 28)
     with Isolated(bytearray, 1 << 20, title="it", memory=1 << 28) as there:
         assert there.call("count", b"x") == 0

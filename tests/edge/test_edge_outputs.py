@@ -51,7 +51,7 @@ def test_logits_of_probabilities_are_refused(compare, tmp_path, rng):
     assert found["outputs"][0]["measures"]["jensen_shannon"]["value"] > 0.005
     code, found, err = compare(reference, candidate, data, limit, "--logits")
     assert (code, found) == (2, None)
-    assert "a.tflite is not logits: all of it lies between 0 and 1" in err
+    assert "a.tflite cannot be logits, since every value lies between 0 and 1" in err
 
 
 def test_logits_and_probabilities_compare(compare, tmp_path, rng):
@@ -77,7 +77,7 @@ def test_segmentation_is_compared_by_pixel(compare, tmp_path, rng):
     expected = (data.argmax(axis=-1) == data.argmin(axis=-1)).mean()
     assert output["measures"]["pixel_agreement"]["value"] == expected
     code, _, err = compare(model, model, data, "--logits")
-    assert code == 2 and "is not logits" in err
+    assert code == 2 and "cannot be logits" in err
     code, _, err = compare(model, model, data, "--limit=agreement>=90%")
     assert code == 2 and "agreement cannot be computed from these models'" in err
 
@@ -91,7 +91,7 @@ def test_maps_of_numbers_are_no_classes(compare, tmp_path, rng):
     assert (code, output["kind"]) == (0, "numbers")
     assert output["measures"]["snr_db"]["value"] == pytest.approx(40, abs=0.01)
     assert (
-        "classes" not in found["outcome"] and "say --outputs=logits" in output["hint"]
+        "classes" not in found["outcome"] and "give --outputs=logits" in output["hint"]
     )
 
 
