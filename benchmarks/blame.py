@@ -1,11 +1,11 @@
-"""What `kdfunc-edge blame` says, held against files quantized without a layer for real.
+"""Compares `kdfunc-edge blame` with files that were quantized without a layer.
 
     python benchmarks/blame.py [--architecture=mobilenet --data=cifar10 --data_dir=DIR]
 
-A network is trained briefly and quantized by ai-edge-quantizer to int8 and int4. Each
-layer is restored in that file, as `blame` does it, and left out of the quantization by
-a recipe: the outputs of both are compared to the last bit, and so is what they give
-back of the function, worked out here from the outputs of the real files.
+A network is trained briefly and quantized to int8 and int4 by ai-edge-quantizer. Each
+layer is restored in that file, as in `blame`, and also left out of the quantization by
+a recipe. The outputs of both are compared to the last bit, as is the function that they
+give back, computed here from the outputs of the real files.
 """
 
 import argparse
@@ -87,12 +87,18 @@ def check(reference: pathlib.Path, mode: str, data: pathlib.Path) -> str:
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--architecture", default="lenet")
-    parser.add_argument("--train", type=int, default=5000, help="training images")
-    parser.add_argument("--test", type=int, default=500, help="test images")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--data", default="digits", help="data set; default digits")
+    parser.add_argument("--data_dir", help="data folder of TFDS")
+    parser.add_argument("--architecture", default="lenet", help="default lenet")
+    parser.add_argument(
+        "--train", type=int, default=5000, help="training images; default 5000"
+    )
+    parser.add_argument(
+        "--test", type=int, default=500, help="test images; default 500"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="of the training; default 3"
+    )
     asked = parser.parse_args()
     data = datasets.load(asked.data, asked.data_dir)
     model = trained(asked.architecture, data, asked.train, asked.epochs)

@@ -1,11 +1,11 @@
-"""How often intervals cover the truth, and verdicts are wrong, where it is known.
+"""Measures how often intervals cover a known truth and how often verdicts are wrong.
 
     python benchmarks/coverage.py [--repetitions=1000]
 
-Trainings and test images are drawn from distributions whose truth is known, and go
-through the code that judges a run (`kdfunc.similarity`): only the softmax outputs are
-left out. A model's divergence from the base model on an image is what its training
-brought, times what the image brings to all models, times what it brings to this one.
+Trainings and test images are drawn from known distributions and judged by the same code
+as a run (`kdfunc.similarity`); only the softmax outputs are left out. A model's
+divergence from the base model on an image is the product of three factors: one for the
+training, one for the image in all models, and one for the image in this model.
 """
 
 import argparse
@@ -333,7 +333,7 @@ def verdicts(repetitions: int) -> Iterator[str]:
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--repetitions", type=int, default=1000)
+    parser.add_argument("--repetitions", type=int, default=1000, help="default 1000")
     repetitions = parser.parse_args().repetitions
     for line in coverage(repetitions):
         print(line, flush=True)

@@ -1,4 +1,4 @@
-"""The direct way: what a notebook does, and what the paper's authors did.
+"""The direct way: what a notebook does, and what the paper's author did.
 
 Each function does one stage with the plain means of Keras, TFLite, numpy and
 scikit-learn, on whatever threads they take. `benchmarks/run.py` times them against
@@ -10,7 +10,7 @@ import pandas as pd
 
 
 class Distiller:
-    """Makes the usual distiller: the teacher runs inside of each training step."""
+    """Makes the usual distiller: the teacher runs in each training step."""
 
     def __new__(cls, student, teacher, alpha=0.1, temperature=3.0):
         """Returns a compiled Keras model."""

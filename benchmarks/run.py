@@ -1,10 +1,10 @@
-"""Times kdfunc against the direct way, stage by stage, side by side in one run.
+"""Times kdfunc and the direct way side by side, stage by stage.
 
     python benchmarks/run.py --data_dir=DIR > benchmarks/results.md
 
-Every measurement is a process of its own, direct and kdfunc in turn; medians over
+Every measurement runs in a separate process, direct and kdfunc in turn; medians over
 `--repeats` and their ratio are printed as a table. Needs MNIST and CIFAR-10 prepared in
-`--data_dir`, and a machine that is otherwise idle. `--stages` chooses some stages.
+`--data_dir`, and an otherwise idle machine. `--stages` selects stages.
 """
 
 import argparse
@@ -430,9 +430,9 @@ def measure(stage: str, way: str, data_dir: str) -> tuple[float, float]:
 def main() -> None:
     """Runs the stages asked for and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", required=True, help="of TFDS")
-    parser.add_argument("--stages", default=",".join(STAGES), help="all")
-    parser.add_argument("--repeats", type=int, default=3, help="of each way (3)")
+    parser.add_argument("--data_dir", required=True, help="data folder of TFDS")
+    parser.add_argument("--stages", default=",".join(STAGES), help="default: all")
+    parser.add_argument("--repeats", type=int, default=3, help="of each way; default 3")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()

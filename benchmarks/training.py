@@ -1,17 +1,17 @@
-"""Training speed of kdfunc, of plain Keras and of PyTorch, side by side in one run.
+"""Measures the training speed of kdfunc, plain Keras and PyTorch side by side.
 
     python benchmarks/training.py [--architectures=lenet] [--processes=2 --threads=1]
 
-Every measurement is a process of its own, or several at once, with the same threads on
-each side and random images in batches of 64. The ways take turns. Images per second
-are of all processes together; images per second of processor time are per thread, and
-hold on a machine that does other work, too. PyTorch is left out where it is not
-installed (`pip install torch --index-url https://download.pytorch.org/whl/cpu`).
+Every measurement runs in one or several separate processes, with the same threads on
+each side and random images in batches of 64. The libraries take turns. Images per
+second are for all processes together; images per second of processor time are per
+thread, and hold on a machine that does other work, too. PyTorch is left out if it is
+not installed (`pip install torch --index-url https://download.pytorch.org/whl/cpu`).
 
-The last column is the share that kdfunc reaches of the speed of a large matrix product,
-in floating-point operations per second of processor time. A training step is counted as
-three passes forward, of which TensorFlow's profiler counts the operations. With
---profile the kernels that take the time are told instead.
+The last column is kdfunc's speed relative to that of a large matrix product, in
+floating-point operations per second of processor time. A training step counts as three
+forward passes, whose operations TensorFlow's profiler counts. --profile shows the
+kernels that take the most time instead.
 """
 
 import argparse
@@ -192,11 +192,17 @@ def together(way: str, architecture: str, processes: int, threads: int):
 def main() -> None:
     """Runs the measurements asked for and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--architectures", default=",".join(IMAGES), help="all")
-    parser.add_argument("--processes", type=int, default=1, help="at once (1)")
-    parser.add_argument("--threads", type=int, default=1, help="of each (1)")
-    parser.add_argument("--repeats", type=int, default=3, help="median of (3)")
-    parser.add_argument("--profile", action="store_true", help="of kdfunc's kernels")
+    parser.add_argument(
+        "--architectures", default=",".join(IMAGES), help="default: all"
+    )
+    parser.add_argument("--processes", type=int, default=1, help="at once; default 1")
+    parser.add_argument("--threads", type=int, default=1, help="per process; default 1")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="for the median; default 3"
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="show the slowest kernels"
+    )
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.profile:

@@ -13,7 +13,7 @@ from kdfunc.errors import InputError
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
-`kdfunc-edge` compares .tflite files, on a device too.
+`kdfunc-edge` compares .tflite files, also on a device.
 """
 RUN = """\
 Runs the experiments of Neural Network Compression: The Functional Perspective.

@@ -31,7 +31,7 @@ def _models(result: Mapping[str, Any]) -> str:
         "kind": "kind",
         "bytes": "bytes",
         "gzip_bytes": "gzip",
-        "latency_ms": "ms an example",
+        "latency_ms": "ms per example",
         "accuracy": "accuracy",
     }
     keys = [key for key in titles if key in models[0]]
@@ -105,7 +105,9 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
         yield from _flips(output, result, flips)
     if output["kind"] == "positions":
         rows = [[e["class"], percent(e["iou"])] for e in output["classes"][:5]]
-        yield f"classes{of} that share least\n" + table(["class", "IoU"], rows, left=0)
+        yield f"classes{of} with the least overlap\n" + table(
+            ["class", "IoU"], rows, left=0
+        )
 
 
 def _forms(output: Mapping[str, Any], of: str) -> str:
@@ -146,7 +148,7 @@ def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
 
 def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
     found = output["flips"]
-    head = f"{len(found):,} of {result['examples']:,} examples change their class"
+    head = f"{len(found):,} of {result['examples']:,} examples change class"
     more = (
         f", showing the {flips} most confident"
         if len(found) > flips

@@ -152,9 +152,8 @@ class Interpreter:
         reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
         reason = textwrap.shorten(reason, REASON, placeholder=" ...")
         return InputError(
-            f"{self._name} cannot be run by the installed interpreter ({reason}); it "
-            "may need another version of the interpreter, custom operators or more "
-            "memory."
+            f"{self._name} cannot be run by the interpreter here ({reason}); it may "
+            "need another version of it, custom operators or more memory."
         )
 
     def _load(self) -> None:

@@ -48,7 +48,7 @@ example: kdfunc-edge predict model.tflite --data=images.npz --output=softmax.npy
              --signature=serving_default --output=all.npz
 """
 COMPARE = """\
-Compares two models (.tflite, or where TensorFlow is installed .keras or the
+Compares two models (.tflite or, if TensorFlow is installed, .keras or the
 folder of a SavedModel): every functional measure with its interval, the images
 whose class changes, the classes that suffer most, size and speed. Without
 labels, measures that need them are left out.
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command(_predict, "write the outputs for a file of images", PREDICT)
     one.add_argument("model", help="a .tflite file")
-    one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
+    one.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
     one.add_argument(
         "--output",
         required=True,
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command(_compare, "compare two models as functions", COMPARE)
     one.add_argument("reference", help="the original model")
     one.add_argument("candidate", help="the model to judge")
-    one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
+    one.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
     options.add(one, "model")
     running_options.add(one)
     running_options.add_for_each(one)
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command(_blame, "find the layers that lose most of the function", BLAME)
     one.add_argument("reference", help="a .tflite file in floating point")
     one.add_argument("candidate", help="a compressed .tflite file of the same model")
-    one.add_argument("--data", required=True, help=f"{DATA}, or .npy of images")
+    one.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
     options.add_comparing(one, "model")
     one.add_argument(
         "--output",

@@ -46,7 +46,7 @@ FIELDS = {
     "compressions": "Pipelines of compression steps joined by +, such as "
     "prune90+finetune+sparse; all means a list that covers every mode. "
     "kdfunc/pipelines.py lists the steps.",
-    "finetune_epochs": "Epochs of each training in these pipelines.",
+    "finetune_epochs": "Epochs of each training in the --compressions pipelines.",
     "controls": "Models to compare students with besides the independent ones: any of "
     f"{', '.join(CHOICES['controls'])}; empty for none.",
     "variants": "More students, each with one setting changed, at the alpha that gives "
@@ -99,7 +99,7 @@ OTHERS = {
     "verify": (
         bool,
         False,
-        "Check every file of the run directory by its checksum and stop.",
+        "Check the checksum of every file in the run directory and stop.",
     ),
     "version": (bool, False, "Show the version of kdfunc and stop."),
     "help": (bool, False, "Show this help and stop."),

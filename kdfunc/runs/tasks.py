@@ -149,7 +149,7 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
     Args:
       place: config, run directory and this process's data.
       task: what to do.
-      report: is told of progress.
+      report: called with progress.
 
     Returns:
       The last snapshot's scores, if the record has any, or why it is `not_possible`.

@@ -74,7 +74,7 @@ def test_several_outputs(arrays, rng):
 def test_bad_arrays_are_told(arrays):
     p, q, _ = arrays
     for wrong, told in [
-        ((p, q[:100]), "of 100 and 200 examples"),
+        ((p, q[:100]), "for 100 examples, but .* for 200;"),
         ((p, q[:, :3]), "give models with the same outputs"),
         ((p, q, np.zeros(3)), "give the 200 true classes"),
         ((np.float64(3), np.float64(3)), "give numbers"),

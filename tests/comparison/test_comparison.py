@@ -209,7 +209,7 @@ def test_several_outputs_each_by_what_fits_it(softmax, rng):
     renamed = {"a": q, "b": candidate["boxes"]}
     again = compared(reference, renamed)
     assert again["outputs"][1]["measures"] == places["measures"]
-    with pytest.raises(InputError, match="m1 has 1 outputs and reference m0 has 2"):
+    with pytest.raises(InputError, match="m1 has 1 outputs, but reference m0 has 2"):
         compared(reference, {"scores": q})
 
 

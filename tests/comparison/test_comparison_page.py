@@ -29,7 +29,7 @@ def test_the_page_has_what_came_out(softmax, rng):
     for text in ("Missed", "Met", "Function preserved", "Jensen-Shannon divergence"):
         assert text in html
     flips = result["outputs"][0]["flips"]
-    assert f">{len(flips)} examples change their class" in html
+    assert f">{len(flips)} examples change class" in html
     assert html.count("<svg") > 10
 
 
