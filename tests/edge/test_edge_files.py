@@ -68,7 +68,7 @@ def test_memory_stays_small(write):
 def test_what_is_expected_is_told(tmp_path, write):
     path = tmp_path / "x.npz"
     np.savez(path, x_test=IMAGES, y_test=LABELS)
-    with pytest.raises(InputError, match="x_test, y_test and .* takes x; give"):
+    with pytest.raises(InputError, match="x_test, y_test, but .* takes x; give"):
         DataFile(path).names_for(["x"], "model.tflite")
     with pytest.raises(InputError, match="No such file"):
         DataFile(tmp_path / "missing.npy")
@@ -146,7 +146,7 @@ HEADERS = {
     "a truth value": (header("(True, 28, 28, 1)") + b"0" * 784, "shape"),
     "no number": (header("(1.5, 28)"), "header is damaged"),
     "deep": (DEEP, "header is damaged"),
-    "text": (header("(2, 2)", "<U9") + bytes(144), "no numbers"),
+    "text": (header("(2, 2)", "<U9") + bytes(144), "not numbers"),
     "no array at all": (b"nothing", "header is damaged"),
     "a version to come": (b"\x93NUMPY\x09" + bytes(99), "header is damaged"),
 }
@@ -218,7 +218,7 @@ def test_arrays_that_nobody_needs_do_not_matter(tmp_path):
     np.savez(path, images=IMAGES, names=np.array(["a", "b"]), sizes=np.arange(3))
     file = DataFile(path)
     assert len(file) == 23 and file.names_for(["x"], "m") == ["images"]
-    with pytest.raises(InputError, match="names: it holds <U1, no numbers"):
+    with pytest.raises(InputError, match="names: it holds <U1, not numbers"):
         file.names_for(["names", "sizes"], "m")
 
 
@@ -230,7 +230,7 @@ def test_arrays_for_several_inputs(tmp_path):
     ((right, left), *_) = file.batches(["right", "left"], 5)
     np.testing.assert_array_equal(left, IMAGES[:5])
     np.testing.assert_array_equal(right, IMAGES[:5, 0])
-    with pytest.raises(InputError, match="has left, right and m takes left, middle"):
+    with pytest.raises(InputError, match="has left, right, but m takes left, middle"):
         file.names_for(["left", "middle"], "m")
     np.savez(path, left=IMAGES, right=IMAGES[1:])
     with pytest.raises(InputError, match="which are no examples"):

@@ -192,7 +192,7 @@ def test_the_likely_range_is_read_from_the_file(tmp_path, u8):
     path = nets.of_bytes(tmp_path / "q.tflite", 1 / 128, 0, nets.TYPES.INT8)
     floats = u8.astype(np.float32)
     _, notes = noted(path, floats)
-    assert "likely made for -1 to 0.9922 (by its quantization)" in notes[0]
+    assert "likely made for -1 to 0.9922 (judging by its quantization)" in notes[0]
     assert noted(path, floats / 256)[1] == []
     pixels = nets.of_bytes(tmp_path / "p.tflite", 1.0, -128, nets.TYPES.INT8)
     _, notes = noted(pixels, u8)
@@ -204,12 +204,12 @@ def test_the_likely_range_is_read_from_the_file(tmp_path, u8):
     net.note("TFLITE_METADATA", metadata("m", low=[0.0], high=[1.0]))
     path = net.save(tmp_path / "m.tflite", [x], [y])
     _, notes = noted(path, floats)
-    assert "likely made for 0 to 1 (by the metadata of the file)" in notes[0]
+    assert "likely made for 0 to 1 (judging by the metadata of the file)" in notes[0]
 
     path = nets.scaled(tmp_path / "r.tflite", [1, 2, 2, 1], 1 / 255)
     assert noted(path, floats)[1] == []
     _, notes = noted(path, u8)
-    assert "likely made for 0 to 255 (by its first operator, MUL)" in notes[0]
+    assert "likely made for 0 to 255 (judging by its first operator, MUL)" in notes[0]
     assert "give --range=0,255 if so" in notes[0]
 
 
