@@ -452,7 +452,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     ]
     assert re.fullmatch(
         r"To do: 4 tasks, about \d+ (s|min|min \d+ s) on 1 worker\.\n"
-        r"Disk: about \d+(\.\d)? MB; \d+(\.\d)? [GT]B are free\.\n",
+        r"Disk space: about \d+(\.\d)? MB needed, \d+(\.\d)? [GT]B free\.\n",
         forecast,
     )
     assert os.listdir(tmp_path) == []
