@@ -254,7 +254,7 @@ class _Downloader(downloader._Downloader):
             )
             if response.status_code != 200:
                 raise NotServed(
-                    f"{host} answers {response.status_code} {response.reason} for {url}"
+                    f"{host} answered {response.status_code} {response.reason} for {url}"
                 )
             yield response, self._blocks(response, host)
 
@@ -267,7 +267,7 @@ class _Downloader(downloader._Downloader):
             raise NotServed(f"the download from {host} was stopped")
         # Old versions of urllib3 take an early end for the end.
         if response.raw.tell() < int(response.headers.get("Content-Length", 0)):
-            raise NotServed(f"{host} broke off the connection")
+            raise NotServed(f"{host} dropped the connection")
 
 
 #: Whose thread this is. One that begins after its downloader was stopped must not fall
@@ -292,7 +292,7 @@ def _told_plainly(host: str) -> Iterator[None]:
         if "timed out" in str(error) and not isinstance(error, requests.ConnectTimeout):
             what = f"{host} sent nothing for {SILENCE} seconds"
         elif "broken" in str(error) or "aborted" in str(error):
-            what = f"{host} broke off the connection"
+            what = f"{host} dropped the connection"
         else:
             what = f"{host} cannot be reached (is there an internet connection?)"
         raise NotServed(what) from error

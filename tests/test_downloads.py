@@ -96,9 +96,9 @@ def test_what_is_not_there_is_downloaded_and_prepared(name, internet, tmp_path):
 
 
 TROUBLES = {
-    "closes": "127.0.0.1 broke off the connection",
-    "404": "127.0.0.1 answers 404 Not Found for http://127.0.0.1:.*/t",
-    "503": "127.0.0.1 answers 503 Service Unavailable for http",
+    "closes": "127.0.0.1 dropped the connection",
+    "404": "127.0.0.1 answered 404 Not Found for http://127.0.0.1:.*/t",
+    "503": "127.0.0.1 answered 503 Service Unavailable for http",
     "wrong": r"the file from http.*gz is not the one that TFDS expects \(checksum\)",
     "hangs": "127.0.0.1 sent nothing for 0.3 seconds",
     "hangs half way": "127.0.0.1 sent nothing for 0.3 seconds",
@@ -133,7 +133,7 @@ def test_an_early_end_is_told_where_urllib3_takes_it_for_the_end():
 
     blocks = downloads._Downloader(1)._blocks(Cut(), "here")
     assert next(blocks) == b"half"
-    with pytest.raises(downloads.NotServed, match="here broke off the connection"):
+    with pytest.raises(downloads.NotServed, match="here dropped the connection"):
         next(blocks)
 
 
