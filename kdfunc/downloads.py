@@ -254,7 +254,8 @@ class _Downloader(downloader._Downloader):
             )
             if response.status_code != 200:
                 raise NotServed(
-                    f"{host} answered {response.status_code} {response.reason} for {url}"
+                    f"{host} answered {response.status_code} {response.reason} for "
+                    f"{url}"
                 )
             yield response, self._blocks(response, host)
 
