@@ -156,10 +156,7 @@ class Model:
 
     def _random_batch(self, batch_size: int) -> Callable[[], Any]:
         if self._state or not self.inputs:
-            raise InputError(
-                f"{self._name} keeps a state, so its batch size cannot be "
-                "changed; give --batch-sizes=1."
-            )
+            raise InputError(f"{self._name} keeps a state or has no inputs.")
         rng = np.random.default_rng(0)
         examples = {}
         for port in self.inputs:

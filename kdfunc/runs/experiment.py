@@ -201,8 +201,8 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
             told.append(f"{field} {few}")
     if told:
         text = (
-            f"Requested earlier but not now: {'; '.join(told)}. Existing results of it "
-            "stay and are analysed, too."
+            f"Requested earlier but not now: {'; '.join(told)}. Existing results for "
+            "these stay and are analysed, too."
         )
         print(textwrap.fill(text, 79, break_on_hyphens=False))
 
