@@ -77,7 +77,7 @@ def test_what_is_expected_is_told(tmp_path, write):
         DataFile(path)
     with pytest.raises(InputError, match="cannot be read"):
         DataFile(tmp_path)
-    with pytest.raises(InputError, match=r"images \[\], which are no examples"):
+    with pytest.raises(InputError, match=r"images \[\], which are not examples"):
         DataFile(write(np.float32(3)))
     with pytest.raises(InputError, match=r"images \[0, 4, 5, 3\], which are no"):
         DataFile(write(IMAGES[:0]))
@@ -233,7 +233,7 @@ def test_arrays_for_several_inputs(tmp_path):
     with pytest.raises(InputError, match="has left, right, but m takes left, middle"):
         file.names_for(["left", "middle"], "m")
     np.savez(path, left=IMAGES, right=IMAGES[1:])
-    with pytest.raises(InputError, match="which are no examples"):
+    with pytest.raises(InputError, match="which are not examples"):
         DataFile(path)
 
 

@@ -210,7 +210,7 @@ def test_the_likely_range_is_read_from_the_file(tmp_path, u8):
     assert noted(path, floats)[1] == []
     _, notes = noted(path, u8)
     assert "likely made for 0 to 255 (judging by its first operator, MUL)" in notes[0]
-    assert "give --range=0,255 if so" in notes[0]
+    assert "if so, give --range=0,255" in notes[0]
 
 
 def test_predict_prints_what_looks_wrong(tmp_path, u8, capsys):
