@@ -11,7 +11,7 @@ from rebuilding.tables import SPREAD, judged, ours, spread_of, theirs
 
 #: Pictures of the page: the file's name and what it shows.
 PICTURES = {
-    "preserved": "Function preserved by each method",
+    "preserved_by_method": "Function preserved by each method",
     "ladder": "What each ingredient of distillation adds",
     "spread": "Spread over base models",
     "compression": "Function preserved against bytes",
@@ -55,7 +55,8 @@ def _parts(result: Result) -> Iterator[str]:
         yield "## The paper's numbers and ours\n"
         yield (
             "Deviation of accuracy from the base model, in %; students: mean and "
-            f"population standard deviation over their seeds. {published.RULE}\n"
+            "population standard deviation over their seeds. "
+            f"{published.RULE.replace('Marked', 'Bold')}\n"
         )
         yield _accuracy(result)
     table = result.table("spread")
@@ -118,8 +119,13 @@ def _preserved(result: Result) -> str:
     groups = {task.name: task.group for task in plan.make(result.config) if task.family}
     first = result.preserved.groupby("name", sort=False)["model"].first().map(groups)
     rows = [
-        [name, f"`{first[name]}`", len(ratios), f"{score(mean):.1f} %", f"{mean:.3g}"]
+        [_called(name, first[name]), len(ratios), f"{score(mean):.1f} %", f"{mean:.3g}"]
         for (name, ratios), mean in zip(kinds, kinds.mean(), strict=True)
     ]
-    header = ["models", "name", "trainings", "function preserved", "distance ratio"]
+    header = ["models", "trainings", "function preserved", "distance ratio"]
     return markdown(header, rows)
+
+
+def _called(name: str, task: str) -> str:
+    """The name for people to read, and the one in tables where it is another."""
+    return f"`{task}`" if name == task else f"{name} (`{task}`)"

@@ -380,11 +380,15 @@ def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
     for row in table.itertuples():
         yield [
             f"{row.method}, {row.setting}",
-            *(f"{value:.2f}" for value in (row.own, row.mean)),
+            *(f"{_no_minus_zero(value):.2f}" for value in (row.own, row.mean)),
             f"{row.least:.2f} to {row.most:.2f}",
             "" if pd.isna(row.published) else f"{row.published:g}",
             "" if pd.isna(row.where) else row.where,
         ]
+
+
+def _no_minus_zero(value: float) -> float:
+    return round(value, 2) + 0.0
 
 
 def fidelity(root: str) -> str:

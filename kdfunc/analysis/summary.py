@@ -249,7 +249,6 @@ def _how_sure(outcomes: pd.Series) -> str:
 def _range(what: str, kept: pd.Series) -> str:
     """From the least to the largest distance ratio of a family's kinds."""
     near, far = kept.idxmin(), kept.idxmax()
-    ends = [_ratio(kept[near]), _ratio(kept[far])]
     if score(kept[far]) >= 99.85:  # which is 99.9 in one decimal
         return f"{what} preserve at least 99.9 % of its function."
     if kept[far] <= 1:
@@ -260,12 +259,11 @@ def _range(what: str, kept: pd.Series) -> str:
             kept_of = high if low == high else f"{low} to {high}"
         return f"{what} preserve {kept_of} of its function."
     if kept[near] > 1:
-        times = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
-        return f"{what} are {times} times as far from it as independent models are."
+        return f"{what} are {_times(kept[near], kept[far])} as independent models are."
     return (
         f"{what} range from preserving {_percent(kept[near])} of its function "
-        f"({_inside(near)}) to being {ends[1]} times as far from it as independent "
-        f"models are ({_inside(far)})."
+        f"({_inside(near)}) to being {_times(kept[far])} as independent models are "
+        f"({_inside(far)})."
     )
 
 
@@ -273,7 +271,15 @@ def _kept(ratio: float) -> str:
     """A distance ratio as a predicate."""
     if ratio <= 1:
         return f"preserve {_percent(ratio)} of its function"
-    return f"are {_ratio(ratio)} times as far from it as independent models are"
+    return f"are {_times(ratio)} as independent models are"
+
+
+def _times(*ratios: float) -> str:
+    """How far from the base model, by one distance ratio or a range of them."""
+    told = list(dict.fromkeys(map(_ratio, ratios)))
+    if told == ["1.0"]:
+        return "about as far from it"
+    return f"{' to '.join(told)} times as far from it"
 
 
 def _inside(name: str) -> str:

@@ -61,7 +61,13 @@ def test_the_opening_says_what_was_compared_what_came_out_and_how_sure():
 def test_no_number_of_the_opening_has_a_minus(ratios):
     text = opening(KEPT.assign(ratio=ratios))
     assert not re.search(r"[-\u2212]\d", text) and "nan" not in text
-    assert text.count("preserve") + text.count("times as far") >= 3
+    assert text.count("preserve") + text.count("as far from it") >= 3
+
+
+def test_no_model_is_called_one_time_as_far():
+    text = opening(KEPT.assign(ratio=1.004))
+    assert "are about as far from it as independent models are." in text
+    assert "1.0 times" not in text
 
 
 def test_a_base_model_that_learnt_nothing_has_no_function_to_preserve():
