@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="a run directory")
     for path in parser.parse_args().runs:
         left_out = keep.keep(RunDirectory(path), ROOT / "results")
-        print(f"{path}: copied{''.join(f', without {name}' for name in left_out)}")
+        print(f"{path}: copied; final outputs of {len(left_out)} models left out")
     write_atomic(ROOT / PICTURE, style.contents(picture())["png"])
     for file, text in pages().items():
         path = ROOT / file

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kdfunc.analysis import published, summary
 from kdfunc.analysis.names import title
-from kdfunc.runs import plan
+from kdfunc.runs import kept, plan
 from kdfunc.similarity.scale import score
 from rebuilding.runs import Result, markdown
 from rebuilding.tables import SPREAD, judged, ours, spread_of, theirs
@@ -86,8 +86,16 @@ def _made(result: Result) -> str:
         f"{tasks} tasks took {result.time} ({processors}; oneDNN {onednn}; "
         f"{machine['system']}); [times.csv](times.csv) has each, "
         "[provenance.json](provenance.json) the sessions. "
-        f"Versions: {versions}. Models and records are not kept in the repository; "
-        "`outputs.npz.xz` has the final softmax outputs of the models, so "
+        f"Versions: {versions}. Models and records are not kept in the repository. "
+        + _outputs(result)
+    )
+
+
+def _outputs(result: Result) -> str:
+    if not (result.path / kept.FILE).exists():
+        return "Nor are final softmax outputs, which would be too large."
+    return (
+        f"`{kept.FILE}` has the final softmax outputs of the models, so "
         f"`kdfunc report --recompute results/{result.path.name}` makes tables and "
         "verdicts again."
     )

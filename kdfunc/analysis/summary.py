@@ -139,6 +139,11 @@ def doubts(
             else "No kind of student was trained more than twice, so an effect can "
             "hardly be told from chance in training."
         )
+    if config.alphas and not students:
+        told.append(
+            "No students were trained, so nothing is said about distillation, and "
+            "verdicts on all methods rest on the others."
+        )
     usual = ExperimentConfig(dataset=config.dataset).epochs
     if config.epochs < usual:
         told.append(

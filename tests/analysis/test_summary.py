@@ -103,7 +103,9 @@ def test_what_counts_is_what_was_trained_and_not_what_was_asked_for():
     (controls,) = doubts(without=["control"])
     assert controls.startswith("There are no controls")
     poor = dataclasses.replace(CONFIG, distillation_seeds=(2,), controls=())
-    assert doubts(poor, without=["student"]) == []
+    (students,) = doubts(poor, without=["student"])
+    assert students.startswith("No students were trained")
+    assert doubts(dataclasses.replace(poor, alphas=()), without=["student"]) == []
 
 
 def test_the_terminal_shows_the_quotable_sentence_without_the_statistics():

@@ -60,7 +60,7 @@ def test_tables_figure_and_page_have_the_answer(answered):
     assert len(pd.read_csv(answered.path / "tables" / "corruption_ranking.csv")) == 13
     assert (answered.path / "figures" / "corruptions.png").exists()
     html = (answered.path / "report.html").read_text()
-    assert "Does it hold on corrupted images?" in html
+    assert "Is the function also preserved on corrupted images?" in html
     assert "Gaussian blur, strength 2" in html
 
 

@@ -413,7 +413,7 @@ def test_less_of_what_is_there_is_no_other_experiment(finished):
         (["--epochs=0"], "--epochs: got 0; allowed: 1, 2, 3, ..."),
         (["--epochs=many"], "--epochs=many"),
         (["--alphas=0.1,2"], "--alphas: got 2.0; allowed: numbers from 0 to 1"),
-        (["--alphas=low"], "--alphas: got 'low'; give numbers with commas between"),
+        (["--alphas=low"], "--alphas: got 'low'; give numbers separated by commas"),
         (["--pruning_levels=1"], "--pruning_levels: got 1.0"),
         (["--temperature=0"], "--temperature: got 0.0"),
         (["--architecture=vgg"], "--architecture: got 'vgg'; allowed: lenet"),
