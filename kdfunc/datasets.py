@@ -18,6 +18,9 @@ import numpy as np
 
 from kdfunc import checksums
 from kdfunc.errors import InputError, causes, first_line
+from kdfunc.extras import require
+
+require("kdfunc.datasets", "tensorflow_datasets")
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds

@@ -93,7 +93,7 @@ def test_where_memory_is_not_limited_a_limit_is_refused(lacking, monkeypatch, tm
         monkeypatch.setattr(system, "resource", None)
         system.leave_no_core_file()
     assert running.Settings().memory is None
-    with pytest.raises(InputError, match="memory: limits work only on Linux; leave"):
+    with pytest.raises(InputError, match="memory: limits work only on Linux; omit it"):
         Isolated(list, title="it", memory=1 << 30)
     with Isolated(list, title="it", memory=running.Settings().memory) as there:
         assert there.call("count", 1) == 0
