@@ -91,7 +91,7 @@ def _distillation_epoch(way, data_dir, folder, threads):
         model = direct.Distiller(student, teacher)
         return timed(lambda: direct.epoch(model, student, train, test, folder))
     distiller = Distiller(student)
-    distiller.compile(keras.optimizers.legacy.Adamax(), ["accuracy"])
+    distiller.compile(keras.optimizers.legacy.Adamax(), metrics=["accuracy"])
     logits = keras.Model(teacher.inputs, models.logits_of(teacher))
     targets = {
         "labels": data.train_labels,
@@ -417,14 +417,14 @@ def peak_memory():
 
 def measure(stage: str, way: str, data_dir: str) -> tuple[float, float]:
     """One measurement in a process of its own: its value, and peak memory in bytes."""
-    output = subprocess.run(
+    done = subprocess.run(
         [sys.executable, __file__, "--measure", stage, way, "--data_dir", data_dir],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
-    ).stdout
-    return tuple(json.loads(output.splitlines()[-1]))
+    )
+    if done.returncode:
+        sys.exit(f"{stage}, {way}: {done.stderr}")
+    return tuple(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
