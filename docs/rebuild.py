@@ -33,18 +33,21 @@ PICTURE = "docs/function_preserved.png"
 PICTURED = "cifar10-lenet-standard"
 
 
+def rebuilt(file: str) -> str:
+    """The text of a file with its tables made anew.
+
+    Args:
+      file: one of `FILES`.
+    """
+    path = ROOT / file
+    root = os.path.relpath(ROOT, path.parent).replace(os.sep, "/") + "/"
+    root = "" if root == "./" else root
+    return TABLE.sub(lambda m: m[1] + TABLES[m[2]](root) + m[3], path.read_text())
+
+
 def pages() -> dict[str, str]:
     """The text of each file with its tables made anew, by its path from the root."""
-    found = {}
-    for file in FILES:
-        path = ROOT / file
-        root = os.path.relpath(ROOT, path.parent).replace(os.sep, "/") + "/"
-        root = "" if root == "./" else root
-
-        def made(found: re.Match[str], root: str = root) -> str:
-            return found[1] + TABLES[found[2]](root) + found[3]
-
-        found[file] = TABLE.sub(made, path.read_text())
+    found = {file: rebuilt(file) for file in FILES}
     for result in results():
         if result.times is not None:  # those of earlier versions keep their page
             found[f"results/{result.path.name}/README.md"] = run_page.page(result)

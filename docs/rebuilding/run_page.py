@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kdfunc.analysis import published, summary
 from kdfunc.analysis.names import title
-from kdfunc.runs import kept, plan
+from kdfunc.runs import kept
 from kdfunc.similarity.scale import score
 from rebuilding.runs import Result, markdown
 from rebuilding.tables import SPREAD, judged, ours, spread_of, theirs
@@ -32,16 +32,7 @@ def page(result: Result) -> str:
 def _parts(result: Result) -> Iterator[str]:
     config = result.config
     yield f"# {title(config)}, preset `{config.preset}`{result.deviations}\n"
-    yield (
-        summary.opening(
-            config,
-            result.base_accuracy,
-            not result.warning,
-            result.preserved,
-            result.verdicts,
-        )
-        + "\n"
-    )
+    yield result.opening + "\n"
     yield "## How it was made\n"
     yield f"```sh\n{config.command}\n```\n"
     yield _made(result) + "\n"
@@ -124,7 +115,7 @@ def _claims(result: Result) -> str:
 def _preserved(result: Result) -> str:
     """A row for each kind of model; trainings that differ by chance are averaged."""
     kinds = result.preserved.groupby("name", sort=False)["ratio"]
-    groups = {task.name: task.group for task in plan.make(result.config) if task.family}
+    groups = {task.name: task.group for task in result.models}
     first = result.preserved.groupby("name", sort=False)["model"].first().map(groups)
     rows = [
         [_called(name, first[name]), len(ratios), f"{score(mean):.1f} %", f"{mean:.3g}"]

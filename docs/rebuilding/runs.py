@@ -11,6 +11,7 @@ from kdfunc.analysis import keep, published, setups
 from kdfunc.analysis.names import DATASET_NAMES
 from kdfunc.report.results import Results
 from kdfunc.runs.directory import RunDirectory
+from kdfunc.text import duration
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -36,10 +37,10 @@ class Result(Results):
         processor = machine["processor"].replace("(R)", "")
         if self.times is None:
             spent = sum(session["seconds"] for session in self.sessions)
-            return f"{_long(spent)} on {machine['cores']} cores of an {processor}"
+            return f"{duration(spent)} on {machine['cores']} cores of an {processor}"
         # Each task's own clock, so interruptions do not count.
         spent = (self.times["seconds"] * self.times["threads"]).sum()
-        return f"{_long(spent)} of one core of an {processor}"
+        return f"{duration(spent)} of one core of an {processor}"
 
     @property
     def deviations(self) -> str:
@@ -54,11 +55,6 @@ class Result(Results):
     def link(self, root: str, file: str = "", text: str = "") -> str:
         """A Markdown link to the run's folder or one of its files."""
         return f"[{text or self.path.name}]({root}results/{self.path.name}/{file})"
-
-
-def _long(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from kdfunc.analysis import names as naming
-from kdfunc.analysis import published, setups, tables
+from kdfunc.analysis import published, setups, summary, tables
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import plan, provenance
@@ -174,6 +174,17 @@ class Results:
         if table is None:
             return None
         return table[table["measure"] == MEASURE].reset_index(drop=True)
+
+    @property
+    def opening(self) -> str:
+        """One paragraph: what was compared, what came out, and how certain it is."""
+        return summary.opening(
+            self.config,
+            self.base_accuracy,
+            not self.warning,
+            self.preserved,
+            self.verdicts,
+        )
 
     @cached_property
     def ladder(self) -> pd.DataFrame | None:

@@ -32,13 +32,7 @@ def of_run(run: Results) -> dict[str, Any]:
     """
     return {
         "run": run,
-        "opening": summary.opening(
-            run.config,
-            run.base_accuracy,
-            not run.warning,
-            run.preserved,
-            run.verdicts,
-        ),
+        "opening": run.opening,
         # The warning stands alone, before the rest.
         "doubts": summary.doubts(
             run.config, run.models, "", run.table("yardstick", "zero")
