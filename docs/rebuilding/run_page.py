@@ -47,7 +47,7 @@ def _parts(result: Result) -> Iterator[str]:
         yield (
             "Deviation of accuracy from the base model, in %; students: mean and "
             "population standard deviation over their seeds. "
-            f"{published.RULE.replace('Marked', 'Bold')}\n"
+            f"Bold marks {published.RULE}\n"
         )
         yield _accuracy(result)
     table = result.table("spread")

@@ -56,12 +56,9 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     for name in ("tables", "figures"):
         shutil.copytree(run.path / name, target / name)
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)
-    left_out = kept.save(target / kept.FILE, softmax, run.labels, run.class_names)
-    spared = {task.name for task in tasks if task.replicate or task.family in _LAST}
-    if not spared.issuperset(left_out):  # claims cannot be judged from the rest
-        (target / kept.FILE).unlink()
-        return [task.name for task in tasks]
-    return left_out
+    # Claims cannot be judged without these.
+    needed = [t.name for t in tasks if not t.replicate and t.family not in _LAST]
+    return kept.save(target / kept.FILE, softmax, run.labels, run.class_names, needed)
 
 
 def without_places(command: str) -> str:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from kdfunc.similarity.claims.compression import ALIKE_ACCURACY
 
-#: When `compare` marks a cell, for readers of the table.
+#: What `compare` marks, for readers of the table, after the mark and "marks".
 RULE = (
-    "Marked if a number differs from the paper's by more than the sum of the two "
-    "spreads (±) or, for a single model, which has no spread, by more than "
+    "a number that differs from the paper's by more than the sum of the two spreads "
+    "(±) or, for a single model, which has no spread, by more than "
     f"{ALIKE_ACCURACY:g} point."
 )
 

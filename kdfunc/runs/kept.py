@@ -12,7 +12,7 @@ here.
 import io
 import lzma
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -31,9 +31,10 @@ def save(
     softmax: Iterable[tuple[str, np.ndarray]],
     labels: np.ndarray,
     class_names: list[str],
+    needed: Collection[str] = (),
     limit: int = LIMIT,
 ) -> list[str]:
-    """Writes the final outputs of as many models as fit.
+    """Writes the final outputs of as many models as fit, or none if too few do.
 
     Args:
       path: the file to write.
@@ -41,10 +42,12 @@ def save(
         important first.
       labels: `[n_test]`.
       class_names: `[classes]`.
+      needed: models without which the others are of no use; if one of them does not
+        fit, nothing is written.
       limit: largest size of the file, in bytes.
 
     Returns:
-      The models that did not fit, the last of those given.
+      The models that did not fit, the last of those given; all if nothing is written.
     """
     arrays = {name: rounded(p) for name, p in softmax}
     names = list(arrays)
@@ -58,6 +61,8 @@ def save(
                 f"{path}: no model fits in {limit} bytes; give a larger limit."
             )
         kept = min(kept - 1, kept * limit // len(content))
+        if not set(needed).isdisjoint(names[kept:]):
+            return names
     write_atomic(path, content)
     return names[kept:]
 

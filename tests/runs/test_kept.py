@@ -13,9 +13,9 @@ def softmax(rng, examples=50):
     return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def save(path, models, limit=kept.LIMIT):
+def save(path, models, needed=(), limit=kept.LIMIT):
     names = [f"class {k}" for k in range(10)]
-    return kept.save(path, models.items(), np.arange(50) % 10, names, limit)
+    return kept.save(path, models.items(), np.arange(50) % 10, names, needed, limit)
 
 
 def test_what_is_kept_reads_back_as_float16(tmp_path, rng):
@@ -46,6 +46,18 @@ def test_the_least_important_models_are_left_out_where_not_all_fit(tmp_path, rng
     assert set(kept.load(tmp_path / kept.FILE)) == (
         {*models, "labels", "class_names"} - {*left_out}
     )
+
+
+def test_nothing_is_written_without_the_models_that_are_needed(
+    tmp_path, rng, monkeypatch
+):
+    models = {f"model-{k}": softmax(rng) for k in range(8)}
+    path, written = tmp_path / kept.FILE, []
+    monkeypatch.setattr(kept, "write_atomic", lambda *args: written.append(args))
+    assert save(path, models, needed=["model-7"], limit=4000) == list(models)
+    assert not written
+    left_out = save(path, models, needed=["model-0"], limit=4000)
+    assert 0 < len(left_out) < 8 and len(written) == 1
 
 
 def test_damage_is_told_in_a_sentence(tmp_path):
