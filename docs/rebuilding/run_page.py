@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from kdfunc.analysis import published, summary
 from kdfunc.analysis.names import title
 from kdfunc.runs import kept
 from kdfunc.similarity.scale import score
 from rebuilding.runs import Result, markdown
-from rebuilding.tables import SPREAD, judged, ours, spread_of, theirs
+from rebuilding.tables import SPREAD, interval, judged, ours, spread_of, theirs
 
 #: Pictures of the page: the file's name and what it shows.
 PICTURES = {
@@ -57,6 +59,15 @@ def _parts(result: Result) -> Iterator[str]:
     if result.verdicts is not None:
         yield "## The claims\n"
         yield _claims(result)
+    if result.ladder is not None:
+        yield "## The ladder\n"
+        yield (
+            "What each ingredient of distillation adds to the function preserved, in "
+            "points. Each row with a `+` adds one to the row above it; the others are "
+            "checks, compared with the row that is named. Brackets hold 95 % "
+            "intervals.\n"
+        )
+        yield _ladder(result)
     if result.preserved is not None:
         yield "## Function preserved\n"
         yield _preserved(result)
@@ -109,6 +120,24 @@ def _claims(result: Result) -> str:
         told = " ".join(filter(None, [plain, notes.get(row.claim, "")]))
         rows.append([row.claim, judged(row), told])
     header = ["claim", "verdict, effect and 95 % interval", "in words"]
+    return markdown(header, rows)
+
+
+def _ladder(result: Result) -> str:
+    names = result.ladder.set_index("group")["rung"]
+    rows = [
+        [
+            row.rung,
+            names.get(row.over, "") if row.side else "",
+            row.models,
+            interval(row.preserved, row.preserved_low, row.preserved_high),
+            ""
+            if pd.isna(row.step)
+            else interval(row.step, row.step_low, row.step_high),
+        ]
+        for row in result.ladder.itertuples()
+    ]
+    header = ["", "compared with", "trainings", "function preserved, %", "adds"]
     return markdown(header, rows)
 
 

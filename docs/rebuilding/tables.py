@@ -416,7 +416,34 @@ def judged(row) -> str:
     """A verdict with its effect, if it has one."""
     if pd.isna(row.effect):
         return row.outcome
-    return f"{row.outcome}, {row.effect:.1f} [{row.low:.1f}, {row.high:.1f}]"
+    return f"{row.outcome}, {interval(row.effect, row.low, row.high)}"
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A value and its interval, if that is known."""
+    return f"{value:.1f}" + ("" if pd.isna(low) else f" [{low:.1f}, {high:.1f}]")
+
+
+def ladder(root: str) -> str:
+    """What each ingredient of distillation adds in each run."""
+    columns, rows = {}, []
+    for result in results():
+        if result.ladder is None:
+            continue
+        steps = result.ladder[result.ladder["step"].notna()]
+        cells = {
+            row.rung.removesuffix(", other order"): interval(
+                row.step, row.step_low, row.step_high
+            )
+            for row in steps.itertuples()
+        }
+        columns |= dict.fromkeys(cells)
+        mark = "" if _judged_today(result) else " (rules of an earlier version)"
+        rows.append((result.cited(root) + mark, cells))
+    return markdown(
+        ["run", *columns],
+        ([link, *(cells.get(name, "") for name in columns)] for link, cells in rows),
+    )
 
 
 def compression(root: str) -> str:
@@ -467,6 +494,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "table-5": partial(deviations, 5),
     "figures": figures,
     "preserved": preserved,
+    "ladder": ladder,
     "verdicts": verdicts,
     "compression": compression,
     "missing": missing,
