@@ -12,6 +12,7 @@ from kdfunc.comparison import limits, result
 from kdfunc.comparison.outputs import Said, check_labels
 from kdfunc.comparison.result import Comparison
 from kdfunc.errors import InputError, refuse_string
+from kdfunc.similarity.softmax import listed
 
 Arrays = np.ndarray | Mapping[str, np.ndarray]
 EXPECTED = "give outputs [examples, ...] as .npy, .npz or .csv"
@@ -66,9 +67,12 @@ def compare(
       >>> kdfunc.compare(p, p.round(2) + 1e-3)["outputs"][0]["kind"]
       'classes'
     """
+    independents = listed(independents, "independents")
     given = [_by_name(x) for x in (p, q, *independents)]
     refuse_string("names", names)
     names = names or ["p", "q", *(f"independents[{i}]" for i in range(len(given) - 2))]
+    if not given[0]:
+        raise InputError(f"{names[0]} has no outputs; {EXPECTED}.")
     first = next(iter(given[0].values()))
     if labels is not None:
         labels = check_labels(labels, len(first) if first.ndim else 0)
@@ -152,18 +156,37 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _csv(path: pathlib.Path) -> np.ndarray:
-    """`[rows, columns]` of numbers; a first row of words is taken for the header."""
-    with open(path, newline="", encoding="utf-8") as file:
-        header = next(csv.reader(file), None)
-    if not header:
+    """`[rows, columns]` of numbers, without the header and the index of pandas."""
+    encoding = "utf-8-sig"  # Excel begins with a byte order mark
+    with open(path, newline="", encoding=encoding) as file:
+        first = next(csv.reader(file), None)
+    if not first:
         raise ValueError("it is empty")
-    try:
-        [float(cell) for cell in header]
-        skipped = 0
-    except ValueError:
-        skipped = 1
-    found = np.loadtxt(path, delimiter=",", ndmin=2, skiprows=skipped, comments=None)
+    words = [cell for cell in first if not _is_number(cell)]
+    # A number that is not whole shows that the words are damaged numbers.
+    titled = bool(words) and all(x.isdecimal() for x in first if x not in words)
+    found = np.loadtxt(
+        path,
+        delimiter=",",
+        ndmin=2,
+        skiprows=int(titled),
+        comments=None,
+        encoding=encoding,
+    )
+    if titled and len(first) > 1 and not first[0]:
+        found = found[:, 1:]  # the index, whose title is empty
+    numbered = len(first) > 2 and first == [str(i) for i in range(len(first))]
+    if numbered and (found[1:] % 1).any():
+        found = found[1:]  # columns without names: the header is 0,1,2,...
     return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _alone(arrays: dict[str, np.ndarray]) -> Arrays:

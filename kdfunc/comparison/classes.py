@@ -102,11 +102,16 @@ def _shares(p, q, labels) -> dict[str, Quantity]:
 
 
 def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
-    """Disagreement / error of the candidate, with the interval of the disagreement."""
+    """Disagreement / error of the candidate, with the interval of the disagreement.
+
+    Without a single error the ratio may be anything, however few disagree.
+    """
     error = 1 - shares["accuracy"].value
     disagreement = shares["disagreement"]
+    if not error and disagreement.value:
+        return Quantity(math.nan)
     if not error:
-        return Quantity(math.nan if disagreement.value else 0.0)
+        return Quantity(0.0, n, lambda confidence, examples: (0.0, math.inf))
 
     own = disagreement.ends
     assert own is not None  # of a share

@@ -213,9 +213,10 @@ def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
                 f"models have {names}."
             )
         there = dict.fromkeys(name for found in outputs.values() for name in found)
+        known = [name for name in there if not name.startswith(RELATIVE)]
         raise InputError(
             f"--limit: {limit.name} cannot be computed from these models' outputs; "
-            f"choose from {', '.join(there)}."
+            f"choose from {', '.join(known)}."
         )
     entries = []
     for output, quantity in chosen.items():

@@ -5,6 +5,7 @@ import sys
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kdfunc
@@ -79,6 +80,8 @@ def test_bad_arrays_are_told(arrays):
         ((p, q, np.zeros(3)), "give the 200 true classes"),
         ((np.float64(3), np.float64(3)), "give numbers"),
         ((p.astype(str), q), "give numbers"),
+        (({}, q), "p has no outputs; give outputs"),
+        ((p, q, None, p), r"give a list, such as \[independents\]"),
     ]:
         with pytest.raises(InputError, match=told):
             kdfunc.compare(*wrong)
@@ -95,6 +98,27 @@ def test_files_are_the_arrays_in_them(files, arrays):
         found = compare_files("p.npy", "q.npz", labels, [third], resamples=RESAMPLES)
         assert found["outputs"] == expected["outputs"]
         assert found["models"][1]["file"] == "q.npz"
+
+
+def test_csv_is_read_as_pandas_and_excel_write_it(tmp_path, arrays):
+    """Neither a header of numbers nor an index is an output, no row is a header."""
+    path, softmax = tmp_path / "p.csv", arrays[0]
+    for written in (
+        pd.DataFrame(softmax),
+        pd.DataFrame(softmax, columns=list("abcd")),
+    ):
+        for index in (True, False):
+            written.to_csv(path, index=index)
+            np.testing.assert_array_equal(read(path)[""], softmax)
+    pd.Series(softmax[:, 0]).to_csv(path)
+    np.testing.assert_array_equal(read(path)[""], softmax[:, 0])
+    np.savetxt(path, softmax, delimiter=",", encoding="utf-8-sig")
+    np.testing.assert_array_equal(read(path)[""], softmax)
+    path.write_text("0,1,2\n1,1,2\n")  # classes of three positions
+    np.testing.assert_array_equal(read(path)[""], [[0, 1, 2], [1, 1, 2]])
+    path.write_text("0.5,0.S\n0.2,0.8\n")
+    with pytest.raises(InputError, match="0.S"):
+        read(path)
 
 
 def test_labels_may_be_in_the_file(files, arrays):
@@ -141,6 +165,10 @@ def test_files_of_objects_or_of_nothing_are_told(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}, {}]), allow_pickle=True)
     np.savez(tmp_path / "nothing.npz")
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    labels = tmp_path / "labels.npz"
+    np.savez(labels, labels=np.arange(3))
+    with pytest.raises(InputError, match="labels.npz has no outputs; give outputs"):
+        compare_files(labels, labels)
     for name in ("objects.npy", "nothing.npz", "words.npy"):
         with pytest.raises(InputError, match="give outputs"):
             read(tmp_path / name)

@@ -59,6 +59,11 @@ def test_shares_have_exact_intervals(softmax, rng):
     for name in ("accuracy_difference", "negative_flips", "normalized_disagreement"):
         assert found[name]["high"] > 0.012, name
     assert found["copied_errors"]["value"] is None  # there are no errors
+    ratio = found["accuracy_corrected_disagreement"]  # 0 of 0 errors
+    assert (ratio["value"], ratio["low"], ratio["high"]) == (0, 0, None)
+    limit = ["accuracy_corrected_disagreement<=0.1 at 95%"]
+    (judged,) = compared(p, p, labels=labels, wanted=limit)["limits"]
+    assert judged["outcome"] == "undecided"
     assert found["copied_correct"]["low"] == pytest.approx(0.025 ** (1 / 300))
 
 

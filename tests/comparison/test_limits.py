@@ -174,8 +174,10 @@ def test_limits_pick_outputs():
     assert entry["outcome"] == "met"
     with pytest.raises(InputError, match="the models have 'a', 'b'"):
         judge(parse(["cosine_similarity[c]>=75%"]), found)
-    with pytest.raises(InputError, match="accuracy cannot be .*cosine_similarity"):
+    found[None] = {"bytes": Quantity(9), "relative.bytes": Quantity(0.5)}
+    with pytest.raises(InputError, match="accuracy cannot be .*cosine_.*bytes") as told:
         judge(parse(["accuracy>=75%"]), found)
+    assert "relative" not in str(told.value)  # it is written bytes<=50%
 
 
 def test_exit_codes():
