@@ -107,16 +107,30 @@ class RunDirectory:
           The config, extended by what the directory already holds beyond it.
 
         Raises:
-          InputError: it cannot be written, or it was made with another config.
+          InputError: it cannot be written, or as for `joined`.
         """
         try:
-            config = self._joined(config)
+            config = self.joined(config)
             tempfile.TemporaryFile(dir=self.nearest).close()
         except OSError as error:
             raise self._cannot_write(error) from error
         return config
 
-    def _joined(self, config: ExperimentConfig) -> ExperimentConfig:
+    def joined(self, config: ExperimentConfig) -> ExperimentConfig:
+        """The config, extended by what the directory already holds beyond it.
+
+        Args:
+          config: the experiment to run or to verify.
+
+        Raises:
+          InputError: it was made with another config, or has no records.
+        """
+        if self.kept:
+            raise InputError(
+                f"--output_dir: {self.path} holds the final outputs of a published run "
+                "without its records, so it can be neither continued nor verified; "
+                "give another directory."
+            )
         if not (self.path / "config.json").exists():
             return config
         there = self.config
@@ -157,7 +171,7 @@ class RunDirectory:
         try:
             self.check(config)
             self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(blocking=False)
+            held = lock.acquire(blocking=False)
         except filelock.Timeout:
             raise InputError(
                 f"--output_dir: another run is using {self.path}; wait for it or "
@@ -165,11 +179,11 @@ class RunDirectory:
             ) from None
         except OSError as error:
             raise self._cannot_write(error) from error
-        with lock:
+        with held:
             for leftover in self.path.rglob(f".*{PARTIAL}"):
                 remove(leftover)
             # Another run may have asked for more between the check and the lock.
-            write_json(self.path / "config.json", self._joined(config).to_dict())
+            write_json(self.path / "config.json", self.joined(config).to_dict())
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:

@@ -160,11 +160,12 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
       0 if all records are there and all files are intact, else 1.
 
     Raises:
-      InputError: there is no run directory, or it holds another experiment.
+      InputError: there is no run directory, it holds another experiment, or it has no
+        records.
     """
     directory = RunDirectory(os.path.join(output_dir, config.name))
     _ = directory.config  # refuses what is none
-    tasks = plan.select(plan.make(directory.check(config)), wanted=config)
+    tasks = plan.select(plan.make(directory.joined(config)), wanted=config)
     names = [task.name for task in tasks]
     missing = [name for name in names if not directory.record(name).exists]
     damaged = directory.damaged(names)

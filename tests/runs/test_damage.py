@@ -1,18 +1,23 @@
 """Each kind of file in a run directory, damaged in each way."""
 
 import builtins
+import errno
 import io
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import crash_points
 import kill
 import pytest
 
 from kdfunc import cli
+from kdfunc.config import ExperimentConfig
+from kdfunc.runs import experiment
+from kdfunc.runs.directory import RunDirectory
 
 NAME = "digits-lenet-published"
 KINDS = (
@@ -197,3 +202,16 @@ def test_verify_needs_no_tensorflow(run):
     )
     flags = [*crash_points.ARGUMENTS, "--verify", f"--output_dir={run.parent}"]
     assert subprocess.run([sys.executable, "-c", code, *flags]).returncode == 0
+
+
+def test_a_run_that_cannot_be_written_can_be_verified(tmp_path, monkeypatch, capsys):
+    config = ExperimentConfig()
+    with RunDirectory(tmp_path / config.name).claimed(config):
+        pass
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert experiment.verify(config, tmp_path) == 1
+    assert "base: missing" in capsys.readouterr().out

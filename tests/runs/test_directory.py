@@ -1,10 +1,13 @@
+import errno
 import multiprocessing
 import pathlib
 
+import numpy as np
 import pytest
 
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.runs import directory, kept
 from kdfunc.runs.directory import RunDirectory
 
 
@@ -44,6 +47,37 @@ def test_a_second_run_is_refused_until_the_first_has_died(tmp_path):
     first.join()
     with run.claimed(ExperimentConfig()):
         pass
+
+
+def test_a_run_that_could_not_begin_holds_no_lock(tmp_path, monkeypatch):
+    """A notebook keeps the last traceback, and with it what that refers to."""
+    run = RunDirectory(tmp_path / "run")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(directory, "write_json", full)
+        with pytest.raises(OSError, match="No space") as error:
+            with run.claimed(ExperimentConfig()):
+                pass
+    with run.claimed(ExperimentConfig()):
+        pass
+    assert error.value.__traceback__
+
+
+def test_a_published_run_without_records_is_not_continued(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    config = ExperimentConfig()
+    with run.claimed(config):
+        pass
+    outputs = {"base": np.full((2, 10), 0.1)}
+    kept.save(run.path / kept.FILE, outputs.items(), np.zeros(2), list("0123456789"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="without its records, so it can be neither"):
+        with run.claimed(config):
+            pass
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_run_can_be_asked_for_more_and_for_less_but_not_for_other_things(tmp_path):
