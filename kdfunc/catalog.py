@@ -1,6 +1,6 @@
 """The catalog, as data: families of models, formats, controls, steps, methods.
 
-A row has everything about an entry: its name in tables and figures, how it is drawn,
+A row holds everything about an entry: its name in tables and figures, how it is drawn,
 what the paper calls it, and the function that makes it. To add an entry, add a row and
 the function that it names, if any. Nothing here imports TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""What all commands share: spelling of flags, `--version`, exit codes."""
+"""Shared by all commands: how flags are spelled, `--version`, exit codes."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""Runs pipelines of compression (`kdfunc.pipelines`) on Keras models."""
+"""Runs compression pipelines (`kdfunc.pipelines`) on Keras models."""
 
 import dataclasses
 from collections.abc import Callable

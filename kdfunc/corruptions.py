@@ -1,8 +1,8 @@
 """Corrupted images: noise, blur, reduced contrast and JPEG, each at three strengths.
 
-These are kinds of corruption of CIFAR-10-C (Hendrycks and Dietterich 2019, arXiv
+The kinds of corruption are from CIFAR-10-C (Hendrycks and Dietterich 2019, arXiv
 1903.12261). The strengths differ from theirs, and blur is Pillow's, which approximates
-a Gaussian by box filters; so results are not comparable with published ones.
+a Gaussian by box filters, so results are not comparable with published ones.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Downloads and prepares a data set by TFDS, with time limits and plain messages.
+"""Downloads and prepares a data set with TFDS, under time limits, with plain messages.
 
 By itself, TFDS waits forever for a server that hangs, retries for minutes behind walls
 of warnings if there is no internet connection, leaves partial files behind, never

@@ -2,16 +2,21 @@
 
 The steps, in the required order; each may be omitted:
 
-    pruneN, pruneN-layerwise, prune2of4 Sets kernel weights to zero: the N % that are
-        smallest in the whole network, or in each layer, or two of each four along the
-        input channels. my_module:function Your own step: takes a Keras model and
-        returns another. finetune Trains further with the zeros kept; without pruning it
-        only trains further. clusterN, clusterN+finetune Gives each kernel N distinct
-        values, which fine-tuning may move. qat Quantization-aware training for
-        full-int8; keeps zeros and clusters. float32 (the default), float16,
-        dynamic-range, full-int8, int16x8, int4 How the weights are stored in the
-        `.tflite` file, see `catalog.FORMATS`. sparse Stores zeros of pruned kernels as
-        indices of the others.
+    pruneN, pruneN-layerwise, prune2of4
+        Sets kernel weights to zero: the N % that are smallest in the whole network,
+        or in each layer, or two of each four along the input channels.
+    my_module:function
+        Your own step: takes a Keras model and returns another.
+    finetune
+        Trains further with the zeros kept; without pruning it only trains further.
+    clusterN, clusterN+finetune
+        Gives each kernel N distinct values, which fine-tuning may move.
+    qat
+        Quantization-aware training for full-int8; keeps zeros and clusters.
+    float32 (the default), float16, dynamic-range, full-int8, int16x8, int4
+        How the weights are stored in the `.tflite` file, see `catalog.FORMATS`.
+    sparse
+        Stores zeros of pruned kernels as indices of the others.
 """
 
 import re

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 #: The settings on which the paper's text and its notebooks disagree, and the
-#: students' optimizer. `published` is what the notebooks did, `standard` is what
-#: the field does.
+#: students' optimizer. `published` is what the notebooks did, `standard` is common
+#: practice.
 RULES: Mapping[str, Mapping[str, str]] = {
     "published": {
         "alpha_convention": "labels",

@@ -1,4 +1,4 @@
-"""TFLite files in every numeric format, and why one cannot be made."""
+"""TFLite files in every numeric format, and the reason if one cannot be made."""
 
 import contextlib
 import io

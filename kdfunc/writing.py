@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, and that replace no input."""
+"""Writes files completely or not at all, and never over an input."""
 
 import contextlib
 import json

@@ -2,8 +2,8 @@
 
 Needs numpy and an interpreter: ai-edge-litert, tflite_runtime, or TensorFlow's. The
 command is `kdfunc-edge`. There, and in `benchmark`, `compare` and `predict_file`,
-models run in a separate process, which a damaged one may crash. `predict` and `Model`
-run trusted models in this process.
+models run in a separate process, because a damaged one can crash it. `predict` and
+`Model` run trusted models in this process.
 """
 
 from typing import TYPE_CHECKING

@@ -4,7 +4,7 @@ Outputs depend neither on how many examples are run at once nor on their order. 
 XNNPACK, which the interpreters of ai-edge-litert and TensorFlow use by default, batches
 and any number of threads give the same bits as single examples. The built-in kernels
 run what XNNPACK does not support, such as weights that are dequantized from int4. They
-sum the products of a single row in another order than those of several, so the last
+sum the products of a single row in a different order from those of several, so the last
 digits of floating-point results differ (by up to 3e-8 on LeNet). So the first batch is
 compared with single examples, and if the bits differ, examples are run one at a time. A
 file with a fixed batch size gets batches of that size, the last one padded. A model

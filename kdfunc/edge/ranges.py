@@ -1,4 +1,4 @@
-"""The values for which an input was likely made, judging by the file."""
+"""The range of values that an input was probably made for, judging by the file."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
 """Reads a `.tflite` file and checks that its parts fit together.
 
-References outside the file are damage and refused. Parts that can be read but do not
-fit, or are not known, are shown and listed as problems, since interpreters differ in
-what they accept.
+References outside the file count as damage and are refused. Parts that can be read but
+do not fit, or are not known, are shown and listed as problems, since interpreters
+differ in what they accept.
 """
 
 import os

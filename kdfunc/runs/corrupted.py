@@ -5,7 +5,7 @@
     records/<model>-corrupted/    softmax.npy [sets, n, classes] float32
                                   source.txt
 
-Sets are those of `kdfunc.corruptions.SETS`, of the first test images. Nothing here
+The sets are `kdfunc.corruptions.SETS`, made from the first test images. Nothing here
 imports TensorFlow.
 """
 

@@ -4,7 +4,7 @@
     provenance.json            command, versions, machine, times
     analysis.json              checksums of tables/ and figures/
     outputs.npz.xz             of a published run, in place of records; see `kept`
-    records/<task>/            one folder a task; see `records`
+    records/<task>/            one folder per task; see `records`
 
 No manifest, no record. No TensorFlow is imported here.
 """

@@ -1,7 +1,7 @@
 """The final outputs, kept from a run whose records are too large to publish.
 
     outputs.npz.xz             softmax of the test split after the last epoch, a float16
-                               array [n_test, classes] by the name of each model, and
+                               array [n_test, classes] under the name of each model, and
                                `labels` [n_test] and `class_names` [classes]
 
 With the run's `config.json` and `tables/metrics.csv` they replace the records: tables

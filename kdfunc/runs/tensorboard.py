@@ -1,6 +1,6 @@
 """Learning curves as TensorBoard event files, written without TensorFlow.
 
-tensorboard --logdir=runs/digits-lenet-published/tensorboard
+View them with `tensorboard --logdir=runs/digits-lenet-published/tensorboard`.
 """
 
 import importlib.util

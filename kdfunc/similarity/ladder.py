@@ -1,4 +1,4 @@
-"""The zeros of a run and their uncertainty; the ladder from there to students."""
+"""The zeros of the scale, their uncertainty, and the ladder from there to students."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Exact intervals of shares, such as 4 of 4 images that keep their class.
+"""Exact intervals for shares, such as 4 of 4 images that keep their class.
 
 Resampling cannot show the uncertainty of a share of 0 or 1: every resample is the same.
 The interval of Clopper and Pearson 1934 inverts the binomial test and covers the truth
