@@ -519,6 +519,14 @@ def test_ladder_steps_from_rung_to_rung():
     }
 
 
+def test_a_long_heading_does_not_cover_the_ladders_numbers():
+    figure = figures.preserved.ladder(rungs(), "What is added\n" + "flag=value, " * 8)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    heading = axes.title.get_window_extent()
+    assert not any(text.get_window_extent().overlaps(heading) for text in axes.texts)
+
+
 def test_variants_stand_above_their_controls():
     preserved, accuracy = figures.preserved.variants(changed(), "T").axes
     names = [label.get_text() for label in preserved.get_yticklabels()]

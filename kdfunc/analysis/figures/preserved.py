@@ -189,7 +189,8 @@ def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
         axes.plot(rung.preserved, place, "o", color="black", markersize=3)
     beside = len(rungs) - rungs["side"].sum() - 0.5
     axes.axhline(beside, color=GREY, linewidth=0.6)
-    axes.annotate("Adds (points)", (1, -0.5), xytext=(12, 10), **outside)
+    # In the row of the first rung, which has no step; above it is the heading.
+    axes.annotate("Adds (points)", (1, 0), xytext=(12, 0), **outside)
     low = min(rungs["preserved_low"].min(), -8)
     ticks = {at: t for at, t in PRESERVED_TICKS.items() if at > max(low - 5, -90)}
     axes.set(
