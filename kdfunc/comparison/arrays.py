@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kdfunc.comparison import limits, result
-from kdfunc.comparison.outputs import Said, check_labels
+from kdfunc.comparison.labels import check_labels
+from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import Comparison
 from kdfunc.errors import InputError, refuse_string
 from kdfunc.similarity.softmax import listed

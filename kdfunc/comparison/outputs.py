@@ -27,20 +27,24 @@ class Said:
       all: For all models.
       reference: For the reference only.
       candidate: For the candidate only.
+
+    Raises:
+      InputError: A kind is not in `forms.SAYINGS`.
     """
 
     all: str | None = None
     reference: str | None = None
     candidate: str | None = None
 
+    def __post_init__(self):
+        for role in (REFERENCE, CANDIDATE, INDEPENDENT):
+            self.of(role)
+
     def of(self, role: str) -> dict[str | None, str]:
         """The declared kinds by output, for the model in a role; None for all outputs.
 
         Args:
           role: One of `roles`.
-
-        Raises:
-          InputError: A kind is not in `forms.SAYINGS`.
         """
         own = {REFERENCE: self.reference, CANDIDATE: self.candidate}.get(role)
         found: dict[str | None, str] = {}
@@ -224,32 +228,3 @@ def settle_all(
 
 def _renamed(arrays: Mapping[str, np.ndarray], names: Sequence[str]):
     return dict(zip(names, arrays.values(), strict=True))
-
-
-def check_labels(labels: Any, examples: int) -> np.ndarray:
-    """True classes `[n]` as whole numbers from 0.
-
-    Args:
-      labels: `[n]` or `[n, 1]`, whole numbers, possibly as floating point.
-      examples: Number of examples.
-
-    Raises:
-      InputError: They do not fit.
-    """
-    labels = np.asarray(labels)
-    if labels.shape == (examples, 1):
-        labels = labels[:, 0]
-    if labels.shape != (examples,):
-        raise InputError(
-            f"labels have shape {list(labels.shape)}; give the {examples:,} true "
-            "classes, one per example."
-        )
-    whole = labels.dtype.kind in "iu" or (
-        labels.dtype.kind == "f" and (labels == np.rint(labels)).all()
-    )
-    if not whole or labels.min() < 0:
-        raise InputError(
-            f"labels have type {labels.dtype} and the smallest is {labels.min()!s}; "
-            "give the true classes as whole numbers from 0."
-        )
-    return labels.astype(np.int64)

@@ -68,7 +68,7 @@ def compare(
       given: For each model, its outputs `[n, ...]` by name: the reference, the
         candidate, then independently trained models.
       models: Facts about each, in that order: at least `file`, its name.
-      labels: `[n]` true classes as `outputs.check_labels` returns them, or None.
+      labels: `[n]` true classes as `labels.check_labels` returns them, or None.
       wanted: Limits to judge.
       said: Kinds that the user declares.
       sizes: Sizes and speed by name, for limits on them.

@@ -13,9 +13,11 @@ from typing import Any
 
 from kdfunc.comparison import limits
 from kdfunc.comparison.result import check_resampling
+from kdfunc.edge.files import DataFile
 from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
+from kdfunc.errors import InputError, refuse_string
 from kdfunc.text import WIDTH, number, short_names, table
 from kdfunc.writing import output_path, write_atomic
 
@@ -79,13 +81,20 @@ def costly_layers(
         limit makes no sense here.
     """
     check_resampling(resamples, confidence)
+    refuse_string("independents", independents)
     if output is not None:
+        if not limit:
+            raise InputError(
+                "--output is for the layers that meet a limit; give a --limit, too, or "
+                "omit --output."
+            )
         read = [reference, candidate, data, *independents]
         written = output_path(output, read)
+    examples = DataFile(data)
+    wanted = limits.parse(limit, examples.labels is not None, len(independents) > 0)
     work = Restorer(
-        reference, candidate, data, independents, outputs, settings or Settings()
+        reference, candidate, examples, independents, outputs, settings or Settings()
     )
-    wanted = limits.parse(limit, work.labels is not None, len(independents) > 0)
     options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
     single = [frozenset({layer}) for layer in work.layers]
     everything = frozenset(work.layers)

@@ -8,14 +8,14 @@ from typing import Any
 
 from kdfunc.comparison import limits, result
 from kdfunc.comparison.catalog import RELATIVE, SIZES
-from kdfunc.comparison.outputs import Said, check_labels
+from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.result import Comparison
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.inspection import inspect
 from kdfunc.edge.running import is_tflite, outputs_of
 from kdfunc.edge.settings import Settings
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_string
 
 
 def compare(
@@ -62,11 +62,11 @@ def compare(
       InputError: a file cannot be used, a model cannot be run, or a limit makes no
         sense here.
     """
+    refuse_string("independents", independents)
     settings = settings or Settings()
+    said = Said(outputs, reference_outputs, candidate_outputs)
     examples = DataFile(data)
     labels = examples.labels
-    if labels is not None:
-        labels = check_labels(labels, len(examples))
     wanted = limits.parse(limit, labels is not None, bool(independents))
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
@@ -81,7 +81,7 @@ def compare(
         models,
         labels,
         wanted,
-        Said(outputs, reference_outputs, candidate_outputs),
+        said,
         _quantities(*models[:2]),
         resamples,
         confidence,
@@ -91,11 +91,10 @@ def compare(
 
 def _quantities(reference, candidate) -> dict[str, Quantity]:
     """The candidate's size and speed, also relative to the reference's."""
-    known = [name for name in SIZES if candidate[name] and reference[name]]
-    found = {name: Quantity(candidate[name]) for name in known}
-    for name in known:
-        ratio = candidate[name] / reference[name]
-        found[RELATIVE + name] = Quantity(ratio)
+    found = {name: Quantity(candidate[name]) for name in SIZES if candidate[name]}
+    for name in list(found):
+        if reference[name]:
+            found[RELATIVE + name] = Quantity(candidate[name] / reference[name])
     return found
 
 

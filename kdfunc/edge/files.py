@@ -17,6 +17,7 @@ from typing import IO, Literal
 
 import numpy as np
 
+from kdfunc.comparison.labels import check_labels
 from kdfunc.errors import InputError
 
 EXPECTED = (
@@ -118,7 +119,8 @@ class DataFile:
                 f"examples; {EXPECTED}."
             )
         (self._count,) = counts
-        if self._labels is not None and self._labels.shape != (self._count,):
+        n = self._count
+        if self._labels is not None and self._labels.shape not in ((n,), (n, 1)):
             raise InputError(
                 f"{path} has {self._count} examples but labels "
                 f"{list(self._labels.shape)}; {EXPECTED}."
@@ -134,9 +136,7 @@ class DataFile:
             return None
         with self._telling(), self._opened(LABELS) as read:
             labels = read(self._count)
-            if labels.dtype.kind not in "iu" or labels.min() < 0:
-                raise ValueError("its labels are not whole numbers from 0")
-        return labels
+        return check_labels(labels, self._count)
 
     def names_for(self, inputs: Sequence[str], model: str) -> list[str]:
         """The arrays for the inputs of a model, in the model's order.
@@ -146,8 +146,19 @@ class DataFile:
           model: its name, for the error.
 
         Raises:
-          InputError: the file lacks an input of the model.
+          InputError: the file lacks an input of the model, or its arrays differ in
+            length.
         """
+        names = self._names_for(inputs, model)
+        for name in names:
+            if self.shapes[name][:1] != (self._count,):
+                raise InputError(
+                    f"{self._path} has {IMAGES} {list(self.shapes[IMAGES])} but {name} "
+                    f"{list(self.shapes[name])}; give arrays of the same length."
+                )
+        return names
+
+    def _names_for(self, inputs: Sequence[str], model: str) -> list[str]:
         if len(inputs) == 1:
             for name in (inputs[0], IMAGES):
                 if name in self.shapes:

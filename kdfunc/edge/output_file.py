@@ -25,7 +25,7 @@ class OutputFile:
       inputs: files that are read at the same time, which it must not replace.
 
     Raises:
-      InputError: it cannot be written there.
+      InputError: it cannot be written there, or is neither.
     """
 
     def __init__(
@@ -36,9 +36,15 @@ class OutputFile:
     ):
         self._given, self._rows = os.fspath(path), rows
         self._path = output_path(path, inputs)
+        if self._path.suffix not in (".npy", ".npz"):
+            raise InputError(
+                f"--output: got {self._given}; give a .npy file for a single output, "
+                "or a .npz file for all outputs."
+            )
         self._is_archive = self._path.suffix == ".npz"
         self._files: dict[str, BinaryIO] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._types: dict[str, np.dtype] = {}
         with self._telling():
             self._folder = tempfile.TemporaryDirectory(
                 prefix=".kdfunc-", dir=self._path.parent
@@ -51,8 +57,8 @@ class OutputFile:
           batch: by the output's name; all with the same n.
 
         Raises:
-          InputError: there are several outputs but the file holds one, shapes differ
-            between batches, or the disk is full.
+          InputError: there are several outputs but the file holds one, shapes or the
+            lengths of texts differ between batches, or the disk is full.
         """
         if len(batch) > 1 and not self._is_archive:
             raise InputError(
@@ -68,6 +74,11 @@ class OutputFile:
                         f"{name} has shape {list(values.shape[1:])} for some examples "
                         f"and {list(self._shapes[name])} for others, which do not fit "
                         "into one array; choose another signature."
+                    )
+                elif values.dtype != self._types[name]:  # the longest of its texts
+                    raise InputError(
+                        f"{name} is text whose length differs between batches; give a "
+                        "--batch-size of all examples, or choose another signature."
                     )
                 self._files[name].write(np.ascontiguousarray(values).data)
 
@@ -85,7 +96,7 @@ class OutputFile:
             self._folder.cleanup()
 
     def _begin(self, name: str, values: np.ndarray) -> None:
-        self._shapes[name] = values.shape[1:]
+        self._shapes[name], self._types[name] = values.shape[1:], values.dtype
         path = pathlib.Path(self._folder.name, str(len(self._files)))
         self._files[name] = open(path, "xb")
         header = {

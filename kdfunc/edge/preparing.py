@@ -159,6 +159,11 @@ class Preparation:
                 f"{self._port.name} of {self._model} is quantized per channel, which "
                 f"no interpreter supports; give {self._port.dtype}."
             )
+        if np.isnan(real).any():
+            raise InputError(
+                f"{self._port.name} of {self._model} takes {self._port.dtype}, but the "
+                "data have NaN, for which it has no code; give finite numbers."
+            )
         limits = np.iinfo(self._port.dtype)
         zero = int(self._port.zero_points.sum())
         codes = np.rint(real / self._port.scales[0]) + zero

@@ -11,7 +11,7 @@ import numpy as np
 from kdfunc.comparison import classes, forms
 from kdfunc.comparison.catalog import RELATIVE
 from kdfunc.comparison.limits import FILES
-from kdfunc.comparison.outputs import Said, check_labels, roles, settle_all
+from kdfunc.comparison.outputs import Said, roles, settle_all
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.graphs import Graph, Layer, common_layers
@@ -31,7 +31,7 @@ class Restorer:
     Args:
       reference: `.tflite` file with weights in floating point.
       candidate: `.tflite` file of the same model.
-      data: `.npz` with `images` and perhaps `labels`, or `.npy` of images.
+      data: The file of examples.
       independents: Paths of independently trained models.
       outputs: Kinds of the outputs, instead of those detected.
       settings: How models are run.
@@ -51,7 +51,7 @@ class Restorer:
         self,
         reference: str | os.PathLike,
         candidate: str | os.PathLike,
-        data: str | os.PathLike,
+        data: DataFile,
         independents: Sequence[str | os.PathLike],
         outputs: str | None,
         settings: Settings,
@@ -74,10 +74,7 @@ class Restorer:
             )
         self._reference_bytes = os.path.getsize(reference)
         self._settings, self._said = settings, Said(outputs)
-        self._examples = DataFile(data)
-        self.labels = self._examples.labels
-        if self.labels is not None:
-            self.labels = check_labels(self.labels, len(self._examples))
+        self._examples, self.labels = data, data.labels
         paths = [reference, candidate, *independents]
         names = roles(len(paths))
         self._titles = [

@@ -49,6 +49,16 @@ class Settings:
     delegate_options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
+        for name, most in (("batch_size", MOST_EXAMPLES), ("threads", MOST_THREADS)):
+            if not 1 <= getattr(self, name) <= most:
+                raise InputError(
+                    f"{name}: got {getattr(self, name)}; give a whole number from 1 to "
+                    f"{most}."
+                )
+        if not self.seconds > 0:
+            raise InputError(
+                f"seconds: got {self.seconds:g}; give a number of seconds above 0."
+            )
         if self.kernels not in KERNELS:
             raise InputError(
                 f"kernels: got {self.kernels!r}; allowed: {', '.join(KERNELS)}."
@@ -81,7 +91,14 @@ class Settings:
           InputError: there is no such setting, or a value is not allowed.
         """
         changes: dict[str, Any] = {}
-        for part in shlex.split(text):
+        try:
+            parts = shlex.split(text)
+        except ValueError as error:
+            raise InputError(
+                f"got {text!r} as settings of a model ({error}); close every quotation "
+                "mark, and write \\' for an apostrophe."
+            ) from None
+        for part in parts:
             name, sign, value = part.partition("=")
             name = name.replace("-", "_")
             if not sign or name not in READERS:

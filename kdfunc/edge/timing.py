@@ -10,6 +10,7 @@ import numpy as np
 
 from kdfunc.edge.running import isolated
 from kdfunc.edge.settings import Settings
+from kdfunc.errors import InputError
 from kdfunc.text import number, table
 
 
@@ -47,22 +48,30 @@ def benchmark(
       InputError: there is no such model, or it cannot be run within the limits.
     """
     settings = settings or Settings()
+    if runs < 1 or warm_up < 0:
+        raise InputError(
+            f"runs, warm_up: got {runs} and {warm_up}; give at least one timed run."
+        )
+    ways = [
+        replace(settings, threads=count, batch_size=size)
+        for count, size in itertools.product(threads, batch_sizes)
+    ]
     found = []
-    for count, batch_size in itertools.product(threads, batch_sizes):
-        with isolated(model, replace(settings, threads=count)) as runner:
-            runner.call("seconds", batch_size, warm_up)
-            times = runner.call("seconds", batch_size, runs)
+    for way in ways:
+        with isolated(model, way) as runner:
+            runner.call("seconds", way.batch_size, warm_up)
+            times = runner.call("seconds", way.batch_size, runs)
             memory = runner.call("memory")
             told = runner.call("told")
         median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000
         found.append(
             {
-                "threads": count,
-                "batch_size": batch_size,
+                "threads": way.threads,
+                "batch_size": way.batch_size,
                 "median_ms": float(median),
                 "p90_ms": float(p90),
                 "p99_ms": float(p99),
-                "images_per_second": float(1000 * batch_size / median),
+                "images_per_second": float(1000 * way.batch_size / median),
                 "peak_memory_bytes": memory,
                 **{key: told[key] for key in ("how", "kernels", "delegates")},
             }

@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import jaccard_score
 
 import kdfunc
-from kdfunc.comparison import limits, outputs
+from kdfunc.comparison import limits
+from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import compare
 from kdfunc.errors import InputError
@@ -243,7 +244,7 @@ def test_labels_are_checked(softmax):
         (np.full(300, 0.5), "whole numbers from 0"),
     ]:
         with pytest.raises(InputError, match=told):
-            outputs.check_labels(labels, 300)
+            check_labels(labels, 300)
     with pytest.raises(InputError, match="go up to 6, but the models have 6 classes"):
         compared(p, q, labels=np.full(300, 6))
 

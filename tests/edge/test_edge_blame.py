@@ -9,7 +9,7 @@ import nets
 import numpy as np
 import pytest
 
-from kdfunc.edge import costly_layers, predict
+from kdfunc.edge import costly_layers, predict, restoring
 from kdfunc.edge.blame import least, node_data
 from kdfunc.edge.graphs import Graph, common_layers
 from kdfunc.edge.main import main
@@ -303,6 +303,22 @@ def test_no_set_of_layers_is_enough(tiny, capsys):
     told = " ".join(capsys.readouterr().out.split())
     assert "even with every layer restored" in told
     assert "the rest is lost elsewhere" in told
+
+
+def test_bad_arguments_are_told_before_a_model_is_run(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(restoring, "outputs_of", None)
+    given = tiny.float32, tiny.quantized("dynamic_wi8_afp32"), tiny.data
+    for options, told in [
+        ({"output": tmp_path / "mixed.tflite"}, "give a --limit, too"),
+        ({"limit": ["agreement"]}, "'agreement' is not a limit"),
+        ({"limit": ["accuracy>=90%"]}, "accuracy needs true classes"),
+        ({"outputs": "classes"}, "choose from auto, prob"),
+        ({"independents": "other.tflite"}, r"give a list, such as \['other"),
+    ]:
+        with pytest.raises(InputError) as error:
+            costly_layers(*given, **options)
+        assert re.search(told, error.value.with_flags)
+        assert not (tmp_path / "mixed.tflite").exists()
 
 
 def test_layers_that_keep_their_state_in_integers_are_left_out(tiny, tmp_path):

@@ -185,6 +185,15 @@ def test_labels_are_not_read_before_their_number_is_right(tmp_path):
     assert peak < 8 << 20
 
 
+def test_labels_may_be_a_column_or_floats(tmp_path):
+    """Keras's own CIFAR-10 has labels `[n, 1]`."""
+    for labels in (LABELS[:, None].astype(np.uint8), LABELS.astype(np.float32)):
+        np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
+        found = DataFile(tmp_path / "a.npz").labels
+        np.testing.assert_array_equal(found, LABELS)
+        assert found.dtype == np.int64
+
+
 def test_labels_are_whole_numbers(tmp_path):
     for labels in (LABELS / 2, LABELS - 1):
         np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
@@ -220,6 +229,8 @@ def test_arrays_that_nobody_needs_do_not_matter(tmp_path):
     assert len(file) == 23 and file.names_for(["x"], "m") == ["images"]
     with pytest.raises(InputError, match="names: it holds <U1, not numbers"):
         file.names_for(["names", "sizes"], "m")
+    with pytest.raises(InputError, match=r"images \[23, .*but sizes \[3\]; give"):
+        file.names_for(["sizes"], "m")
 
 
 def test_arrays_for_several_inputs(tmp_path):
@@ -257,6 +268,12 @@ def test_several_outputs_go_into_one_archive(tmp_path):
         with OutputFile(one, 7) as file:
             file.append({"scores": scores[:3]})
             file.append({"scores": scores[3:, :2]})
+    with pytest.raises(InputError, match="text whose length differs between batches"):
+        with OutputFile(one, 7) as file:
+            file.append({"texts": np.array([b"a", b"bc"])})
+            file.append({"texts": np.array([b"def"])})
+    with pytest.raises(InputError, match="out.csv; give a .npy file"):
+        OutputFile(tmp_path / "out.csv", 7)
     assert [file.name for file in tmp_path.iterdir()] == ["out.npz"]
 
 

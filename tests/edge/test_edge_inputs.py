@@ -245,6 +245,15 @@ def test_token_ids_go_in_as_they_are(tmp_path, rng):
         predict(path, np.array([[0, 1, 1 << 33]]))
 
 
+def test_integers_have_no_code_for_nan(tmp_path):
+    path = nets.of_bytes(tmp_path / "m.tflite", 1 / 255, -128, nets.TYPES.INT8)
+    images = np.zeros((2, 2, 2, 1), np.float32)
+    assert predict(path, images).shape == (2, 4)
+    images[1, 0] = np.nan
+    with pytest.raises(InputError, match="takes int8, but the data have NaN"):
+        predict(path, images)
+
+
 def test_codes_go_into_an_int8_input_as_they_are(tmp_path, rng):
     path = nets.of_bytes(tmp_path / "m.tflite", 0.5, 3, nets.TYPES.INT8)
     codes = rng.integers(-128, 128, size=(4, 2, 2, 1), dtype=np.int8)

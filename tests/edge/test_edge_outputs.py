@@ -40,6 +40,13 @@ def test_certainty_of_four_images(compare, tmp_path, rng):
     assert code == 2 and "did you mean agreement>=99%?" in err
 
 
+def test_what_is_said_of_outputs_is_checked_before_a_model_is_run(compare, tmp_path):
+    missing = tmp_path / "missing.tflite"
+    for option in ("--outputs=logit", "--candidate-outputs=a=logit"):
+        code, _, err = compare(missing, missing, [[0]], option)
+        assert code == 2 and "outputs cannot be 'logit'; choose from auto" in err
+
+
 def test_logits_of_probabilities_are_refused(compare, tmp_path, rng):
     """A softmax of a softmax shrinks distances, and limits that should fail are met."""
     reference = nets.softmax(tmp_path / "a.tflite", [1, 4])

@@ -6,7 +6,7 @@ import nets
 import numpy as np
 import pytest
 
-from kdfunc.edge import Model, Settings, inspect, predict
+from kdfunc.edge import Model, Settings, compare, inspect, predict
 from kdfunc.edge.main import main
 from kdfunc.edge.timing import benchmark
 from kdfunc.errors import InputError
@@ -142,6 +142,31 @@ def test_operators_that_nobody_here_knows_are_shown(tmp_path, capsys):
     assert "custom operators, which not every interpreter supports" in text(capsys)
     assert main(["benchmark", path]) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+# Values
+
+
+def test_values_are_checked_in_python_too(tmp_path):
+    for values in ({"batch_size": 0}, {"threads": 0}, {"threads": 5000}):
+        with pytest.raises(InputError, match=f"{[*values][0]}: got .*; give a whole"):
+            Settings(**values)
+    with pytest.raises(InputError, match="seconds: got 0; give"):
+        Settings(seconds=0)
+    path = nets.softmax(tmp_path / "m.tflite", [1, 4])
+    with pytest.raises(InputError, match="runs, warm_up: got 0 and 10; give at least"):
+        benchmark(path, runs=0)
+    with pytest.raises(InputError, match="batch_size: got 0"):
+        benchmark(path, batch_sizes=[1, 0])
+    with pytest.raises(InputError, match=r"independents: .*give a list, such as \['b"):
+        compare(path, path, tmp_path / "x.npy", independents="b.tflite")
+
+
+def test_an_open_quotation_is_no_missed_limit(tmp_path, capsys):
+    path = str(nets.softmax(tmp_path / "m.tflite", [1, 4]))
+    options = "--candidate-options=delegate=/home/o'brien/gpu.so"
+    assert main(["compare", path, path, "--data=x.npy", options]) == 2
+    assert "(No closing quotation); close every" in capsys.readouterr().err
 
 
 # Kernels and delegates
