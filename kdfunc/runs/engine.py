@@ -6,6 +6,8 @@ it needs, a label and a cost; `work(task, report)` performs it.
 
 import contextlib
 import logging
+import secrets
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,6 @@ WORKER_MEMORY = 3 * 2**30
 #: For a scheduler to answer, and for the first local worker to be there.
 CONNECT_TIMEOUT, START_TIMEOUT = "10s", "120s"
 
-_TOPIC = "kdfunc"
 #: Why a worker is killed, as far as one can tell.
 _WHY = "most likely because memory ran out; give fewer --workers"
 
@@ -136,12 +137,19 @@ class OnDask:
         """
         from distributed import KilledWorker, as_completed
 
-        self._client.subscribe_topic(_TOPIC, lambda event: listener(*event[1]))
+        alone = threading.Lock()  # the client hears workers in a thread of its own
+
+        def hear(*event):
+            with alone:
+                listener(*event)
+
+        topic = f"kdfunc-{secrets.token_hex(8)}"  # others may use the same scheduler
+        self._client.subscribe_topic(topic, lambda event: hear(*event[1]))
         futures: dict[str, Any] = {}
         for place, task in enumerate(tasks):
             needs = [futures[need] for need in task.needs if need in futures]
             futures[task.name] = self._client.submit(
-                _work_on_worker, work, task, needs, pure=False, priority=-place
+                _work_on_worker, topic, work, task, needs, pure=False, priority=-place
             )
         names = {future.key: name for name, future in futures.items()}
         needs_of = {task.name: task.needs for task in tasks}
@@ -150,16 +158,18 @@ class OnDask:
             name = names[future.key]
             lost = [need for need in needs_of[name] if _failed(futures.get(need))]
             if future.status == "finished":
-                listener("done", name, future.result())
+                hear("done", name, future.result())
             elif lost:
-                _skip(name, lost[0], failures, listener)
+                _skip(name, lost[0], failures, hear)
+            elif future.status == "cancelled":
+                future.result()  # raises what `open` tells in plain words
             else:
                 error = future.exception()
                 if isinstance(error, KilledWorker):
                     times = error.allowed_failures + 1
                     error = RuntimeError(f"its worker was killed {times} times, {_WHY}")
-                _fail(name, error, failures, listener)
-        self._client.unsubscribe_topic(_TOPIC)
+                _fail(name, error, failures, hear)
+        self._client.unsubscribe_topic(topic)
         return failures
 
 
@@ -192,45 +202,23 @@ def open(
     if not (scheduler or workers):
         yield InProcess()
         return
-    import dask
-    from distributed import CancelledError, Client, KilledWorker, LocalCluster
+    from distributed import CancelledError, Client, KilledWorker
 
     with contextlib.ExitStack() as stack:
-        cluster = None
-        if scheduler is None:
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)
-            environment = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
-            # Whoever sets it makes glibc fetch and clear the pages of each large array
-            # anew: a quarter of ResNet-50's training, most of a metric map's time.
-            environment.pop("MALLOC_TRIM_THRESHOLD_", None)
-            # What a task raises is reported by the listener, not by the workers' logs.
-            environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
-            with (
-                dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
-                system.interrupts_put_off(),
-            ):
-                cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    memory_limit=None,
-                    # Its pages would be served to the network, and two runs at once
-                    # would quarrel over their port.
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
-                )
-                stack.callback(_close, cluster)
+        for logger in ("distributed", "distributed.client"):  # has a level of its own
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         try:
-            client = stack.enter_context(
-                Client(cluster or scheduler, timeout=CONNECT_TIMEOUT)
-            )
-            if cluster:
+            address = scheduler or _local_cluster(workers, stack)
+            client = stack.enter_context(Client(address, timeout=CONNECT_TIMEOUT))
+            if not scheduler:
                 client.wait_for_workers(1, timeout=START_TIMEOUT)
         except Exception as error:  # asserts of distributed are among them
-            if cluster:
+            if not scheduler:
                 raise InputError(
                     f"--workers: no worker could be started ({_reason(error)}); the "
-                    "machine may be busy or short of memory: try again with fewer "
-                    "--workers or with --workers=0."
+                    "machine may be busy or short of memory, or a script calls "
+                    'kdfunc.run outside of `if __name__ == "__main__":`; try again '
+                    "with fewer --workers or with --workers=0."
                 ) from error
             raise InputError(
                 f"--scheduler: no scheduler answers at {scheduler} ({_reason(error)}); "
@@ -245,12 +233,47 @@ def open(
             )
         try:
             yield crew
-        except (KilledWorker, CancelledError) as error:
+        except KilledWorker as error:
             raise RuntimeError(f"a worker was killed, {_WHY}") from error
+        except CancelledError as error:
+            raise RuntimeError(
+                "the connection to the scheduler was lost; finished work is kept: "
+                "start the scheduler and its workers again, then repeat the command"
+            ) from error
+
+
+def _local_cluster(workers: int, stack: contextlib.ExitStack):
+    """Starts worker processes, which the stack stops."""
+    import dask
+    from distributed import LocalCluster
+
+    environment = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
+    # Whoever sets it makes glibc fetch and clear the pages of each large array anew: a
+    # quarter of ResNet-50's training, most of a metric map's time.
+    environment.pop("MALLOC_TRIM_THRESHOLD_", None)
+    # What a task raises is reported by the listener, not by the workers' logs.
+    environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        system.interrupts_put_off(),
+    ):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            # Its pages would be served to the network, and two runs at once would
+            # quarrel over their port.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+        )
+        stack.callback(_close, cluster)
+    return cluster
 
 
 def _close(cluster) -> None:
     """Stops the workers; a slow shutdown does not fail a finished run."""
+    from distributed import TimeoutError  # not Python's own before 3.11
+
     loop = logging.getLogger("tornado.application")  # would print a traceback
     level = loop.level
     loop.setLevel(logging.CRITICAL)
@@ -265,19 +288,19 @@ def _failed(future) -> bool:
     return future is not None and future.status == "error"
 
 
-def _work_on_worker(work: Work, task: Task, needs: list) -> dict[str, Any]:
+def _work_on_worker(topic: str, work: Work, task: Task, needs: list) -> dict[str, Any]:
     """Runs in a worker; `needs` is there only for the order."""
     from distributed import get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
     begin = time.monotonic()
-    worker.log_event(_TOPIC, ("start", task.name, {}))
+    worker.log_event(topic, ("start", task.name, {}))
 
     def report(**facts):
         if worker.state.tasks[key].state == "cancelled":
             raise RuntimeError(f"{task.name} was stopped")
-        worker.log_event(_TOPIC, ("progress", task.name, facts))
+        worker.log_event(topic, ("progress", task.name, facts))
 
     return {**work(task, report), "seconds": time.monotonic() - begin}
 

@@ -1,7 +1,11 @@
 import _thread
+import math
 import os
 import pathlib
 import signal
+import subprocess
+import sys
+import threading
 import time
 
 import dask
@@ -98,19 +102,21 @@ def test_the_task_of_a_worker_that_dies_is_done_by_another(tmp_path, events):
 
 
 class Slow:
-    """Works until it is stopped; leaves a file when it is."""
+    """Works until it is stopped, or for some seconds; leaves a file at its end."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, seconds=math.inf):
+        self.folder, self.seconds = folder, seconds
 
     def __call__(self, task, report):
         (self.folder / "started").touch()
+        end = time.monotonic() + self.seconds
         try:
-            while True:
+            while time.monotonic() < end:
                 time.sleep(0.05)
                 report()
         finally:
             (self.folder / "stopped").touch()
+        return {}
 
 
 @pytest.mark.usefixtures("heard_interrupts")
@@ -175,6 +181,71 @@ def test_a_scheduler_without_workers_is_named():
                 pass
 
 
+def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
+    """Workers import it, and would start workers of their own."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from kdfunc.runs import engine\n"
+        "try:\n"
+        "    with engine.open(workers=1):\n"
+        "        pass\n"
+        "except engine.InputError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert "calls kdfunc.run outside of `if __name__ ==" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_two_runs_on_one_scheduler_hear_only_their_own_tasks(tmp_path):
+    from distributed import LocalCluster
+
+    heard = [], []
+    with LocalCluster(processes=False, dashboard_address=":0") as cluster:
+        address = cluster.scheduler_address
+        with engine.open(scheduler=address) as one, engine.open(0, address) as other:
+            thread = threading.Thread(
+                target=one.run,
+                args=(TASKS[:1], Slow(tmp_path, seconds=0.5), listener(heard[0])),
+            )
+            thread.start()
+            other.run([Task("z", "k")], Slow(tmp_path, seconds=0.5), listener(heard[1]))
+            thread.join()
+            time.sleep(0.2)  # what workers report may come after the result
+    for events, name in zip(heard, "az", strict=True):
+        assert {heard for _, heard, _ in events} == {name}
+
+
+def test_a_scheduler_that_ends_is_told_in_plain_words(tmp_path, events):
+    from distributed import LocalCluster
+
+    with LocalCluster(processes=False, dashboard_address=":0") as cluster:
+        with pytest.raises(RuntimeError, match="connection to the scheduler was lost"):
+            with engine.open(scheduler=cluster.scheduler_address) as crew:
+                threading.Timer(0.5, cluster.close).start()
+                crew.run(TASKS[:2], Slow(tmp_path, seconds=1.5), listener(events))
+    assert {event for event, *_ in events} <= {"start", "progress"}
+
+
+def test_events_are_told_one_at_a_time(crew, tmp_path):
+    inside, together = [], []
+
+    def listen(event, *_):
+        inside.append(event)
+        time.sleep(0.002)
+        together.append(len(inside))
+        inside.pop()
+
+    tasks = [Task(f"task-{k}", "k") for k in range(30)]
+    assert crew.run(tasks, Work(tmp_path), listen) == {}
+    assert max(together) == 1
+
+
 def test_local_workers_listen_to_this_machine_alone():
     import psutil
 
@@ -204,15 +275,15 @@ def test_local_workers_keep_the_memory_that_they_will_need_again(monkeypatch):
 
 
 def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
-    from distributed import LocalCluster
+    import distributed
 
-    close = LocalCluster.close
+    close = distributed.LocalCluster.close
 
     def slow(self, timeout=None):
         close(self, timeout)
-        raise TimeoutError
+        raise distributed.TimeoutError
 
-    monkeypatch.setattr(LocalCluster, "close", slow)
+    monkeypatch.setattr(distributed.LocalCluster, "close", slow)
     with engine.open(workers=1) as crew:
         assert crew.run(TASKS[:1], Work(tmp_path), listener([])) == {}
 
