@@ -308,7 +308,10 @@ def verdicts(root: str) -> str:
         [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
         for claim, answer in together.items()
     )
-    said = "".join(f"- {each.claim} {each.sentence}\n" for each in together.values())
+    said = "".join(
+        f"- {each.claim} {each.outcome.capitalize()}. {each.sentence}\n"
+        for each in together.values()
+    )
     return markdown(["claim", *texts, "all set-ups"], rows) + f"\n{said}"
 
 
@@ -352,7 +355,7 @@ def _lacks(result: Result | None, root: str) -> str:
 def _judged_today(result: Result) -> bool:
     """Whether the claims were judged by the rules of this version."""
     table = result.table("verdicts")
-    return table is not None and "estimate" in table
+    return table is not None and "scale" in table
 
 
 def spread(root: str) -> str:

@@ -100,9 +100,10 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
     Returns:
       One row per claim and set-up: `run`, `dataset`, `architecture`, `preset`,
       `epochs`; its `marks`; whether it is `short`; and from its verdict `claim`,
-      `outcome`, `effect`, `low`, `high`, `estimate` and `error`.
+      `outcome`, `effect`, `low`, `high`, `estimate`, `error` and `scale`.
     """
-    columns = ["claim", "outcome", "effect", "low", "high", "estimate", "error"]
+    columns = ["claim", "outcome", "effect", "low", "high"]
+    columns += ["estimate", "error", "scale"]
     rows = []
     for setup in setups:
         known = {
@@ -152,8 +153,11 @@ def answers_table(found: Mapping[str, Answer]) -> pd.DataFrame:
 
 
 def _answer(text: str, claim: Claim | None, rows: pd.DataFrame) -> Answer:
-    usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
-    chosen = rows[usable & (rows["error"] > 0) & ~rows["short"]]
+    chosen = rows[:0]
+    if claim is not None:
+        usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
+        usable &= (rows["error"] > 0) & (rows["scale"] == claim.scale)
+        chosen = rows[usable & ~rows["short"]]
     if claim is None or claim.holds is None or len(chosen) < FEWEST:
         told = (
             f"{len(chosen)} of {len(rows)} set-ups can be averaged; it takes {FEWEST} "
@@ -171,8 +175,8 @@ def _answer(text: str, claim: Claim | None, rows: pd.DataFrame) -> Answer:
 
 
 def _sentence(claim: Claim, pooled: Pooled) -> str:
-    points = "adoption" in claim.statistic
-    shown = "{:.1f} points".format if points else "{:.2g}\u00d7".format
+    points = claim.scale == "points"
+    shown = "{:.1f}".format if points else "{:.2g}".format
     value, low, high, least, most = (
         shown(number if points else math.exp(number))
         for number in (
@@ -180,9 +184,14 @@ def _sentence(claim: Claim, pooled: Pooled) -> str:
             *(pooled.predicted_low, pooled.predicted_high),
         )
     )
-    what = "a difference of" if points else "a ratio of distances of"
+    mean = (
+        f"the mean difference is {value} [{low}, {high}] points"
+        if points
+        else f"the mean distance to the base model is {value} [{low}, {high}] times "
+        "that of independent models"
+    )
     return (
-        f"Over {pooled.setups} set-ups, {what} {value} [{low}, {high}]; another set-up "
-        f"is expected between {least} and {most}. {pooled.i2:.0f} % of the variance "
+        f"Over {pooled.setups} set-ups, {mean}; another set-up is expected between "
+        f"{least} and {most}. {pooled.i2:.0f} % of the variance "
         f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.2g}."
     )

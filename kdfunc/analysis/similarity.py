@@ -51,7 +51,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     tables.write(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
-    columns += ["rests_on", "p", "adjusted_p", "estimate", "error"]
+    columns += ["rests_on", "p", "adjusted_p", "estimate", "error", "scale"]
     rows = [[getattr(verdict, column) for column in columns] for verdict in judged]
     table = pd.DataFrame(rows, columns=columns)
     table["against"] = [", ".join(verdict.against) for verdict in judged]

@@ -76,10 +76,10 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
     Returns:
       One row per setting: `method`; `setting`; how many `base_models`; the value of the
       run's `own` base model; their `mean`, `least` and `most`; the ends of the interval
-      in which one more base model is expected (95 %, Student's t, NaN for one base
-      model), `predicted_low` and `predicted_high`; the number that the paper
-      `published` and by how much it lies `outside` the range (NaN if there is none);
-      and `where` it lies, in words.
+      in which one more base model is expected (95 %, Student's t; NaN for one base
+      model or if all give the same), `predicted_low` and `predicted_high`; the number
+      that the paper `published` and by how much it lies `outside` the range (NaN if
+      there is none); and `where` it lies, in words.
     """
     cells = published.load(config.dataset, config.architecture)
     printed = cells.set_index(["method", "setting"])["deviation"].to_dict()
@@ -90,6 +90,7 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
         values, theirs = group["value"].to_numpy(), printed.get(what, np.nan)
         own = values[(group["base_model"] == "base").to_numpy()]
         low, high = prediction_interval(values)
+        expected = None if np.isnan(low) else bool(low <= theirs <= high)
         outside = max(values.min() - theirs, theirs - values.max(), 0.0)
         rows.append(
             dict(zip(["method", "setting"], what, strict=True))
@@ -103,7 +104,7 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
                 "predicted_high": high,
                 "published": theirs,
                 "outside": outside if theirs == theirs else np.nan,
-                "where": _where(theirs, outside, len(values), low <= theirs <= high),
+                "where": _where(theirs, outside, len(values), expected),
             }
         )
     return pd.DataFrame(rows)
@@ -116,20 +117,24 @@ def prediction_interval(values: np.ndarray) -> tuple[float, float]:
       values: draws `[n]`.
 
     Returns:
-      The two ends; NaN for fewer than two draws.
+      The two ends; NaN for fewer than two draws, or if all are the same: such as five
+      accuracies that do not change by a single image, which no normal distribution has.
     """
     count = len(values)
-    if count < 2:
+    if count < 2 or np.ptp(values) == 0:
         return np.nan, np.nan
     width = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.sqrt(1 + 1 / count)
     width *= values.std(ddof=1)
     return values.mean() - width, values.mean() + width
 
 
-def _where(theirs: float, outside: float, count: int, expected: bool) -> str:
+def _where(theirs: float, outside: float, count: int, expected: bool | None) -> str:
     if theirs != theirs:
         return ""
     if not outside:
         return f"inside the range of {count}"
+    beyond = f"outside by {outside:.2g} points"
+    if expected is None:
+        return f"{beyond}; all {count} are the same" if count > 1 else beyond
     within = "inside" if expected else "outside"
-    return f"outside by {outside:.2g} points, {within} the prediction interval"
+    return f"{beyond}, {within} the prediction interval"

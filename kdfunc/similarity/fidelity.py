@@ -59,10 +59,11 @@ def ranking(
     Returns:
       One row per group of models (`models` is their number; `group` is `all`, `near` or
       `far`), measure and number of `examples`, the few and all: Spearman's rank
-      `correlation` with the mean Jensen-Shannon divergence, averaged over draws of the
-      examples, and `low` and `high`, between which 95 % of the draws lie. Each draw is
-      a bootstrap sample: of all examples for the divergence, of `examples` for the
-      measure. Groups of fewer than four models are left out.
+      `correlation` of the measure on so many examples, drawn with replacement, with the
+      mean Jensen-Shannon divergence on all of them, averaged over the draws; and `low`
+      and `high`, between which 95 % of the draws lie. The divergence is not drawn
+      again: these examples stand for all there are, and its chance would count against
+      the measures. Groups of fewer than four models are left out.
     """
     rng = np.random.default_rng(seed)
     p = np.asarray(base, float)
@@ -70,12 +71,12 @@ def ranking(
         name: np.stack([of(p, np.asarray(q, float)) for q in models], axis=1)
         for name, of in _PER_EXAMPLE.items()
     }
+    truth = each.pop("distance").mean(axis=0)
     near = np.asarray(ratios) < NEAR
     groups = {"all": np.full(len(near), True), "near": near, "far": ~near}
     groups = {k: g for k, g in groups.items() if g.sum() >= FEWEST_MODELS}
     found: dict[tuple[str, str, int], list[float]] = {}
     for _ in range(resamples):
-        truth = _mean(each["distance"], rng, len(p))
         for count in dict.fromkeys((min(FEW, len(p)), len(p))):
             chosen = rng.integers(len(p), size=count)
             weights = np.bincount(chosen, minlength=len(p)) / count
@@ -101,11 +102,6 @@ def ranking(
     columns = ["group", "models", "measure", "examples", "correlation", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["group", "examples"], kind="stable", ignore_index=True)
-
-
-def _mean(values: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
-    chosen = rng.integers(len(values), size=count)
-    return np.bincount(chosen, minlength=len(values)) @ values / count
 
 
 def _correlation(values: np.ndarray, truth: np.ndarray) -> float:

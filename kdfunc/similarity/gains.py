@@ -50,6 +50,21 @@ class Gain:
         return replace(self._moved(0.0), confidence=self.confidence)
 
     @property
+    def points(self) -> TEstimate:
+        """The gain with its standard error in points, for a mean over several runs.
+
+        The error is linearized (delta method): the function preserved changes by 100
+        min(r, 1 / r) points per unit of log r, where r is the distance ratio.
+        """
+        slopes = [
+            100 * _steepness(self.distances.ratio(group))
+            for group in (self.members, self.others)
+        ]
+        return self._estimate(
+            self.value, (-slopes[0], self.members), (slopes[1], self.others)
+        )
+
+    @property
     def rests_on(self) -> str:
         """The trainings that the interval rests on."""
         against = f"{count(len(self.members), 'model')} against {len(self.others)}"
@@ -133,8 +148,11 @@ class Gain:
         value = 0.0 if ratios[0] == ratios[1] else log(ratios[0]) - log(ratios[1])
         if not math.isfinite(value) or ratios == [0, 0]:
             return TEstimate(value, 0.0, math.inf)
-        terms = (weights[0], first), (-weights[1], second)
-        yardstick = weights[1] - weights[0]
+        return self._estimate(value, (weights[0], first), (-weights[1], second))
+
+    def _estimate(self, value: float, *terms: tuple[float, Sequence[int]]) -> TEstimate:
+        """A sum of weighted logarithms of distance ratios, whose value is known."""
+        yardstick = -sum(weight for weight, _ in terms)
         trainings = (
             [self.distances.trainings(*terms)]
             if self.paired
@@ -153,8 +171,12 @@ def _slope(ratio: float, moved: float) -> float:
     """Relative change of a moved ratio per change of the ratio; infinite off scale."""
     if not 0 < moved < math.inf:
         return math.inf
-    steepness = [min(r, 1 / r) if r else 0.0 for r in (ratio, moved)]
-    return steepness[0] / steepness[1]
+    return _steepness(ratio) / _steepness(moved)
+
+
+def _steepness(ratio: float) -> float:
+    """Share of the scale by which the function preserved changes per unit of log r."""
+    return min(ratio, 1 / ratio) if ratio else 0.0
 
 
 def _first(inside: float, outside: float, refused: Callable[[float], bool]) -> float:

@@ -20,6 +20,7 @@ def setup(number, estimate, error=0.1, dataset="mnist", **config):
             "high": 1.5,
             "estimate": estimate,
             "error": error,
+            "scale": CLAIMS[number].scale,
         }
     )
     config = ExperimentConfig(dataset=dataset, **config)
@@ -39,6 +40,11 @@ def answer(number, estimates, **config):
         (4, [-3.0, 1.0, 0.2], "undecided"),  # set-ups that differ
         (2, [-0.6, -0.7, -0.65], "contradicted"),  # students are half as far
         (6, [40.0, 41.0, 39.0], "supported"),  # points
+        (1, [1.0, -2.0, 0.5], "supported"),
+        (1, [17.0, 18.0, 17.5], "contradicted"),
+        (3, [7.4, 7.0, 7.2], "contradicted"),  # within the margin, as in each run
+        (5, [0.2, 0.3, 0.2], "contradicted"),
+        (5, [80.0, 90.0, 100.0], "supported"),
     ],
 )
 def test_the_whole_interval_decides(number, estimates, outcome):
@@ -51,7 +57,12 @@ def test_the_whole_interval_decides(number, estimates, outcome):
 def test_the_sentence_tells_ratio_and_heterogeneity():
     estimates = [math.log(r) for r in (0.05, 0.1, 0.2)]
     found = answer(4, estimates)
-    assert "a ratio of distances of 0.1\u00d7" in found.sentence
+    assert (
+        "Over 3 set-ups, the mean distance to the base model is 0.1 [" in found.sentence
+        and "] times that of independent models;" in found.sentence
+    )
+    found = answer(3, [20.0, 21.0, 22.0])
+    assert "Over 3 set-ups, the mean difference is 21.0 [" in found.sentence
     assert (
         f"{found.pooled.i2:.0f} % of the variance lies between set-ups"
         in found.sentence
@@ -73,9 +84,12 @@ def test_fewer_than_three_are_undecided_and_short_runs_do_not_count():
 def test_older_verdicts_without_estimates_are_shown_and_not_averaged():
     old = setup(4, -2.5)
     old = setups.Setup(old.name, old.config, old.verdicts.drop(columns="estimate"))
-    found = setups.answers([old] * 3)[CLAIMS[4].text]
-    assert (found.outcome, found.pooled) == ("undecided", None)
-    assert "0 of 3 set-ups can be averaged" in found.sentence
+    log = setup(3, -12.7)  # had been averaged as the logarithm of a ratio
+    log = setups.Setup(log.name, log.config, log.verdicts.drop(columns="scale"))
+    for number, each in {4: old, 3: log}.items():
+        found = setups.answers([each] * 3)[CLAIMS[number].text]
+        assert (found.outcome, found.pooled) == ("undecided", None)
+        assert "0 of 3 set-ups can be averaged" in found.sentence
 
 
 def test_what_was_left_out_or_added_is_no_difference():

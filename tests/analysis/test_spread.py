@@ -153,6 +153,9 @@ def test_it_is_told_where_the_papers_number_lies():
     assert near["where"] == "outside by 0.8 points, inside the prediction interval"
     far = papers([printed - 9, printed - 8.5, printed - 8])
     assert far["where"] == "outside by 8 points, outside the prediction interval"
+    same = papers([printed + 0.07] * 5)  # was "outside the prediction interval"
+    assert same["where"] == "outside by 0.07 points; all 5 are the same"
+    assert np.isnan(same["predicted_low"]) and np.isnan(same["predicted_high"])
     assert papers([-10.0, -20.0], "95 %")["where"] == ""
 
 

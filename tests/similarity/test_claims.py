@@ -13,6 +13,7 @@ from kdfunc.similarity.claims.transfer import transfer
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.ladder import ladder, yardstick
+from kdfunc.similarity.scale import score
 
 N, CLASSES, RESAMPLES = 2000, 5, 400
 LABELS = np.random.default_rng(0).integers(CLASSES, size=N)
@@ -627,6 +628,53 @@ def test_verdicts_have_all_fields():
         assert not re.search(
             r"-\d+(\.\d+)? \[[^]]*\] points (more|less)", verdict.sentence
         )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        WHOLE,
+        # Both near the base model, one a hundred times as near as the other.
+        {
+            "students": {0.1: blends(0), 0.9: blends(0)},
+            "quantized": {"float16": blend(0.9995), "dynamic-range": blend(0.99)},
+            "pruned": {0.5: blend(0.97), 0.9: blend(0.93)},
+        },
+        {"students": {0.1: blends(0.98), 0.5: blends(0.95), 0.9: blends(0.9)}},
+    ],
+)
+def test_several_runs_are_averaged_on_the_scale_of_their_verdicts(changes):
+    """A difference of 0.2 points was "contradicted" in a run and a mean of such not."""
+    for number, verdict in enumerate(verdicts(evidence(**changes)), 1):
+        claim = CLAIMS[number]
+        if verdict.outcome == "undecided":
+            continue
+        low, high = claim.holds
+        assert (low < verdict.estimate < high) == (verdict.outcome == "supported")
+        assert verdict.scale == claim.scale and verdict.error >= 0
+
+
+def test_alphas_are_averaged_over_runs_as_they_are_without_choice():
+    students = {0.1: blends(0.3), 0.5: blends(0.6), 0.9: blends(0.4)}
+    verdict = judge(0, students=students)
+    assert verdict.effect == pytest.approx(30, abs=4)  # 0.1 and 0.5
+    assert verdict.estimate == pytest.approx(10, abs=4)  # 0.1 and 0.9
+
+
+@pytest.mark.parametrize("shares", [(0.9, 0.6), (0.999, 0.96), (0.3, -0.5)])
+def test_the_error_in_points_is_that_of_resampled_images(shares):
+    models = [blend(share) if share > 0 else opposed(-share) for share in shares]
+    made = evidence(
+        independents=INDEPENDENTS[:1],  # whose trainings are then not counted
+        quantized=dict(zip(("float16", "dynamic-range"), models, strict=True)),
+    )
+    found = made.gain("float16", "dynamic-range").points
+    replicates = made.estimates["jensen_shannon"].replicates
+    places = [made.places(n)[0] for n in ("float16", "dynamic-range", "independent")]
+    gains = [score(a / u) - score(b / u) for a, b, u in replicates[:, places]]
+    assert found.error == pytest.approx(np.std(gains, ddof=1), rel=0.05)
+    assert found.value == pytest.approx(np.mean(gains), abs=1)
 
 
 def test_holm_corrects_over_all_claims():

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import softmax
 
+from kdfunc.similarity import measure
 from kdfunc.similarity.fidelity import MEASURES, ranking
 
 
@@ -37,6 +39,25 @@ def test_near_the_base_model_agreement_cannot_tell_and_kl_can(rng):
     near = near.set_index("measure")["correlation"]
     assert near["agreement"] == 0  # the same answers from all
     assert near["kl"] == pytest.approx(1) == near["mse"]
+
+
+def test_chance_in_the_distance_does_not_count_against_a_measure(rng):
+    """Models as far from the base by a measure on every image as on all of them."""
+    base = rng.dirichlet(np.full(10, 2), size=600).clip(0.02)
+    base /= base.sum(axis=1, keepdims=True)
+    others, steps = [], 0.01 + 1e-5 * np.arange(6)
+    for step in steps:  # moved between two classes, others in each model
+        order = rng.permuted(np.tile(np.arange(10), (600, 1)), axis=1)
+        moved = np.zeros_like(base)
+        np.put_along_axis(moved, order[:, :1], step, axis=1)
+        np.put_along_axis(moved, order[:, 1:2], -step, axis=1)
+        others.append(base + moved)
+    found = ranking(base, others, [0.1] * 6, resamples=20)
+    distances = [measure("jensen_shannon", base, q) for q in others]
+    known = stats.spearmanr(steps, distances).statistic
+    assert known < 1
+    mse = found[found["measure"] == "mse"][["correlation", "low", "high"]]
+    np.testing.assert_allclose(mse, known)
 
 
 def test_signal_to_noise_ranks_as_squared_error_does(models):

@@ -7,7 +7,6 @@ from operator import attrgetter
 
 from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims.rules import (
-    LOG_MARGIN,
     MARGIN,
     Effect,
     Finding,
@@ -36,7 +35,7 @@ WORTHWHILE_LEVEL = 0.5
     3,
     "Post hoc quantization is the best method for functional preservation.",
     "function preserved by quantization minus that of its closest rival (points)",
-    holds=(-math.inf, -LOG_MARGIN),
+    holds=(MARGIN, math.inf),
 )
 def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     """Post hoc quantization is the best method for functional preservation.
@@ -126,6 +125,7 @@ def _saves(mode: str) -> float:
     "constrained by the architecture and dataset.",
     "function preserved at the first pruning level of 50 % or more (%)",
     holds=(-math.inf, math.log(1 - HALFWAY / 100)),
+    scale="log ratio",
 )
 def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     """L1 pruning is effective for functional preservation, within limits.
@@ -181,7 +181,7 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
     "Compression of a base model needs to be viewed from functional proximity "
     "rather than just accuracy, as it can be misleading.",
     "function preserved minus that of a model of no lower accuracy (points)",
-    holds=(-math.inf, -LOG_MARGIN),
+    holds=(MARGIN, math.inf),
 )
 def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
     """Compression needs to be viewed by functional proximity: accuracy can mislead.

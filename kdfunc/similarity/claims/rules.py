@@ -26,6 +26,7 @@ MARGIN = 10.0
 LOG_MARGIN = -math.log(1 - MARGIN / 100)
 
 Outcome = Literal["supported", "contradicted", "undecided"]
+Scale = Literal["log ratio", "points"]
 
 
 class Effect(Protocol):
@@ -73,6 +74,7 @@ class Finding:
       details: The numbers behind it.
       chance: Of the groups that decide, apart from independent models, those whose
         trainings depend on chance.
+      averaged: What is averaged over several runs, if not the effect.
     """
 
     effect: Effect
@@ -84,6 +86,7 @@ class Finding:
     rests_on: str
     details: pd.DataFrame
     chance: Sequence[str] = ()
+    averaged: Effect | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +106,9 @@ class Verdict:
       outcome: By the rule of the claim's function, if `adjusted_p` is below 0.05.
       sentence: The verdict for a person to read; the first sentence is the plain one.
       details: The numbers it rests on.
-      estimate: The effect on the scale on which several runs can be averaged: the
-        logarithm of a ratio of distances where it compares distances, else `effect`.
-      error: Standard error of the estimate.
+      estimate: The number that is averaged over several runs, see `Claim.scale`.
+      error: Its standard error.
+      scale: Its scale.
     """
 
     claim: str
@@ -122,6 +125,7 @@ class Verdict:
     details: pd.DataFrame
     estimate: float = math.nan
     error: float = math.nan
+    scale: Scale | None = None
 
 
 Rule = Callable[[Evidence], Finding | list[str]]
@@ -137,12 +141,18 @@ class Claim:
       rule: The function that judges it.
       holds: The two values of `Verdict.estimate` between which it holds, for an answer
         over several runs; None for a claim without such an answer.
+      scale: On which scale several runs are averaged. Distances of independent models
+        are of a like size, so distances to the base model are compared with them by the
+        logarithm of the ratio. Compressed models are compared in points: near the base
+        model, one of two distances can be a thousand times the other although both
+        models preserve more than 99 % of the function.
     """
 
     text: str
     statistic: str
     rule: Rule
     holds: tuple[float, float] | None = None
+    scale: Scale = "points"
 
 
 #: The claims by their numbers.
@@ -154,6 +164,7 @@ def register(
     claim: str,
     statistic: str,
     holds: tuple[float, float] | None = None,
+    scale: Scale = "points",
 ) -> Callable[[Rule], Rule]:
     """Adds the function it decorates to `CLAIMS`.
 
@@ -165,10 +176,11 @@ def register(
       claim: The claim, in its authors' words.
       statistic: What its effect is, with its unit.
       holds: The two values of `Verdict.estimate` between which it holds.
+      scale: As in `Claim`.
     """
 
     def add(rule: Rule) -> Rule:
-        CLAIMS[number] = Claim(claim, statistic, rule, holds)
+        CLAIMS[number] = Claim(claim, statistic, rule, holds, scale)
         return rule
 
     return add
@@ -225,7 +237,9 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
 
 def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verdict:
     p = min(found.p_supported, found.p_contradicted)
-    estimate = getattr(found.effect, "times", found.effect)
+    name = "times" if claim.scale == "log ratio" else "points"
+    averaged = found.effect if found.averaged is None else found.averaged
+    estimate = getattr(averaged, name, averaged)
     side: Outcome = "supported"
     if found.p_contradicted < found.p_supported:
         side = "contradicted"
@@ -251,6 +265,7 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
         found.details,
         estimate.value,
         getattr(estimate, "error", math.nan),
+        claim.scale,
     )
 
 
