@@ -300,7 +300,8 @@ def verdicts(root: str) -> str:
     together = setups.answers(asked)
     texts = {
         f"{setup.name}{_marked(setup, result)}": {
-            row.claim: judged(row) for row in setup.verdicts.itertuples()
+            row.claim: judged(row, _judged_today(result))
+            for row in setup.verdicts.itertuples()
         }
         for result, setup in zip(told, asked, strict=True)
     }
@@ -318,8 +319,15 @@ def verdicts(root: str) -> str:
 def _marked(setup: setups.Setup, result: Result) -> str:
     """What a reader must know of a run, in brackets."""
     marks = [setup.marks] if setup.marks else []
+    if result.config.alphas and "student" not in _families(result):
+        marks += ["no students yet"]
     marks += [] if _judged_today(result) else ["rules of an earlier version"]
     return f" ({'; '.join(marks)})" if marks else ""
+
+
+def _families(result: Result) -> set[str]:
+    """Which kinds of models there are."""
+    return {task.family for task in result.models}
 
 
 def missing(root: str) -> str:
@@ -339,7 +347,7 @@ def _lacks(result: Result | None, root: str) -> str:
     if result is None:
         return NOT_RUN
     config = result.config
-    families = {task.family for task in result.models}
+    families = _families(result)
     lacks = {
         f"{config.epochs} epochs instead of {setups.EPOCHS}": config.epochs
         < setups.EPOCHS,
@@ -415,11 +423,12 @@ def fidelity(root: str) -> str:
     return markdown(["run", "models", *fidelity_figure.NAMES.values()], rows)
 
 
-def judged(row) -> str:
-    """A verdict with its effect, if it has one."""
+def judged(row, today: bool = True) -> str:
+    """A verdict with its effect, if it has one, and whether by today's rules."""
+    outcome = row.outcome if today else f"({row.outcome} by earlier rules)"
     if pd.isna(row.effect):
-        return row.outcome
-    return f"{row.outcome}, {interval(row.effect, row.low, row.high)}"
+        return outcome
+    return f"{outcome}, {interval(row.effect, row.low, row.high)}"
 
 
 def interval(value: float, low: float, high: float) -> str:
