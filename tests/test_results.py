@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from kdfunc.analysis import accuracy as accuracy_tables
+from kdfunc.analysis import everything, spread
 from kdfunc.config import PANELS, ExperimentConfig
 from kdfunc.runs import kept
+from kdfunc.runs.directory import RunDirectory
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/config.json"))
@@ -68,3 +70,16 @@ def test_the_tables_are_those_of_the_outputs_that_were_kept(run):
     for name in ("base", *shown):
         right = np.mean(answers[name] == outputs["labels"])
         assert accuracy.loc[name, "accuracy"] == pytest.approx(right)
+
+
+@pytest.mark.parametrize("run", KEPT, ids=lambda run: run.name)
+def test_the_spread_is_that_of_the_outputs_that_were_kept(run):
+    directory = RunDirectory(run)
+    found = spread.base_models(directory, everything.finished(directory))
+    keys = ["base_model", "method", "setting"]
+    table = pd.read_csv(run / "tables" / "base_models.csv").set_index(keys)
+    found = found.set_index(keys)
+    assert len(found) > 8
+    table = table.loc[found.index]
+    np.testing.assert_allclose(found["value"], table["value"], atol=1e-9)
+    np.testing.assert_allclose(found["preserved"], table["preserved"], atol=0.02)

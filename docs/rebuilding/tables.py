@@ -383,7 +383,10 @@ def spread(root: str) -> str:
 
 
 #: What `spread_of` gives.
-SPREAD = ("%", "own base model", "mean", "range", "the paper's", "it lies")
+SPREAD = (
+    *("%", "own base model", "mean", "range", "the paper's", "it lies"),
+    "function preserved",
+)
 
 
 def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
@@ -395,7 +398,16 @@ def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
             f"{row.least:.2f} to {row.most:.2f}",
             "" if pd.isna(row.published) else f"{row.published:g}",
             "" if pd.isna(row.where) else row.where,
+            _kept_over(row),
         ]
+
+
+def _kept_over(row) -> str:
+    """Mean and range of the function preserved over base models."""
+    if pd.isna(getattr(row, "preserved", float("nan"))):
+        return ""
+    low, high = row.preserved_low, row.preserved_high
+    return f"{row.preserved:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _no_minus_zero(value: float) -> float:

@@ -39,10 +39,11 @@ def write(run: RunDirectory, done: list[Task]) -> str:
     tables.write(run, "accuracy", deviations)
     write_atomic(folder / "accuracy.md", markdown(layout))
     write_atomic(folder / "accuracy.tex", latex(layout, caption))
-    metrics = pd.concat(
-        {task.name: run.record(task.name).metrics for task in done}, names=["model"]
-    )
-    tables.write(run, "metrics", metrics.reset_index("model"))
+    if not run.kept:  # else they come from this very table
+        metrics = pd.concat(
+            {task.name: run.record(task.name).metrics for task in done}, names=["model"]
+        )
+        tables.write(run, "metrics", metrics.reset_index("model"))
     base = learnt(run.record("base").softmax[-1], run.labels)
     told = pd.DataFrame([dataclasses.asdict(base) | {"warning": base.warning}])
     tables.write(run, "base", told)

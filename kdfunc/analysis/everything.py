@@ -63,7 +63,8 @@ def write(
         if not run.kept:  # they need the models and all epochs, as files do
             finish_landscapes = landscapes.begin(run, tasks, jobs)
         accuracies = accuracy.write(run, done)
-        spread.write(run, done, jobs)
+        if not run.kept or all_kept(run):
+            spread.write(run, done, jobs)
         similarity.write(run, tasks, jobs)
         if not run.kept:
             pruned_arrays.write(run, tasks)
@@ -73,6 +74,19 @@ def write(
             corruptions.write(run, tasks, jobs)
             finish_landscapes()
     _seal(run, models)
+
+
+def all_kept(run: RunDirectory) -> bool:
+    """Whether a copy has the outputs of all base models and what they gave.
+
+    If it does not, its tables of them say more than could be said again.
+
+    Args:
+      run: a run directory with final outputs in place of records.
+    """
+    return all(
+        run.record(task.name).exists for task in plan.make(run.config) if task.replicate
+    )
 
 
 def write_corruptions(run: RunDirectory) -> None:

@@ -11,6 +11,9 @@ from kdfunc.config import ExperimentConfig
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.plan import Task
+from kdfunc.similarity.evaluate import measure, pairwise
+from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.scale import score
 
 #: Method and setting in the rows of the base models themselves.
 BASE = ("Base model", "accuracy")
@@ -47,22 +50,28 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
     Returns:
       One row per base model and setting: `base_model`, its task, the run's own first;
       `method` and `setting` as `accuracy.accuracy_deviations` has them, or `BASE`;
-      `accuracy` in [0, 1]; and the table's `value` in %: the accuracy of a base model,
-      of others the relative deviation from the accuracy of their own base model.
+      `accuracy` in [0, 1]; the table's `value` in %: the accuracy of a base model, of
+      others the relative deviation from the accuracy of their own base model; and of
+      others the function `preserved` in %, measured from their own base model with all
+      the other base models as the yardstick (NaN without any).
     """
     final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
-    rows = [
-        (name, *BASE, final[name], 100 * final[name])
-        for name in plan.base_models(run.config)
-        if name in final
-    ]
+    bases = [name for name in plan.base_models(run.config) if name in final]
+    rows = [(name, *BASE, final[name], 100 * final[name], np.nan) for name in bases]
+    softmax = {name: run.record(name).softmax[-1] for name in bases}
+    apart = pairwise([*softmax.values()], names=[MEASURE])[MEASURE]
+    with np.errstate(invalid="ignore"):
+        units = dict(zip(bases, apart.sum(axis=1) / (len(bases) - 1), strict=True))
     for task in tasks:
         base = task.settings.get("base")
         if task.family in ("quantized", "pruned") and base in final:
             value = accuracy.deviation(final[task.name], final[base])
             what = accuracy.METHODS[task.family], naming.setting(task)
-            rows.append((base, *what, final[task.name], float(value)))
-    columns = ["base_model", "method", "setting", "accuracy", "value"]
+            model = run.record(task.name).softmax[-1]
+            distance = measure(MEASURE, softmax[base], model)
+            kept = score(distance / units[base])
+            rows.append((base, *what, final[task.name], float(value), kept))
+    columns = ["base_model", "method", "setting", "accuracy", "value", "preserved"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -79,7 +88,8 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
       in which one more base model is expected (95 %, Student's t; NaN for one base
       model or if all give the same), `predicted_low` and `predicted_high`; the number
       that the paper `published` and by how much it lies `outside` the range (NaN if
-      there is none); and `where` it lies, in words.
+      there is none); `where` it lies, in words; and mean and ends of the range of the
+      function `preserved`, with `_low` and `_high`.
     """
     cells = published.load(config.dataset, config.architecture)
     printed = cells.set_index(["method", "setting"])["deviation"].to_dict()
@@ -105,6 +115,9 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
                 "published": theirs,
                 "outside": outside if theirs == theirs else np.nan,
                 "where": _where(theirs, outside, len(values), expected),
+                "preserved": group["preserved"].mean(),
+                "preserved_low": group["preserved"].min(),
+                "preserved_high": group["preserved"].max(),
             }
         )
     return pd.DataFrame(rows)

@@ -34,8 +34,10 @@ GLOSSARY = {
     "Function preserved": "100 % is the base model's own function; 0 % is as far from "
     "it, by that distance, as independent models are. For models farther away, charts "
     "and sentences say how many times as far they are.",
-    "Interval": "a 95 % confidence interval: with other test images and trainings of "
-    "the same kind, such an interval contains the true value in 95 of 100 cases.",
+    "Interval": "a 95 % confidence interval for this base model: with other test "
+    "images and other trainings of the models compared with it, such an interval "
+    "contains the true value in 95 of 100 cases. Another base model can give a value "
+    "outside it.",
 }
 
 

@@ -38,7 +38,8 @@ def spread(run: Results) -> tables.Table | None:
     table = run.table("spread", "method", "setting", *columns, "where")
     if table is None:
         return None
-    shown = table[["own", "mean", "published", "where"]].assign(
+    kept = [c for c in table if c.startswith("preserved")]  # not in earlier tables
+    shown = table[["own", "mean", "published", "where", *kept]].assign(
         name=table["method"] + ", " + table["setting"],
         mean_low=table["least"],
         mean_high=table["most"],
@@ -48,8 +49,9 @@ def spread(run: Results) -> tables.Table | None:
     return tables.of_run(
         run,
         "spread",
-        f"Accuracy and its relative deviation after compression, in %, over "
-        f"{table['base_models'].max()} base models, with the range in brackets",
+        "Accuracy, its relative deviation after compression, in %, and the function "
+        f"preserved, over {table['base_models'].max()} base models, with the range in "
+        "brackets",
         shown,
     )
 

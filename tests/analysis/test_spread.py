@@ -9,6 +9,8 @@ from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import experiment, plan
+from kdfunc.similarity import measure
+from kdfunc.similarity.scale import score
 
 TINY = {
     "epochs": 1,
@@ -77,7 +79,16 @@ def test_the_spread_is_that_of_the_records(finished):
         deviations.append(100 * (pruned - own) / own)
     found = each.query("setting == '90 %'").set_index("base_model")["value"]
     np.testing.assert_allclose(found[["base", "independent-1", "base-3"]], deviations)
+    kept = each.query("setting == '90 %'").set_index("base_model")["preserved"]
+    bases = {n: run.record(n).softmax[-1] for n in found.index}
+    for name, base in bases.items():
+        others = [measure("jensen_shannon", base, bases[n]) for n in bases if n != name]
+        pruned = run.record(f"pruned-90{'' if name == 'base' else f'-of-{name}'}")
+        distance = measure("jensen_shannon", base, pruned.softmax[-1])
+        assert kept[name] == pytest.approx(score(distance / np.mean(others)))
     row = table.loc["90 %"]
+    assert row["preserved"] == pytest.approx(kept.mean())
+    assert (row["preserved_low"], row["preserved_high"]) == (kept.min(), kept.max())
     assert row["own"] == pytest.approx(deviations[0])
     assert row[["least", "mean", "most"]].tolist() == pytest.approx(
         [min(deviations), np.mean(deviations), max(deviations)]
@@ -138,6 +149,7 @@ def papers(values, setting="90 %"):
             "setting": setting,
             "accuracy": 0.5,
             "value": values,
+            "preserved": 80.0,
         }
     )
     return spread.spread(each, ExperimentConfig(dataset="cifar10")).iloc[0]

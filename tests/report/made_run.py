@@ -77,6 +77,9 @@ def write_run(path, config=CONFIG, outcomes=None):
                 "published": [np.nan, -33.0],
                 "outside": [np.nan, 1.75],
                 "where": [None, "outside by 1.8 points"],
+                "preserved": [np.nan, 82.5],
+                "preserved_low": [np.nan, 77.25],
+                "preserved_high": [np.nan, 86.5],
             }
         ),
     )

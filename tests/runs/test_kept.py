@@ -1,10 +1,15 @@
 """The final outputs that stand in for the records of a published run."""
 
+import json
+
 import numpy as np
 import pytest
 
+from kdfunc.analysis import everything
+from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import kept
+from kdfunc.runs.directory import RunDirectory
 
 
 def softmax(rng, examples=50):
@@ -58,6 +63,19 @@ def test_nothing_is_written_without_the_models_that_are_needed(
     assert not written
     left_out = save(path, models, needed=["model-0"], limit=4000)
     assert 0 < len(left_out) < 8 and len(written) == 1
+
+
+def test_the_spread_is_left_as_it_is_without_the_outputs_of_all_base_models(
+    tmp_path, rng
+):
+    config = ExperimentConfig(
+        dataset="mnist", base_models=4, quantization=(), pruning_levels=()
+    )
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    models = {name: softmax(rng) for name in ("base", "independent-1", "base-4")}
+    for kept_of, whole in ((models, True), ({"base": models["base"]}, False)):
+        save(tmp_path / kept.FILE, kept_of)
+        assert everything.all_kept(RunDirectory(tmp_path)) == whole
 
 
 def test_damage_is_told_in_a_sentence(tmp_path):
