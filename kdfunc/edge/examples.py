@@ -68,6 +68,20 @@ def fits(shape: Sequence[int], port: Port, name: str) -> bool:
     )
 
 
+def shapes_of(
+    arrays: Sequence[np.ndarray], inputs: Sequence[Port]
+) -> dict[str, tuple[int, ...]]:
+    """The shape of an example, by the input's name.
+
+    Args:
+      arrays: `[n, ...]` in the order of the inputs.
+      inputs: of the model.
+    """
+    return {
+        port.name: values.shape[1:] for port, values in zip(inputs, arrays, strict=True)
+    }
+
+
 def joined(parts: Sequence[np.ndarray], output: str, name: str) -> np.ndarray:
     """Outputs of successive batches as one array.
 

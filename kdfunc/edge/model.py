@@ -19,7 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc.edge.examples import bind, fits, joined, only, random_values
+from kdfunc.edge.examples import (
+    bind,
+    fits,
+    joined,
+    only,
+    random_values,
+    shapes_of,
+)
 from kdfunc.edge.interpreter import REFUSED, Interpreter
 from kdfunc.edge.metadata import Described, metadata_of
 from kdfunc.edge.ports import entry_of
@@ -62,6 +69,9 @@ class Model:
         self._interpreter = Interpreter(model, file, self._entry, settings)
         self._batches_are_exact: bool | None = None  # not known yet
         self._block = 1  # examples that go in together where batches are not exact
+        self._shapes: dict[
+            str, tuple[int, ...]
+        ] = {}  # of an example, once there was one
 
     def run(self, examples: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, Any]:
         """All outputs for a batch of examples.
@@ -83,6 +93,7 @@ class Model:
             fits(values.shape, port, self._name)
             for values, port in zip(arrays, self.inputs, strict=True)
         ]
+        self._shapes = shapes_of(arrays, self.inputs)
         arrays = [
             prepare(values)
             for prepare, values in zip(self._preparations, arrays, strict=True)
@@ -129,6 +140,8 @@ class Model:
     def random_run(self, batch_size: int) -> Callable[[], Any]:
         """A run to be timed, with random inputs; whole numbers are 1.
 
+        Sizes that the file leaves open are those of the last examples, else 1.
+
         Args:
           batch_size: examples per run.
 
@@ -161,18 +174,20 @@ class Model:
         examples = {}
         for port in self.inputs:
             whole = not port.has_batch and len(self.inputs) > 1
-            shape = (batch_size, *np.maximum(port.shape[0 if whole else 1 :], 1))
-            examples[port.name] = random_values(rng, port, shape)
+            shape = np.maximum(port.shape[0 if whole else 1 :], 1)
+            shape = self._shapes.get(port.name, shape)
+            examples[port.name] = random_values(rng, port, (batch_size, *shape))
         return partial(self.run, examples)
 
     def _random_inputs(self, fill: int) -> Callable[[], Any]:
         rng = np.random.default_rng(0)
-        arrays = [
-            random_values(rng, port, [*np.maximum(port.shape, 1)], fill).astype(
-                port.dtype
-            )
-            for port in self.inputs
-        ]
+        arrays = []
+        for port in self.inputs:
+            seen = self._shapes.get(port.name, ())
+            before = port.shape[: len(port.shape) - len(seen)]
+            shape = (*np.maximum(before, 1), *seen)
+            values = random_values(rng, port, shape, fill)
+            arrays.append(values.astype(port.dtype))
         return partial(
             self._with_any_kernels, lambda: self._interpreter.invoke(arrays, False)
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kdfunc import keras_files, machine
-from kdfunc.edge.examples import bind, fits, random_values
+from kdfunc.edge.examples import bind, fits, random_values, shapes_of
 from kdfunc.edge.metadata import Described
 from kdfunc.edge.ports import Port
 from kdfunc.edge.preparing import Preparation
@@ -50,6 +50,9 @@ class Network:
                 f"{path} cannot be loaded ({lines[0][:200]}); give a .keras file, the "
                 "folder of a SavedModel or a .tflite file."
             ) from error
+        self._shapes: dict[
+            str, tuple[int, ...]
+        ] = {}  # of an example, once there was one
         self._preparations = [
             Preparation(port, self._settings, Described(), None, self._name)
             for port in self.inputs
@@ -66,6 +69,7 @@ class Network:
         arrays = bind(examples, self.inputs, self._name)
         for values, port in zip(arrays, self.inputs, strict=True):
             fits(values.shape, port, self._name)
+        self._shapes = shapes_of(arrays, self.inputs)
         prepared = [
             prepare(values)
             for prepare, values in zip(self._preparations, arrays, strict=True)
@@ -78,14 +82,15 @@ class Network:
 
     def told(self) -> dict[str, Any]:
         """How it is run; see `kdfunc.edge.Model.told`."""
+        threads = self._settings.threads
         return {
             "signature": self._settings.signature,
             "inputs": {
                 port.name: prepared.told
                 for port, prepared in zip(self.inputs, self._preparations, strict=True)
             },
-            "how": f"TensorFlow, {self._settings.threads} threads",
-            "threads": self._settings.threads,
+            "how": f"TensorFlow, {threads} thread{'s' if threads > 1 else ''}",
+            "threads": threads,
             "kernels": "TensorFlow",
             "delegates": None,
             "operators": None,
@@ -94,18 +99,16 @@ class Network:
         }
 
     def random_run(self, batch_size: int) -> Callable[[], Any]:
-        """A run to be timed, with random examples.
+        """A run to be timed, with random examples; see `kdfunc.edge.Model.random_run`.
 
         Args:
           batch_size: examples per run.
         """
         rng = np.random.default_rng(0)
-        examples = {
-            port.name: random_values(
-                rng, port, (batch_size, *np.maximum(port.shape[1:], 1))
-            )
-            for port in self.inputs
-        }
+        examples = {}
+        for port in self.inputs:
+            shape = self._shapes.get(port.name, np.maximum(port.shape[1:], 1))
+            examples[port.name] = random_values(rng, port, (batch_size, *shape))
         return partial(self.run, examples)
 
 

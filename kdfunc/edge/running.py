@@ -21,8 +21,7 @@ from kdfunc.edge.output_file import OutputFile
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 
-WARM_UP = 3
-RUNS = 20
+RUNS = 20  # that are timed, or as many as fit into half of the time limit
 
 
 def is_tflite(path: str | os.PathLike) -> bool:
@@ -137,7 +136,7 @@ class Outputs:
       told: how it was run, in a form that JSON can represent; see
         `kdfunc.edge.Model.told`.
       latency_ms: median time of a single random example, in milliseconds; None if the
-        model does not take random numbers.
+        model does not take random numbers, or takes longer than the time limit.
     """
 
     arrays: dict[str, np.ndarray]
@@ -171,8 +170,9 @@ def outputs_of(
         told = runner.call("told")
         latency = None
         with contextlib.suppress(InputError):
-            runner.call("seconds", 1, WARM_UP)
-            latency = 1000 * float(np.median(runner.call("seconds", 1, RUNS)))
+            (first,) = runner.call("seconds", 1, 1)
+            runs = min(RUNS, max(1, int(settings.seconds / 2 // max(first, 1e-6))))
+            latency = 1000 * float(np.median(runner.call("seconds", 1, runs)))
     arrays = {
         name: joined([batch[name] for batch in batches], name, os.fspath(model))
         for name in batches[0]

@@ -2,16 +2,18 @@
 
 import itertools
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from kdfunc.edge.ports import ANY, Port
 from kdfunc.edge.running import isolated
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
-from kdfunc.text import number, table
+from kdfunc.text import WIDTH, number, table
 
 
 def benchmark(
@@ -41,8 +43,8 @@ def benchmark(
       For each setting `threads`, `batch_size`, `median_ms`, `p90_ms` and `p99_ms` of
       one run, `images_per_second` at the median, and `peak_memory_bytes`, the peak
       memory for loading and running the model and its interpreter (None if the system
-      does not tell); and `how`, `kernels` and `delegates`, what ran it, as in
-      `Model.told`.
+      does not tell); `how`, `kernels` and `delegates`, what ran it, as in
+      `Model.told`; and `notes`, one sentence for each possible problem.
 
     Raises:
       InputError: there is no such model, or it cannot be run within the limits.
@@ -63,6 +65,7 @@ def benchmark(
             times = runner.call("seconds", way.batch_size, runs)
             memory = runner.call("memory")
             told = runner.call("told")
+            notes = _notes(runner.call("inputs"), os.fspath(model))
         median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000
         found.append(
             {
@@ -74,6 +77,7 @@ def benchmark(
                 "images_per_second": float(1000 * way.batch_size / median),
                 "peak_memory_bytes": memory,
                 **{key: told[key] for key in ("how", "kernels", "delegates")},
+                "notes": notes,
             }
         )
     return found
@@ -106,5 +110,19 @@ def as_text(found: list[dict[str, Any]]) -> str:
                 number(peak and peak / 2**20, 1),
             ]
         )
-    ran = dict.fromkeys(entry["how"] for entry in found)
-    return "\n".join([table(header, rows, left=0), *ran])
+    ran = [entry["how"] for entry in found]
+    notes = [
+        textwrap.fill(note, WIDTH, subsequent_indent="  ")
+        for entry in found
+        for note in entry["notes"]
+    ]
+    return "\n".join([table(header, rows, left=0), *dict.fromkeys(ran + notes)])
+
+
+def _notes(inputs: Sequence[Port], model: str) -> list[str]:
+    return [
+        f"{port.name} of {model} takes any size in some dimensions, where it was timed "
+        "with 1; `kdfunc-edge compare` times the size of your data."
+        for port in inputs
+        if ANY in (port.shape[1:] or port.shape)
+    ]

@@ -12,7 +12,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from notes import metadata
 
-from kdfunc.edge import Model, Settings, inspect, predict
+from kdfunc.edge import Model, Settings, inspect, outputs_of, predict
+from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.main import main
 from kdfunc.errors import InputError
 
@@ -286,6 +287,53 @@ def test_a_first_size_that_is_no_batch_is_timed_as_it_is(tmp_path, rng, capsys):
     assert main(["benchmark", str(path), "--runs=2", "--warm-up=1"]) == 0
     examples = rng.normal(size=(5, 3, 4)).astype(np.float32)
     np.testing.assert_array_equal(predict(path, examples), examples.reshape(5, 12))
+
+
+def test_open_sizes_are_timed_as_they_are_in_the_data(tmp_path, rng, capsys):
+    """An image of one pixel says nothing about the time that others take."""
+    net = nets.Net()
+    x, y = net.tensor([1, 1, 1, 3], "x"), net.tensor([1, 1, 1, 3], "y")
+    for tensor in net.graph.tensors:
+        tensor.shapeSignature = [1, -1, -1, 3]
+    net.add(nets.OPERATORS.LOGISTIC, [x], [y])
+    path = net.save(tmp_path / "open.tflite", [x], [y])
+    model = Model(path)
+    model.run(rng.random((2, 9, 7, 3), np.float32))
+    assert model.random_run(1).args[0]["x"].shape == (1, 9, 7, 3)
+    assert main(["benchmark", str(path), "--runs=2", "--warm-up=1"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "takes any size in some dimensions, where it was timed with 1;" in told
+    net = nets.Net()
+    x, y = net.tensor([1], "x"), net.tensor([1], "y")
+    net.add(nets.OPERATORS.LOGISTIC, [x], [y])
+    model = Model(net.save(tmp_path / "waves.tflite", [x], [y]))
+    model.run(rng.random((2, 50), np.float32))
+    assert model.random_run(1).args[0]["x"].shape == (1, 50)
+
+
+def test_a_state_is_timed_with_sizes_of_the_data(tmp_path, rng):
+    """Through the interpreter itself, since a reset before each run takes time."""
+    model = Model(nets.recurrent(tmp_path / "m.tflite", rng))
+    model.run(rng.random((2, 4), np.float32))
+    (output,) = model.random_run(1)()
+    assert output.shape == (1, 3)
+
+
+def test_a_slow_model_is_timed_within_the_limit(tmp_path, monkeypatch):
+    path = nets.softmax(tmp_path / "m.tflite", [1, 4])
+    np.save(tmp_path / "x.npy", np.zeros((2, 4), np.float32))
+    call = Isolated.call
+
+    def slow(self, method, *arguments):
+        if method != "seconds":
+            return call(self, method, *arguments)
+        runs = arguments[1]
+        if (runs + 1) * 12.0 > 60:
+            raise InputError("took more than 60 s for a step")
+        return [12.0] * runs
+
+    monkeypatch.setattr(Isolated, "call", slow)
+    assert outputs_of(path, tmp_path / "x.npy").latency_ms == 12_000
 
 
 def test_several_inputs_come_from_one_file(tmp_path, rng):
