@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdfunc import pages
+from kdfunc.comparison.text import LIMIT_DIGITS, significant
 from kdfunc.text import number, percent
 from kdfunc.writing import write_atomic
 
@@ -34,15 +35,12 @@ def render(result: Mapping[str, Any]) -> str:
       result: From `kdfunc.compare` or `kdfunc.edge.compare`.
     """
     environment = pages.environment()
-    environment.filters.update(percent=percent, number=number, four=_four, name=_name)
+    environment.filters.update(percent=percent, number=number, name=_name)
+    environment.filters.update(significant=significant)
     environment.globals.update(bar=_bar, taken=_taken)
     return environment.get_template("comparison/page.html.jinja").render(
-        r=result, most_flips=FLIPS
+        r=result, most_flips=FLIPS, limit_digits=LIMIT_DIGITS
     )
-
-
-def _four(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
 
 
 def _name(path: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from kdfunc.comparison import forms, limits, outputs
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.comparison.text import as_text
+from kdfunc.comparison.text import LIMIT_DIGITS, as_text, significant
 from kdfunc.errors import InputError
 
 
@@ -207,12 +207,14 @@ def _limits(judged: Sequence[Mapping[str, Any]]) -> list[str]:
     undecided = [e for e in judged if e["outcome"] == limits.UNDECIDED]
     parts = []
     if missed:
-        texts = [f"{e['limit']} ({e['value']:.6g})" for e in missed]
+        texts = [
+            f"{e['limit']} ({significant(e['value'], LIMIT_DIGITS)})" for e in missed
+        ]
         parts.append("it misses " + " and ".join(texts))
     for entry in undecided:
-        low, high = entry["interval"]
+        low, high = (significant(end, LIMIT_DIGITS) for end in entry["interval"])
         parts.append(
-            f"{entry['limit']} is undecided, between {low:.6g} and {high:.6g}: "
+            f"{entry['limit']} is undecided, between {low} and {high}: "
             f"{_what_would_decide(entry)}"
         )
     if not parts:

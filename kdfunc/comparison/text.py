@@ -6,6 +6,8 @@ from typing import Any
 
 from kdfunc.text import WIDTH, number, percent, table
 
+LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
+
 
 def as_text(result: Mapping[str, Any], flips: int = 10) -> str:
     """The comparison for people.
@@ -82,7 +84,8 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
     yield "\n".join(line for text in lines for line in textwrap.wrap(text, WIDTH))
     yield (
         f"measures{of} on {result['examples']:,} examples with "
-        f"{100 * result['confidence']:g} % intervals\n" + _intervals(measures, _four)
+        f"{100 * result['confidence']:g} % intervals\n"
+        + _intervals(measures, significant)
     )
     preserved = {k: m["preserved"] for k, m in measures.items() if "preserved" in m}
     if preserved:
@@ -97,7 +100,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
         ) + (
             table(
                 ["all" if k == "max" else f"{k[1:]} %" for k in output["tails"]],
-                [[_four(value) for value in output["tails"].values()]],
+                [[significant(value) for value in output["tails"].values()]],
                 left=0,
             )
         )
@@ -132,10 +135,6 @@ def _forms(output: Mapping[str, Any], of: str) -> str:
     if told != output["kind"]:
         text += f", {told}"
     return f"{text}; {kinds[output['kind']]}"
-
-
-def _four(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
 
 
 def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
@@ -182,10 +181,19 @@ def _limits(judged) -> str:
         title = entry["limit"]
         if entry["output"]:
             title += f" ({entry['output']})"
-        ends = [_six(end) for end in entry["interval"] or (None, None)]
-        rows.append([title, _six(entry["value"]), *ends, entry["outcome"]])
+        found = [entry["value"], *(entry["interval"] or (None, None))]
+        cells = [significant(value, LIMIT_DIGITS) for value in found]
+        rows.append([title, *cells, entry["outcome"]])
     return table(["limit", "value", "low", "high", ""], rows)
 
 
-def _six(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
+def significant(value: float | None, digits: int = 4) -> str:
+    """A number with significant digits, whole numbers in full; `-` if there is none.
+
+    Args:
+      value: A number of a comparison, or None.
+      digits: How many of a number that is not whole.
+    """
+    if value is None or isinstance(value, int):
+        return number(value)
+    return f"{value:.{digits}g}"

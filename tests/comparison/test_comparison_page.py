@@ -5,7 +5,8 @@ import pytest
 
 import kdfunc
 from kdfunc import cli
-from kdfunc.comparison import page
+from kdfunc.comparison import limits, page, result
+from kdfunc.comparison.quantities import Quantity
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def softmax(rng):
 
 def test_the_page_has_what_came_out(softmax, rng):
     p, q, other = softmax
-    result = kdfunc.compare(
+    found = kdfunc.compare(
         p,
         q,
         rng.integers(4, size=150),
@@ -24,11 +25,11 @@ def test_the_page_has_what_came_out(softmax, rng):
         ["agreement>=99.9%", "agreement>=1%", "agreement>=80% at 99.9%"],
         resamples=30,
     )
-    html = page.render(result)
-    assert result["outcome"].replace(">", "&gt;") in html
+    html = page.render(found)
+    assert found["outcome"].replace(">", "&gt;") in html
     for text in ("Missed", "Met", "Function preserved", "Jensen-Shannon divergence"):
         assert text in html
-    flips = result["outputs"][0]["flips"]
+    flips = found["outputs"][0]["flips"]
     assert f">{len(flips)} examples change class" in html
     assert html.count("<svg") > 10
 
@@ -43,6 +44,27 @@ def test_every_kind_of_output_has_a_page(softmax, rng):
     html = page.render(kdfunc.compare(*given, resamples=20))
     for name in ("classes", "numbers", "maps", "tags"):
         assert f"<h2>Output {name}</h2>" in html
+
+
+def test_it_says_how_models_were_run_and_what_may_be_wrong(rng):
+    numbers = rng.normal(size=(40, 3))
+    arrays = [{"": numbers}, {"": numbers + 1e-4}, {"": -numbers}]
+    told = {"inputs": {"x": "bytes as 0 to 1 (the default)"}, "how": "2 threads"}
+    note = "x got bytes as 0 to 1 but was likely made for -1 to 1"
+    models = [
+        {"file": f"{i}.tflite", "bytes": 1234567, "run": {**told, "notes": [note]}}
+        for i in range(3)
+    ]
+    sizes = {"bytes": Quantity(1234567)}
+    wanted = limits.parse(["bytes<=1000000", "cosine_similarity>=0.99999999"])
+    found = result.compare(arrays, models, None, wanted, sizes=sizes, resamples=5)
+    html = page.render(found)
+    assert html.count("x: bytes as 0 to 1 (the default)") == 3
+    assert html.count(note) == 1
+    assert "The function preserved is defined for classes only." in html
+    assert "<td>1,234,567</td>" in html and "bytes<=1000000 (1,234,567)" in str(found)
+    value = found["limits"][1]["value"]
+    assert f"<td>{value:.6g}</td>" in html
 
 
 def test_it_needs_nothing_else_and_escapes_names(softmax, tmp_path, monkeypatch):
