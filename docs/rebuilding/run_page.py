@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from kdfunc.analysis import names as naming
 from kdfunc.analysis import published, summary
-from kdfunc.analysis.names import title
+from kdfunc.analysis.similarity import group_of
 from kdfunc.runs import kept
 from kdfunc.similarity.scale import score
 from rebuilding.runs import Result, markdown
@@ -33,7 +34,7 @@ def page(result: Result) -> str:
 
 def _parts(result: Result) -> Iterator[str]:
     config = result.config
-    yield f"# {title(config)}, preset `{config.preset}`{result.deviations}\n"
+    yield f"# {naming.title(config)}, preset `{config.preset}`{result.deviations}\n"
     yield result.opening + "\n"
     yield "## How it was made\n"
     yield f"```sh\n{config.command}\n```\n"
@@ -70,6 +71,11 @@ def _parts(result: Result) -> Iterator[str]:
         yield _ladder(result)
     if result.preserved is not None:
         yield "## Function preserved\n"
+        yield (
+            "100 % is the base model's own function; 0 % is as far from it as "
+            "independent models are. Brackets hold 95 % intervals, over test images "
+            "and trainings, for this base model; another can give a value outside.\n"
+        )
         yield _preserved(result)
     yield "## Pictures\n"
     for name, text in PICTURES.items():
@@ -143,15 +149,36 @@ def _ladder(result: Result) -> str:
 
 def _preserved(result: Result) -> str:
     """A row for each kind of model; trainings that differ by chance are averaged."""
-    kinds = result.preserved.groupby("name", sort=False)["ratio"]
-    groups = {task.name: task.group for task in result.models}
-    first = result.preserved.groupby("name", sort=False)["model"].first().map(groups)
-    rows = [
-        [_called(name, first[name]), len(ratios), f"{score(mean):.1f} %", f"{mean:.3g}"]
-        for (name, ratios), mean in zip(kinds, kinds.mean(), strict=True)
-    ]
-    header = ["models", "trainings", "function preserved", "distance ratio"]
+    tasks, ends = {task.name: task for task in result.models}, _intervals(result)
+    rows = []
+    for name, kind in result.preserved.groupby("name", sort=False):
+        ratio, first = kind["ratio"].mean(), kind.iloc[0]
+        task = tasks[first["model"]]
+        low, high = ends.get(name, (float("nan"), float("nan")))
+        if len(kind) == 1:
+            low, high = first["low"], first["high"]
+        kept = interval(score(ratio), low, high)
+        rows.append([_called(name, task.group), len(kind), kept, f"{ratio:.3g}"])
+    header = ["models", "trainings", "function preserved, %", "distance ratio"]
     return markdown(header, rows)
+
+
+def _intervals(result: Result) -> dict[str, tuple[float, float]]:
+    """Ends of the intervals of models that were trained several times, by name."""
+    found = {}
+    if result.ladder is not None:
+        ends = ["group", "preserved_low", "preserved_high"]
+        found = {group: pair for group, *pair in result.ladder[ends].to_numpy()}
+    sizes = result.table("preserved_by_size")
+    if sizes is not None:
+        ends = ["group", "low", "high"]
+        found |= {group: pair for group, *pair in sizes[ends].to_numpy()}
+    groups = {
+        naming.name(task): task.settings.get("control") or group_of(task)
+        for task in result.models
+        if task.family in ("student", "control")
+    }
+    return {name: found[group] for name, group in groups.items() if group in found}
 
 
 def _called(name: str, task: str) -> str:
