@@ -10,7 +10,7 @@ from kdfunc.analysis.names import DATASET_NAMES, setting
 from kdfunc.catalog import FAMILIES
 from kdfunc.config import ARCHITECTURE_NAMES
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity.learnt import learnt
 from kdfunc.writing import write_atomic
 

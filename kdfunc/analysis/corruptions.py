@@ -12,7 +12,7 @@ from kdfunc.catalog import FAMILIES
 from kdfunc.corruptions import CORRUPTIONS, SETS
 from kdfunc.runs import corrupted
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import MARGIN
 from kdfunc.similarity.claims.rules import within
 from kdfunc.similarity.fidelity import FEWEST_MODELS

@@ -18,7 +18,7 @@ from kdfunc.analysis.jobs import Jobs, Submit
 from kdfunc.errors import InputError
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 #: Sizes and checksums of tables and figures, and the models that they cover.
 MANIFEST = "analysis.json"

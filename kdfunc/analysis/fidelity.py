@@ -5,7 +5,7 @@ import numpy as np
 from kdfunc.analysis import figures, names, tables
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity.fidelity import FEWEST_MODELS, ranking
 
 #: Families made from a trained model; students are trainings of their own.

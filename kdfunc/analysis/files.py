@@ -13,7 +13,7 @@ from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 
 def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:

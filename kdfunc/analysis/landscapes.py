@@ -19,7 +19,7 @@ from kdfunc.comparison import forms
 from kdfunc.config import PANELS
 from kdfunc.errors import InputError, refuse_string
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity import embedding
 
 #: Maps of t-SNE from other starts, next to the one of the map that is drawn.

@@ -2,7 +2,7 @@
 
 from kdfunc.catalog import CONTROLS, FORMATS
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 DATASET_NAMES = {
     "mnist": "MNIST",

@@ -16,7 +16,7 @@ import pandas as pd
 from kdfunc.analysis import tables
 from kdfunc.analysis.accuracy import deviation
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 #: Pipelines that prune kernels and change nothing else.
 _KERNELS = re.compile(r"prune(\d+)(\+float32)?(\+sparse)?")

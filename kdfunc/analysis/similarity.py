@@ -13,7 +13,8 @@ from kdfunc.analysis import fidelity, figures, tables, tails, variants
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import BASE_OPTIMIZER, Task
+from kdfunc.runs.task import Task
+from kdfunc.runs.trainings import BASE_OPTIMIZER
 from kdfunc.similarity.claims import MARGIN, verdicts
 from kdfunc.similarity.groups import MEASURE, Evidence, pruned_group, student_group
 from kdfunc.similarity.ladder import ladder, yardstick

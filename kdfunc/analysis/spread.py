@@ -8,9 +8,9 @@ from kdfunc.analysis import accuracy, figures, published, tables
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs import plan
+from kdfunc.runs import trainings
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity.evaluate import measure, pairwise
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import score
@@ -56,7 +56,7 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
       the other base models as the yardstick (NaN without any).
     """
     final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
-    bases = [name for name in plan.base_models(run.config) if name in final]
+    bases = [name for name in trainings.base_models(run.config) if name in final]
     rows = [(name, *BASE, final[name], 100 * final[name], np.nan) for name in bases]
     softmax = {name: run.record(name).softmax[-1] for name in bases}
     apart = pairwise([*softmax.values()], names=[MEASURE])[MEASURE]

@@ -10,7 +10,7 @@ from kdfunc.analysis import names, pruned_arrays, tables
 from kdfunc.catalog import FAIR_ZERO, FAMILIES
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN
 from kdfunc.similarity.scale import count, score
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc import similarity
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.similarity.tails import TAILED
 from kdfunc.text import no_formula
 

@@ -6,7 +6,8 @@ import pandas as pd
 from kdfunc import similarity
 from kdfunc.catalog import NO_TEACHER
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task, leaning_alpha
+from kdfunc.runs.task import Task
+from kdfunc.runs.trainings import leaning_alpha
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import mean_of
 

@@ -18,7 +18,7 @@ import numpy as np
 from kdfunc import checksums
 from kdfunc.corruptions import CORRUPTIONS
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 #: How many test images are corrupted, at most.
 IMAGES = 2000

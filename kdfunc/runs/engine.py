@@ -15,7 +15,7 @@ from typing import Any
 
 from kdfunc import system
 from kdfunc.errors import InputError
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 #: Called with (task, report); report takes keyword facts about how far it is. Returns
 #: facts about the outcome.

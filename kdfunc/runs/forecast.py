@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from kdfunc.config import ExperimentConfig
 from kdfunc.datasets import Description
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 
 @dataclasses.dataclass(frozen=True)

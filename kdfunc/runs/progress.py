@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kdfunc.runs import forecast
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 from kdfunc.text import WIDTH, duration
 
 #: Seconds between two status lines: on a terminal, at least in a log, and there also

@@ -30,7 +30,8 @@ from kdfunc import (
 from kdfunc.config import ExperimentConfig, parse_variant
 from kdfunc.errors import NotPossible
 from kdfunc.runs import corrupting, forecast, records, tensorboard
-from kdfunc.runs.plan import BASE_OPTIMIZER, Task, teacher_task
+from kdfunc.runs.task import Task
+from kdfunc.runs.trainings import BASE_OPTIMIZER, teacher_task
 from kdfunc.runs.workplace import Workplace
 from kdfunc.runtime import derive_seed, keras
 from kdfunc.training import Report

@@ -13,7 +13,7 @@ import pytest
 
 from kdfunc.errors import InputError
 from kdfunc.runs import engine
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 TASKS = [
     Task("a", "k"),

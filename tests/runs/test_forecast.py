@@ -4,7 +4,7 @@ from kdfunc.config import ExperimentConfig
 from kdfunc.datasets import Description
 from kdfunc.runs import forecast, plan
 from kdfunc.runs.forecast import Speed
-from kdfunc.runs.plan import Task
+from kdfunc.runs.task import Task
 
 ABOUT = Description((28, 28, 1), tuple("0123456789"), 898, 899)
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from kdfunc.runs import progress
-from kdfunc.runs.plan import Task
 from kdfunc.runs.progress import Progress
+from kdfunc.runs.task import Task
 
 TASKS = [
     Task("base", "train", cost=25),
