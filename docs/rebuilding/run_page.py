@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from kdfunc.analysis import everything, published, summary
 from kdfunc.analysis import names as naming
-from kdfunc.analysis import published, summary
 from kdfunc.analysis.similarity import group_of
 from kdfunc.runs import kept
 from kdfunc.similarity.scale import score
@@ -102,10 +102,17 @@ def _made(result: Result) -> str:
 def _outputs(result: Result) -> str:
     if not (result.path / kept.FILE).exists():
         return "Nor are final softmax outputs, which would be too large."
+    missing = everything.left_out(result.directory)
     return (
-        f"`{kept.FILE}` has the final softmax outputs of the models, so "
-        f"`kdfunc report --recompute results/{result.path.name}` makes tables and "
-        "verdicts again."
+        f"`{kept.FILE}` has the final softmax outputs of "
+        + (
+            f"all models but {len(missing)}, which would not fit into "
+            f"{kept.LIMIT / 1e6:g} MB"
+            if missing
+            else "the models"
+        )
+        + f", so `kdfunc report --recompute results/{result.path.name}` makes tables "
+        f"and verdicts {'of the others ' if missing else ''}again."
     )
 
 

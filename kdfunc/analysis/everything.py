@@ -13,12 +13,14 @@ from kdfunc.analysis import (
     similarity,
     spread,
     summary,
+    tables,
 )
 from kdfunc.analysis.jobs import Jobs, Submit
 from kdfunc.errors import InputError
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
+from kdfunc.similarity.scale import count
 
 #: Sizes and checksums of tables and figures, and the models that they cover.
 MANIFEST = "analysis.json"
@@ -57,13 +59,19 @@ def write(
         print(f"{told}; left out.")
     done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]
+    if missing := left_out(run):
+        print(
+            f"{run.path} does not have the outputs of {count(len(missing), 'model')}; "
+            "tables and figures leave them out, but those of files, landscapes and "
+            "several base models stay as they are."
+        )
     _remove_damaged(run)
     with Jobs(submit) as jobs:
         finish_landscapes = None
         if not run.kept:  # they need the models and all epochs, as files do
             finish_landscapes = landscapes.begin(run, tasks, jobs)
         accuracies = accuracy.write(run, done)
-        if not run.kept or all_kept(run):
+        if not missing:  # which would leave out base models
             spread.write(run, done, jobs)
         similarity.write(run, tasks, jobs)
         if not run.kept:
@@ -76,17 +84,17 @@ def write(
     _seal(run, models)
 
 
-def all_kept(run: RunDirectory) -> bool:
-    """Whether a copy has the outputs of all base models and what they gave.
-
-    If it does not, its tables of them say more than could be said again.
+def left_out(run: RunDirectory) -> list[str]:
+    """The models of a run whose final outputs its copy does not have.
 
     Args:
-      run: a run directory with final outputs in place of records.
+      run: a run directory; one with records lacks none.
     """
-    return all(
-        run.record(task.name).exists for task in plan.make(run.config) if task.replicate
-    )
+    if not run.kept:
+        return []
+    made = tables.read(run, "metrics")
+    names = [] if made is None else dict.fromkeys(made["model"])
+    return [name for name in names if not run.record(name).exists]
 
 
 def write_corruptions(run: RunDirectory) -> None:

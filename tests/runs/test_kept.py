@@ -1,12 +1,9 @@
 """The final outputs that stand in for the records of a published run."""
 
-import json
-
 import numpy as np
 import pytest
 
 from kdfunc.analysis import everything
-from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import kept
 from kdfunc.runs.directory import RunDirectory
@@ -65,17 +62,18 @@ def test_nothing_is_written_without_the_models_that_are_needed(
     assert 0 < len(left_out) < 8 and len(written) == 1
 
 
-def test_the_spread_is_left_as_it_is_without_the_outputs_of_all_base_models(
-    tmp_path, rng
-):
-    config = ExperimentConfig(
-        dataset="mnist", base_models=4, quantization=(), pruning_levels=()
-    )
-    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+def test_a_copy_tells_which_models_it_does_not_have(tmp_path, rng):
     models = {name: softmax(rng) for name in ("base", "independent-1", "base-4")}
-    for kept_of, whole in ((models, True), ({"base": models["base"]}, False)):
-        save(tmp_path / kept.FILE, kept_of)
-        assert everything.all_kept(RunDirectory(tmp_path)) == whole
+    save(tmp_path / kept.FILE, models)
+    run = RunDirectory(tmp_path)
+    assert everything.left_out(run) == []  # nothing is known of others
+    (tmp_path / "tables").mkdir()
+    rows = "".join(f"{name},{epoch},0.5\n" for name in models for epoch in (0, 1))
+    (tmp_path / "tables" / "metrics.csv").write_text(f"model,epoch,accuracy\n{rows}")
+    assert everything.left_out(run) == []
+    save(tmp_path / kept.FILE, {"base": models["base"]})
+    run = RunDirectory(tmp_path)
+    assert everything.left_out(run) == ["independent-1", "base-4"]
 
 
 def test_damage_is_told_in_a_sentence(tmp_path):
