@@ -50,7 +50,13 @@ def _parts(result: Result) -> Iterator[str]:
         yield (
             "Deviation of accuracy from the base model, in %; students: mean and "
             "population standard deviation over their seeds. "
-            f"Bold marks {published.RULE}\n"
+            f"Bold marks {published.RULE}"
+            + (
+                " Another base model gives other numbers: see [the spread]"
+                "(#the-spread-over-base-models).\n"
+                if result.table("spread") is not None
+                else "\n"
+            )
         )
         yield _accuracy(result)
     table = result.table("spread")

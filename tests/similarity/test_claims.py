@@ -9,7 +9,7 @@ from kdfunc.errors import InputError
 from kdfunc.similarity import bootstrap_measures, function_preserved, measure
 from kdfunc.similarity.claims import CLAIMS, MARGIN, verdicts
 from kdfunc.similarity.claims.rules import more_or_less, some
-from kdfunc.similarity.claims.transfer import transfer
+from kdfunc.similarity.claims.transfer import _more, transfer
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.ladder import ladder, yardstick
@@ -564,6 +564,13 @@ def test_three_ways_to_count_what_is_passed_on():
     adopted = [estimate.value for estimate in found.adoption]
     assert adopted == pytest.approx([16.0, 27.5], abs=0.05)
     assert found.asymmetry.value == pytest.approx(-11.5, abs=0.05)
+
+
+def test_shares_and_numbers_of_images_have_the_same_sign():
+    """Two of 9,900 right answers fewer were "0.0 points more"."""
+    assert _more(-100 * 7 / 3 / 9900, ".2f", " points") == "0.02 points less"
+    assert _more(-7 / 3, ",.0f") == "2 fewer"
+    assert _more(-1e-15, ".2f", " points") == "0.00 points more"
 
 
 def test_equal_adoption_has_no_sign_where_shares_and_counts_do():

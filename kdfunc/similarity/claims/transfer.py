@@ -229,7 +229,7 @@ def _told(found: Transfer) -> str:
     }[found.control]
     errors, right = found.adoption
     fewer = " (below 0 %: they repeat fewer)"
-    points = [_more(share, ".1f", " points") for share in found.shares]
+    points = [_more(share, ".2f", " points") for share in found.shares]
     images = [_more(number, ",.0f") for number in found.images]
     return (
         f"Of the teacher's answers that {whose} do not repeat, students adopt "
