@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: of the command line; None for the process's own.
 
     Returns:
-      Exit code: 0, 1 if a task failed, 2 for bad input, 130 after Ctrl-C, 143 after
-      SIGTERM.
+      Exit code: 0, 1 if a task failed or a limit is missed, 2 for bad input, 3 if a
+      limit is undecided, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["run"]:  # whose flags are absl's
@@ -235,7 +235,14 @@ def _report(asked: argparse.Namespace) -> int:
             reasons = everything.outdated(run)
             if reasons:
                 print(f"{path}: {'; '.join(reasons)}; repeating the analysis.")
-            if reasons or asked.recompute and run.record("base").exists:
+            recomputable = run.record("base").exists
+            if asked.recompute and not recomputable:
+                print(
+                    f"kdfunc: note: {path} has neither records nor outputs.npz.xz, so "
+                    "its tables stay as they are.",
+                    file=sys.stderr,
+                )
+            if reasons or asked.recompute and recomputable:
                 everything.write(run)
             page.check(run)
         except InputError as error:

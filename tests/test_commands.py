@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from kdfunc import cli
 from kdfunc.commands import exit_code, spelled
 from kdfunc.edge import main as edge
 from kdfunc.errors import InputError
+from kdfunc.report import page
 from kdfunc.runs import flags
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -63,6 +65,17 @@ def test_only_names_of_flags_are_respelled():
     given = ["run", "--a-b=c-d_e", "-x-y", "f_g", "--h_i"]
     assert spelled(given, "_") == ["run", "--a_b=c-d_e", "-x-y", "f_g", "--h_i"]
     assert spelled(given, "-") == ["run", "--a-b=c-d_e", "-x-y", "f_g", "--h-i"]
+
+
+def test_it_is_told_what_cannot_be_recomputed(tmp_path, monkeypatch, capsys):
+    """Most published results keep tables alone."""
+    run = tmp_path / "run"
+    ignored = shutil.ignore_patterns("figures", "outputs.*")
+    shutil.copytree(ROOT / "results" / "mnist-lenet-published", run, ignore=ignored)
+    monkeypatch.setattr(page, "write", lambda runs, path: path)
+    assert cli.main(["report", "--recompute", str(run)]) == 0
+    told = capsys.readouterr().err
+    assert "run has neither records nor outputs.npz.xz, so its tables st" in told
 
 
 def test_an_unknown_flag_is_named():

@@ -83,13 +83,13 @@ def costly_layers(
     check_resampling(resamples, confidence)
     refuse_string("independents", independents)
     if output is not None:
+        read = [reference, candidate, data, *independents]
+        written = output_path(output, read)
         if not limit:
             raise InputError(
                 "--output is for the layers that meet a limit; give a --limit, too, or "
                 "omit --output."
             )
-        read = [reference, candidate, data, *independents]
-        written = output_path(output, read)
     examples = DataFile(data)
     wanted = limits.parse(limit, examples.labels is not None, len(independents) > 0)
     work = Restorer(
@@ -231,7 +231,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     """The layers for people, in 80 columns.
 
     Args:
-      found: From `blame`.
+      found: From `costly_layers`.
     """
     names = short_names([entry["layer"] for entry in found["layers"]])
     entries = [*zip(names, found["layers"], strict=True), ("all of them", found["all"])]

@@ -49,7 +49,7 @@ def compare(
       candidate_outputs: the same for the candidate only.
       resamples: bootstrap resamples of the examples.
       confidence: confidence of the intervals, in (0, 1).
-      settings: how models are run.
+      settings: how the reference and the independent models are run.
       candidate_settings: how the candidate is run, if differently.
 
     Returns:

@@ -21,14 +21,17 @@ def bind(
       name: the model's, for errors.
 
     Raises:
-      InputError: arrays are missing or superfluous, or differ in length.
+      InputError: arrays are missing or superfluous, or differ in length; or the model
+        has no inputs.
     """
     names = [port.name for port in inputs]
+    if not names:
+        raise InputError(f"{name} has no inputs; give another model or --signature.")
     if not isinstance(examples, Mapping):
         examples = {names[0]: examples} if len(names) == 1 else {"": examples}
     if set(examples) != set(names):
         raise InputError(
-            f"{name} takes {', '.join(names) or 'no inputs'} but got "
+            f"{name} takes {', '.join(names)} but got "
             f"{', '.join(examples) or 'nothing'}; give an array for each of its "
             "inputs, by name."
         )

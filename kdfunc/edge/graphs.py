@@ -108,8 +108,9 @@ class Graph:
         Args:
           index: Index of the tensor in the graph.
         """
-        while (producer := self.producers.get(index)) is not None:
-            if self.operator_name(producer) not in UNPACKING:
+        for _ in self.graph.operators:  # no chain is longer, not even a damaged one
+            producer = self.producers.get(index)
+            if producer is None or self.operator_name(producer) not in UNPACKING:
                 break
             index = int(producer.inputs[0])
         return self.graph.tensors[index]

@@ -88,6 +88,10 @@ class Model:
         Raises:
           InputError: inputs, shapes or types do not fit.
         """
+        if not self.outputs:
+            raise InputError(
+                f"{self._name} has no outputs; give another model or --signature."
+            )
         arrays = bind(examples, self.inputs, self._name)
         whole = [
             fits(values.shape, port, self._name)

@@ -11,7 +11,7 @@ import numpy as np
 from kdfunc import keras_files, machine
 from kdfunc.edge.examples import bind, fits, random_values, shapes_of
 from kdfunc.edge.metadata import Described
-from kdfunc.edge.ports import Port
+from kdfunc.edge.ports import ANY, Port
 from kdfunc.edge.preparing import Preparation
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
@@ -74,9 +74,9 @@ class Network:
             prepare(values)
             for prepare, values in zip(self._preparations, arrays, strict=True)
         ]
-        found = self._call(prepared)
+        found = self._outputs(prepared)
         return {
-            port.name: port.dequantized(np.asarray(values))
+            port.name: port.dequantized(values)
             for port, values in zip(self.outputs, found, strict=True)
         }
 
@@ -110,6 +110,19 @@ class Network:
             shape = self._shapes.get(port.name, np.maximum(port.shape[1:], 1))
             examples[port.name] = random_values(rng, port, (batch_size, *shape))
         return partial(self.run, examples)
+
+    def _outputs(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """All outputs; a fixed batch is filled, the last one by repetition."""
+        size = max((port.shape[0] for port in self.inputs if port.shape), default=ANY)
+        if size == ANY:
+            return [np.asarray(output) for output in self._call(prepared)]
+        count = len(prepared[0])
+        parts = []
+        for start in range(0, count, size):
+            batch = [values[start : start + size] for values in prepared]
+            batch = [np.resize(values, (size, *values.shape[1:])) for values in batch]
+            parts.append(self._call(batch))
+        return [np.concatenate(each)[:count] for each in zip(*parts, strict=True)]
 
 
 def _tensorflow(settings: Settings):

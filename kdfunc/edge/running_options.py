@@ -93,17 +93,20 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_for_each(parser: argparse.ArgumentParser) -> None:
-    """Adds the options for only one of two models.
+    """Adds the options for only one of two models; independent ones run as the first.
 
     Args:
       parser: receives the options.
     """
     names = ", ".join(READERS)
-    for model in ("reference", "candidate"):
+    for model, whom in (
+        ("reference", "the reference and independent models"),
+        ("candidate", "the candidate"),
+    ):
         parser.add_argument(
             f"--{model}-options",
             metavar="'NAME=VALUE ..'",
-            help=f"settings for the {model} only: {names}",
+            help=f"settings for {whom} only: {names}",
         )
 
 

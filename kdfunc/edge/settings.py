@@ -23,8 +23,8 @@ class Settings:
       batch_size: examples per invocation.
       threads: of the interpreter.
       seconds: time limit for loading a model and for each batch.
-      memory: limit in bytes for a `.tflite` model and its interpreter; None for no
-        limit, the default if the system has no such limits.
+      memory: limit in bytes for a model and what runs it; None for no limit, the
+        default if the system has no such limits.
       signature: key of the signature to run; None for the first subgraph.
       range: the values of bytes 0 and 255 of uint8 images, if the input does not take
         bytes; None for the metadata of the file, else 0 to 1.

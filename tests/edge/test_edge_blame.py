@@ -338,6 +338,16 @@ def test_layers_that_keep_their_state_in_integers_are_left_out(tiny, tmp_path):
     assert "not restored, since their state is stored as integers: out/w." in str(found)
 
 
+def test_weights_that_unpack_each_other_do_not_take_forever(tmp_path):
+    net = nets.Net()
+    a, b, c = (net.tensor([1, 4], name) for name in "abc")
+    net.add(nets.OPERATORS.DEQUANTIZE, [a], [b])
+    net.add(nets.OPERATORS.DEQUANTIZE, [b], [a])
+    net.add(nets.OPERATORS.LOGISTIC, [a], [c])
+    graph = Graph(net.save(tmp_path / "circle.tflite", [c], [c]))
+    assert graph.weights(graph.graph.operators[-1]) == []
+
+
 def test_what_cannot_be_restored_is_told(tiny, tmp_path, rng):
     integer = tiny.quantized("dynamic_wi8_afp32")
     numbers = nets.negative(tmp_path / "numbers.tflite", [1, 4])

@@ -170,6 +170,21 @@ def test_tensorflow_models_give_what_tflite_gives(tensorflow, lenet, kind):
         network.run(lenet.images[:, :5])
 
 
+@pytest.mark.parametrize("fixed", [1, 4])
+def test_a_savedmodel_that_fixes_its_batch_is_run_with_that_batch(
+    tensorflow, tmp_path, rng, fixed
+):
+    """As other converters write it."""
+    module = tensorflow.Module()
+    module.double = tensorflow.function(
+        lambda x: {"y": 2 * x}, [tensorflow.TensorSpec([fixed, 3], tensorflow.float32)]
+    )
+    tensorflow.saved_model.save(module, str(tmp_path / "saved"))
+    network, images = Network(tmp_path / "saved"), rng.random((6, 3), np.float32)
+    np.testing.assert_array_equal(network.run(images)["y"], 2 * images)
+    assert network.told()["how"] == "TensorFlow, 1 thread"
+
+
 def test_logits_are_recognised(lenet):
     """Each model's outputs are what they are, with nothing said."""
     found = compare(lenet.float32, lenet.logits, lenet.data, resamples=RESAMPLES)

@@ -336,6 +336,29 @@ def test_a_slow_model_is_timed_within_the_limit(tmp_path, monkeypatch):
     assert outputs_of(path, tmp_path / "x.npy").latency_ms == 12_000
 
 
+def test_a_model_without_inputs_or_outputs_is_told(tmp_path, capsys):
+    """Some signatures only train or only initialize."""
+    data = tmp_path / "x.npy"
+    np.save(data, np.zeros((2, 4), np.float32))
+    net = nets.Net()
+    x, y = net.tensor([1, 4], "x"), net.tensor([1, 4], "y")
+    net.add(nets.OPERATORS.LOGISTIC, [x], [y])
+    dumb = net.save(tmp_path / "dumb.tflite", [x], [])
+    net = nets.Net()
+    x = net.tensor([1, 4], "x", data=np.zeros(4, "f4"))
+    y = net.tensor([1, 4], "y", any_batch=False)
+    net.add(nets.OPERATORS.LOGISTIC, [x], [y])
+    deaf = net.save(tmp_path / "deaf.tflite", [], [y])
+    for path, told in [(dumb, "has no outputs"), (deaf, "has no inputs")]:
+        for arguments in (
+            ["compare", path, path],
+            ["predict", path, f"--output={tmp_path / 'out.npy'}"],
+        ):
+            assert main([*map(str, arguments), f"--data={data}"]) == 2
+            assert f"{told}; give another model" in capsys.readouterr().err
+        assert main(["benchmark", str(path), "--runs=2"]) == 0
+
+
 def test_several_inputs_come_from_one_file(tmp_path, rng):
     net = nets.Net()
     a, b = net.tensor([1, 3], "a"), net.tensor([1, 3], "b")
