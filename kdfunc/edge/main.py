@@ -58,9 +58,9 @@ example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
              --independent=other.tflite --limit 'agreement>=99% at 95%' \\
              --limit 'preserved.jensen_shannon>=80' --limit 'bytes<=30%'
 
-The output says how each model was run. --reference-options (also for independent
-models) and --candidate-options change this, for example to run the same file
-with other kernels or threads, or two models with different pixel ranges.
+The output says how each model was run. --reference-options (which independent
+models share) and --candidate-options change this, for example to run the same
+file with other kernels or threads, or two models with different pixel ranges.
 
          kdfunc-edge compare m.tflite m.tflite --data=images.npz \\
              --candidate-options='kernels=reference threads=4'
