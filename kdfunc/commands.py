@@ -171,7 +171,7 @@ def _terminate(*_) -> None:
 
 
 def _open_streams() -> None:
-    """Opens standard streams that `>&-` or a daemon has closed.
+    """Opens standard streams that `>&-` or a daemon has closed; they take any text.
 
     Otherwise files opened later would get their file descriptors, and with them what
     native libraries print.
@@ -182,5 +182,8 @@ def _open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):  # for paths that its encoding lacks
+            stream.reconfigure(errors="backslashreplace")

@@ -33,7 +33,8 @@ def output_path(
     """
     if not os.fspath(path):
         raise InputError(f"{option} is empty; give a file to write.")
-    real = pathlib.Path(os.path.realpath(path))
+    # Shells leave it to the command in `--output=~/page.html`.
+    real = pathlib.Path(os.path.realpath(os.path.expanduser(path)))
     _check_regular(real, os.fspath(path), option)
     for other in inputs:
         within = pathlib.Path(os.path.realpath(other)) in real.parents

@@ -1,5 +1,6 @@
 """What holds for every command: its help, its version, how flags are spelled."""
 
+import io
 import os
 import pathlib
 import shutil
@@ -161,6 +162,14 @@ def test_nobody_need_listen(command, code, tmp_path):
     done = shell(command, tmp_path)
     assert done.returncode == code
     assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+
+
+def test_text_that_a_terminal_cannot_show_is_escaped(monkeypatch):
+    """Such as the path of a run directory, on Windows or in an old locale."""
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "cp1252"))
+    assert exit_code("kdfunc", lambda: print("runs/Łódź") or 0) == 0
+    assert shown.getvalue().strip() == b"runs/\\u0141\xf3d\\u017a"
 
 
 def test_a_run_goes_on_when_its_reader_has_left(tmp_path):

@@ -6,15 +6,19 @@ import pathlib
 import platform
 import signal
 import sys
+import tempfile
+import types
 
 import psutil
 import pytest
 
 from kdfunc import checksums, system, writing
+from kdfunc.config import ExperimentConfig
 from kdfunc.edge import running
 from kdfunc.edge.isolation import Isolated
 from kdfunc.errors import InputError
 from kdfunc.runs import engine
+from kdfunc.runs.directory import RunDirectory
 
 
 @pytest.fixture
@@ -47,6 +51,23 @@ def test_files_are_written_where_folders_cannot_be_synced(like_windows, tmp_path
     checksums.seal(tmp_path, ["softmax.npy"])
     assert checksums.damages(tmp_path) == []
     assert len(like_windows) == 3  # both files that were written, and the one sealed
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path, monkeypatch):
+    """On Windows, `tempfile` tried 2**31 names before Python 3.13."""
+    tried = []
+
+    def refuse(path, *_):
+        tried.append(path)
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    windows = types.SimpleNamespace(**{**vars(os), "name": "nt"})
+    monkeypatch.setattr(tempfile, "_os", windows)
+    monkeypatch.setattr(tempfile, "TMP_MAX", 50)
+    with pytest.raises(InputError, match="output_dir: .* cannot be written"):
+        RunDirectory(tmp_path / "run").check(ExperimentConfig())
+    assert len(tried) == 1
 
 
 def test_a_file_that_cannot_be_synced_is_told(tmp_path):

@@ -15,13 +15,12 @@ import json
 import os
 import pathlib
 import shlex
-import tempfile
 from collections.abc import Iterable, Iterator
 
 import filelock
 import numpy as np
 
-from kdfunc import checksums
+from kdfunc import checksums, system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import kept
@@ -111,7 +110,7 @@ class RunDirectory:
         """
         try:
             config = self.joined(config)
-            tempfile.TemporaryFile(dir=self.nearest).close()
+            system.check_writable(self.nearest)
         except OSError as error:
             raise self._cannot_write(error) from error
         return config

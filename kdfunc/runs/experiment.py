@@ -163,7 +163,7 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
       InputError: there is no run directory, it holds another experiment, or it has no
         records.
     """
-    directory = RunDirectory(os.path.join(output_dir, config.name))
+    directory = preparation.directory_of(config, output_dir)
     _ = directory.config  # refuses what is none
     tasks = plan.select(plan.make(directory.joined(config)), wanted=config)
     names = [task.name for task in tasks]

@@ -69,9 +69,7 @@ def prepare(
         data_dir = os.path.abspath(
             os.path.expanduser(data_dir)
         )  # workers are elsewhere
-    if not os.fspath(output_dir):
-        raise InputError("--output_dir: got ''; give a folder, such as runs.")
-    directory = RunDirectory(os.path.join(output_dir, config.name))
+    directory = directory_of(config, output_dir)
     whole = directory.check(config)
     _check_paths(directory, whole)
     tasks = plan.select(plan.make(whole), stages, config)
@@ -81,6 +79,24 @@ def prepare(
         directory.path.absolute(), whole, data_dir, threads, log_tensorboard
     )
     return Job(directory, place, tasks, "analyse" in stages, workers, about)
+
+
+def directory_of(
+    config: ExperimentConfig, output_dir: str | os.PathLike[str]
+) -> RunDirectory:
+    """The run directory of an experiment.
+
+    Args:
+      config: the experiment.
+      output_dir: folder that contains it; `~` is the user's home, since shells leave it
+        to the command in `--output_dir=~/runs`.
+
+    Raises:
+      InputError: the folder's name is empty.
+    """
+    if not os.fspath(output_dir):
+        raise InputError("--output_dir: got ''; give a folder, such as runs.")
+    return RunDirectory(os.path.join(os.path.expanduser(output_dir), config.name))
 
 
 def number_of_workers(workers: int | None, threads: int) -> int:

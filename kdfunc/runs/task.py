@@ -55,6 +55,8 @@ class Task:
 
         The random part is the seed, or the number of an independent model.
         """
-        if self.family in ("independent", "student", "control", "variant"):
+        if self.family in ("student", "variant"):  # may hold a number, such as 1e-05
+            return re.sub(r"-seed\d+$", "", self.name)
+        if self.family in ("independent", "control"):
             return re.sub(r"(-\d+)?(-seed\d+)?$", "", self.name)
         return self.name

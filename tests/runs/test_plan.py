@@ -53,6 +53,14 @@ def test_a_group_is_what_differs_by_chance_alone():
     assert {"pruned-90", "dynamic-range", "cluster16"} <= groups.keys()
 
 
+def test_small_alphas_are_groups_of_their_own():
+    tasks = plan.make(ExperimentConfig(alphas=(1e-5, 1e-6)))
+    assert {task.group for task in tasks if task.family == "student"} == {
+        "student-alpha1e-05",
+        "student-alpha1e-06",
+    }
+
+
 def test_names_are_unique_and_needs_come_first():
     variants = ("teacher=ensemble", "student=lenet", "epochs=50", "temperature=0.5")
     tasks = plan.make(

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from kdfunc import writing
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import dry_run, plan, preparation
@@ -56,6 +57,16 @@ class Piped(io.StringIO):
 
     def flush(self):
         self.seen = self.getvalue()
+
+
+def test_the_home_folder_can_be_abbreviated(tmp_path, monkeypatch):
+    """Shells expand `~` at the beginning of a word alone."""
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    config = ExperimentConfig()
+    job = preparation.prepare(config, "~/my runs", workers=0)
+    assert job.directory.path == tmp_path / "my runs" / config.name
+    assert writing.output_path("~/page.html") == tmp_path.resolve() / "page.html"
 
 
 @pytest.mark.parametrize("stages", [plan.STAGES, ["quantize"]])
