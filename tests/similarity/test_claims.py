@@ -468,10 +468,12 @@ def test_broken_models_are_left_out():
     """Two that had lost 82 % of their accuracy had made the claim "supported"."""
     broken = {0.7: wrong(0.8), 0.9: blend(0.1)}
     broken[0.9][: N // 2] = 1 / CLASSES
-    verdict = judge(4, students={}, pruned=broken)
+    students = {0.9: [wrong(0.8)] * 3}
+    verdict = judge(4, students=students, pruned=broken)
     assert verdict.outcome == "contradicted"
     assert verdict.against == ("float16", "dynamic-range")
-    assert not verdict.details["alike"].iloc[2:].any()
+    alike = verdict.details.set_index("model")["alike"]
+    assert list(alike[alike].index) == ["float16", "dynamic-range"]
     alone = judge(4, students={}, quantized={}, pruned=broken)
     assert alone.sentence == (
         "The run lacks: two compressed models that keep 99 % of the accuracy."
@@ -480,9 +482,27 @@ def test_broken_models_are_left_out():
 
 def test_accuracy_that_tells_the_same_as_function():
     pruned = {0.1: wrong(0.001), 0.5: wrong(0.1), 0.9: wrong(0.5)}
-    verdict = judge(4, students={}, pruned=pruned)
+    students = {0.9: [wrong(0.2)] * 3}
+    verdict = judge(4, students=students, pruned=pruned)
     assert verdict.outcome == "contradicted"
-    assert verdict.sentence.startswith("Accuracy alone does not mislead here: ")
+    assert verdict.sentence.startswith(
+        "Accuracy alone does not mislead here: of the models that keep the base "
+        "model's accuracy, none keeps clearly less of its function than a less "
+        "accurate one."
+    )
+    assert np.isfinite(verdict.estimate)
+
+
+def test_a_run_without_students_cannot_contradict_that_accuracy_misleads():
+    """LeNet on MNIST: "contradicted" without its students, "supported" with them."""
+    pruned = {0.1: wrong(0.001), 0.5: wrong(0.1), 0.9: wrong(0.5)}
+    verdict = judge(4, students={}, pruned=pruned)
+    assert (verdict.outcome, verdict.p) == ("undecided", 1)
+    assert np.isfinite(verdict.effect) and np.isnan(verdict.estimate)
+    assert (
+        "The run lacks students, so the others can support the claim but not "
+        "contradict it." in verdict.sentence
+    )
 
 
 # Claim 6: what is passed on

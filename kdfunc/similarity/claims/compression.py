@@ -18,6 +18,7 @@ from kdfunc.similarity.claims.rules import (
     table,
 )
 from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.scale import Preserved
 
 #: Relative loss of accuracy (%) that counts as none: the paper's "less than 1 % away
@@ -27,6 +28,8 @@ ALIKE_ACCURACY = 1.0
 SAME_FUNCTION = 90.0
 #: Function preserved (%) by a model half as far from the base as independent models.
 HALFWAY = 50.0
+#: Instead of a number that must not be averaged over runs.
+UNKNOWN = TEstimate(math.nan, math.inf, 1.0)
 #: Level from which pruning counts as compression: float16 saves as much.
 WORTHWHILE_LEVEL = 0.5
 
@@ -193,7 +196,9 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
     of one alpha count as one model.
     Supported: the largest such difference lies above `MARGIN`, in a test corrected for
     the number of pairs.
-    Contradicted: all lie below `MARGIN`.
+    Contradicted: all lie below `MARGIN`, in a run with students. The paper's claim is
+    about these above all, so without them the others can support the claim but not
+    contradict it, and the run is left out of the mean over several.
 
     Args:
       evidence: softmax outputs of all models.
@@ -216,25 +221,35 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
         for first, second in permutations(alike, 2)
         if deviations[first].value >= deviations[second].value
     }
+    caveat = ""
+    if not evidence.alphas:
+        caveat = (
+            " The run lacks students, so the others can support the claim but not "
+            "contradict it."
+        )
     first, second = max(gains, key=lambda pair: gains[pair].value)
     effect = gains[first, second].widened(len(gains))
     preserved = {name: evidence.preserved(name) for name in deviations}
     return Finding(
         effect=effect,
         p_supported=some([gain.p_above(MARGIN) for gain in gains.values()]),
-        p_contradicted=max(gain.p_below(MARGIN) for gain in gains.values()),
+        p_contradicted=1.0
+        if caveat
+        else max(gain.p_below(MARGIN) for gain in gains.values()),
         plain={
             "supported": f"Accuracy alone misleads: {first} is no less accurate than "
             f"{second} but keeps less of the base model's function.",
-            "contradicted": "Accuracy alone does not mislead here: models that keep "
-            "the base model's accuracy keep its function equally well.",
+            "contradicted": "Accuracy alone does not mislead here: of the models that "
+            "keep the base model's accuracy, none keeps clearly less of its function "
+            "than a less accurate one.",
             "undecided": "It remains open whether accuracy alone misleads.",
         },
         numbers=f"{_accuracy(first[:1].upper() + first[1:], deviations[first])} and "
         f"{_accuracy(second, deviations[second])} "
         f"both lose at most {ALIKE_ACCURACY:g} % of the base model's accuracy; the "
         f"second preserves {more_or_less(effect)} of its function (margin: {MARGIN:g} "
-        f"points). The interval holds for all pairs of {len(alike)} models.",
+        f"points). The interval holds for all pairs of {len(alike)} models."
+        f"{caveat}",
         against=alike,
         rests_on=effect.rests_on,
         details=table(
@@ -247,6 +262,7 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
             ],
         ),
         chance=[name for name in alike if name in evidence.alphas],
+        averaged=UNKNOWN if caveat else None,
     )
 
 
