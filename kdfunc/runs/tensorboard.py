@@ -6,6 +6,7 @@ View them with `tensorboard --logdir=runs/digits-lenet-published/tensorboard`.
 import importlib.util
 import pathlib
 import shutil
+import weakref
 from collections.abc import Mapping
 
 from kdfunc.errors import InputError
@@ -34,6 +35,7 @@ class Curves:
 
         shutil.rmtree(folder, ignore_errors=True)
         self._writer = EventFileWriter(str(folder))
+        weakref.finalize(self, self._writer.close)  # its thread would live on
 
     def add(self, snapshot: Mapping[str, float]) -> None:
         """Adds a row of `metrics.csv`; missing values (None or NaN) are skipped.

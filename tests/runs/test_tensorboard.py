@@ -1,4 +1,5 @@
 import sys
+import threading
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -27,6 +28,16 @@ def build(shape, classes):
         keras.layers.Dense(classes, activation="softmax"),
     ])
 """
+
+
+def test_curves_that_nobody_needs_leave_no_thread_behind(tmp_path):
+    before = threading.active_count()
+    written = tensorboard.Curves(tmp_path)
+    written.add({"epoch": 0, "accuracy": 0.5})
+    assert threading.active_count() == before + 1
+    del written
+    assert threading.active_count() == before
+    assert curves(tmp_path) == {"test/accuracy": [(0, 0.5)]}
 
 
 def curves(folder):
