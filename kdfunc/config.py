@@ -221,7 +221,12 @@ class ExperimentConfig:
                 f"the panels {', '.join(PANELS)}, such as 60,30,15,15."
             )
         for field in ("quantization", "controls", "variants", "compressions"):
-            refuse_string(f"--{field}", getattr(self, field))
+            given = getattr(self, field)
+            refuse_string(f"--{field}", given)
+            if not (
+                isinstance(given, tuple) and all(isinstance(v, str) for v in given)
+            ):
+                raise InputError(f"--{field}: got {given!r}; give a list of names.")
         for field in ("quantization", "controls"):
             for value in getattr(self, field):
                 _choice(field, value)
