@@ -82,6 +82,7 @@ def run(
         with _remedy_told(directory), directory.claimed(place.config):
             _tell_of_more(config, place.config)
             with provenance.noted(directory.path, place.threads, machines, begin):
+                _discard_damaged(directory, job.tasks)
                 failures = _do(directory, place, job.tasks, crew)
             if job.analyses and not failures:
                 checked = [task.name for task in job.tasks]
@@ -131,8 +132,9 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
     with engine.open(workers) as crew, directory.claimed(place.config):
         with _remedy_told(directory):
             images = corrupted.CORRUPTED.name
-            if corrupted.images_outdated(directory) or directory.damaged([images]):
+            if corrupted.images_outdated(directory):
                 directory.discard(images)
+            _discard_damaged(directory, tasks)
             for model in models:
                 if corrupted.outdated(directory, model):
                     directory.discard(corrupted.prediction(model).name)
@@ -208,13 +210,16 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
         print(textwrap.fill(text, 79, break_on_hyphens=False))
 
 
+def _discard_damaged(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:
+    for name, problems in directory.damaged(task.name for task in tasks).items():
+        print(f"{directory.record(name).path}: {'; '.join(problems)}; making it again.")
+        directory.discard(name)
+
+
 def _do(directory, place, tasks, crew) -> dict[str, str]:
     config = place.config
     if not tasks:
         return {}
-    for name, problems in directory.damaged(task.name for task in tasks).items():
-        print(f"{directory.record(name).path}: {'; '.join(problems)}; making it again.")
-        directory.discard(name)
     missing = []
     for task in tasks:
         record = directory.record(task.name)
