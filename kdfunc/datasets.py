@@ -276,6 +276,8 @@ def _check_image_classification(name: str, builder) -> None:
 
 
 def _decode(builder: "tfds.core.DatasetBuilder") -> dict[str, np.ndarray]:
+    from kdfunc.runtime import tf
+
     import tensorflow_datasets as tfds
 
     arrays = {}
@@ -285,6 +287,12 @@ def _decode(builder: "tfds.core.DatasetBuilder") -> dict[str, np.ndarray]:
             arrays[f"{split}_images"] = whole["image"]
             arrays[f"{split}_labels"] = whole["label"]
     except Exception as error:
+        scarce = MemoryError, tf.errors.ResourceExhaustedError
+        if any(isinstance(cause, scarce) for cause in causes(error)):
+            raise InputError(
+                f"--dataset: {builder.name} does not fit into memory, which must hold "
+                "all images of a split; free some memory or choose a smaller data set."
+            ) from error
         raise InputError(
             f"--data_dir: the data set in {builder.data_dir} is damaged "
             f"({first_line(error)}); remove it, and it will be prepared again."

@@ -200,6 +200,28 @@ def test_prepared_data_that_is_damaged_is_told(copied, tmp_path, damage):
     assert not list(copied.glob("kdfunc*"))
 
 
+@pytest.mark.parametrize("by", ["numpy", "tensorflow"])
+def test_images_that_memory_cannot_hold_are_not_called_damaged(
+    by, copied, tmp_path, monkeypatch
+):
+    from kdfunc.runtime import tf
+
+    import tensorflow_datasets as tfds
+
+    errors = {
+        "numpy": MemoryError("Unable to allocate 7.2 GiB"),
+        "tensorflow": tf.errors.ResourceExhaustedError(None, None, "OOM"),
+    }
+
+    def scarce(_):
+        raise errors[by]
+
+    monkeypatch.setattr(tfds, "as_numpy", scarce)
+    with pytest.raises(InputError, match="tiny_images does not fit into memory"):
+        datasets.load("tiny_images", str(tmp_path))
+    assert copied.exists()
+
+
 def test_ones_own_builder_that_downloads_nothing_needs_no_network(
     tfds_dir, tmp_path, monkeypatch
 ):
