@@ -112,6 +112,7 @@ def test_the_readmes_picture_shows_what_its_run_says(rebuild):
     drawn = [x for bars in axes.containers for x in bars.lines[0].get_xdata()]
     folder = ROOT / "results" / rebuild.PICTURED / "tables"
     table = pd.read_csv(folder / "function_preserved.csv")
+    table = table[table["family"] != "compressed"]  # pipelines have their own picture
     told = table.loc[table["measure"] == "jensen_shannon", "preserved"]
     assert sorted(drawn) == sorted(told)
 
