@@ -8,7 +8,6 @@ import contextlib
 import os
 import pathlib
 import platform
-import secrets
 import signal
 import threading
 from collections.abc import Iterator
@@ -44,23 +43,6 @@ def sync(path: str | os.PathLike[str]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def check_writable(folder: str | os.PathLike[str]) -> None:
-    """Creates a file in a folder and removes it.
-
-    On Windows, before Python 3.13, `tempfile` would try for hours to create one where
-    it may not (python/cpython issue 66305).
-
-    Args:
-      folder: the folder.
-
-    Raises:
-      OSError: no file can be created there.
-    """
-    path = os.path.join(folder, f".{secrets.token_hex(8)}.partial")
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    os.remove(path)
 
 
 def takes_path(path: pathlib.Path) -> bool:

@@ -16,6 +16,23 @@ from kdfunc.errors import InputError
 PARTIAL = ".partial"
 
 
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Creates a file in a folder and removes it.
+
+    On Windows, before Python 3.13, `tempfile` would try for hours to create one where
+    it may not (python/cpython issue 66305).
+
+    Args:
+      folder: the folder.
+
+    Raises:
+      OSError: no file can be created there.
+    """
+    path = os.path.join(folder, f".{secrets.token_hex(8)}{PARTIAL}")
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    os.remove(path)
+
+
 def output_path(
     path: str | os.PathLike[str],
     inputs: Iterable[str | os.PathLike[str]] = (),

@@ -69,9 +69,8 @@ class Model:
         self._interpreter = Interpreter(model, file, self._entry, settings)
         self._batches_are_exact: bool | None = None  # not known yet
         self._block = 1  # examples that go in together where batches are not exact
-        self._shapes: dict[
-            str, tuple[int, ...]
-        ] = {}  # of an example, once there was one
+        # Of an example, by the input's name, once there was one.
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def run(self, examples: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, Any]:
         """All outputs for a batch of examples.

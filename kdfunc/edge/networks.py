@@ -50,9 +50,8 @@ class Network:
                 f"{path} cannot be loaded ({lines[0][:200]}); give a .keras file, the "
                 "folder of a SavedModel or a .tflite file."
             ) from error
-        self._shapes: dict[
-            str, tuple[int, ...]
-        ] = {}  # of an example, once there was one
+        # Of an example, by the input's name, once there was one.
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._preparations = [
             Preparation(port, self._settings, Described(), None, self._name)
             for port in self.inputs

@@ -20,12 +20,12 @@ from collections.abc import Iterable, Iterator
 import filelock
 import numpy as np
 
-from kdfunc import checksums, system
+from kdfunc import checksums
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import kept
 from kdfunc.runs.records import KeptRecord, Record
-from kdfunc.writing import PARTIAL, remove, write_json
+from kdfunc.writing import PARTIAL, check_writable, remove, write_json
 
 
 class RunDirectory:
@@ -110,7 +110,7 @@ class RunDirectory:
         """
         try:
             config = self.joined(config)
-            system.check_writable(self.nearest)
+            check_writable(self.nearest)
         except OSError as error:
             raise self._cannot_write(error) from error
         return config

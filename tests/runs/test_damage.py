@@ -13,9 +13,9 @@ import crash_points
 import kill
 import pytest
 
-from kdfunc import cli, system
+from kdfunc import cli
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs import experiment
+from kdfunc.runs import directory, experiment
 from kdfunc.runs.directory import RunDirectory
 
 NAME = "digits-lenet-published"
@@ -211,6 +211,6 @@ def test_a_run_that_cannot_be_written_can_be_verified(tmp_path, monkeypatch, cap
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(system, "check_writable", refuse)
+    monkeypatch.setattr(directory, "check_writable", refuse)
     assert experiment.verify(config, tmp_path) == 1
     assert "base: missing" in capsys.readouterr().out
