@@ -140,11 +140,11 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(
     }
     for table, text in made.items():
         (folder / "tables" / f"{table}.csv").write_text(text)
-    from rebuilding import runs, tables
+    from rebuilding import findings, grid, published_tables, runs
 
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     link = f"[{name}](../results/{name}/)"
-    assert tables.compression("../") == (
+    assert findings.compression("../") == (
         f"| pipeline | {link} `--epochs=3` |\n| --- | --- |\n"
         "| `float16` | 2,000,000; 100.0 % (0.0004) |\n"
         "| `int4` | 1,234,567; -20.0 % (1.25) |\n"
@@ -152,13 +152,13 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(
         "\nAs a picture: "
         f"[{name}](../results/{name}/figures/compression.png).\n"
     )
-    table = tables.deviations(4, "../")
+    table = published_tables.deviations(4, "../")
     mobilenet = table[table.index("**MobileNet**") :]
     assert f"| {link} `--epochs=3` | 50.00 |  |  |  | 0.50 |" in mobilenet
     assert "| difference |  |  |  |  | +0.48 |" in mobilenet
     assert "nan" not in table
-    assert "all.png" not in tables.figures("../")
-    for made_anew in (tables.runs, tables.preserved, tables.verdicts):
+    assert "all.png" not in published_tables.figures("../")
+    for made_anew in (grid.runs, findings.preserved, findings.verdicts):
         assert "nan" not in made_anew("../")
 
 

@@ -4,13 +4,21 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from kdfunc.analysis import everything, published, summary
+from kdfunc.analysis import corruptions, everything, published, summary
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.similarity import group_of
 from kdfunc.runs import kept
 from kdfunc.similarity.scale import score
+from rebuilding.findings import (
+    CORRUPTIONS,
+    SPREAD,
+    corruptions_of,
+    interval,
+    judged,
+    spread_of,
+)
+from rebuilding.published_tables import ours, theirs
 from rebuilding.runs import Result, markdown
-from rebuilding.tables import SPREAD, interval, judged, ours, spread_of, theirs
 
 #: Pictures of the page: the file's name and what it shows.
 PICTURES = {
@@ -18,6 +26,7 @@ PICTURES = {
     "ladder": "What each ingredient of distillation adds",
     "spread": "Spread over base models",
     "compression": "Function preserved against bytes",
+    "corruptions": "Function preserved on corrupted and on clean images",
     "all": "The landscape of all methods, by t-SNE and as a metric map",
     "distillation": "The landscape of distillation",
 }
@@ -83,6 +92,11 @@ def _parts(result: Result) -> Iterator[str]:
             "and trainings, for this base model; another can give a value outside.\n"
         )
         yield _preserved(result)
+    told = corruptions.told(result.directory, result.models)
+    if told:
+        yield "## On corrupted images\n"
+        yield f"{told}\n"
+        yield markdown(CORRUPTIONS, corruptions_of(result.table("corruption_ranking")))
     yield "## Pictures\n"
     for name, text in PICTURES.items():
         if (result.path / "figures" / f"{name}.png").exists():

@@ -14,6 +14,8 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.text import duration
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+#: In place of what no run in `results/` has.
+NOT_RUN = "not run yet"
 
 
 class Result(Results):
@@ -47,6 +49,17 @@ class Result(Results):
         """The flags that tell it from its preset, but for parts left out or added."""
         different = setups.differences(self.config)
         return "".join(f" `--{flag}={text}`" for flag, text in different.items())
+
+    @property
+    def families(self) -> set[str]:
+        """Which kinds of models there are."""
+        return {task.family for task in self.models}
+
+    @property
+    def judged_today(self) -> bool:
+        """Whether the claims were judged by the rules of this version."""
+        table = self.table("verdicts")
+        return table is not None and "scale" in table
 
     def cited(self, root: str) -> str:
         """A link to the run's folder, with what tells it from its preset."""

@@ -1,0 +1,244 @@
+"""What the runs found, as tables, each a function of the way to the root."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from kdfunc.analysis import corruptions as corrupted
+from kdfunc.analysis import setups
+from kdfunc.analysis.figures import fidelity as fidelity_figure
+from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.scale import score
+from rebuilding.runs import Result, markdown, results
+
+#: Models of the paper, and what they are held against.
+FAMILIES = ("independent", "control", "student", "quantized", "pruned")
+
+
+def preserved(root: str) -> str:
+    """Function preserved and distance ratio in each run, seeds together."""
+    columns, rows = [], []
+    for result in results():
+        table = result.table("function_preserved")
+        if table is None:
+            rows.append((result.cited(root), {"independent": "not measured"}))
+            continue
+        shown = (table["measure"] == MEASURE) & table["family"].isin(FAMILIES)
+        table = table[shown]
+        group = table["model"].str.replace(r"(-(seed\d+|\d+))+$", "", regex=True)
+        group = group.where(table["family"] != "pruned", table["model"])
+        ratios = table.groupby(group, sort=False)["ratio"].mean()
+        columns += [name for name in ratios.index if name not in columns]
+        texts = ratios.map(lambda ratio: f"{score(ratio):.1f} ({ratio:.3g})")
+        rows.append((result.cited(root), texts.to_dict()))
+    columns = columns or ["independent"]
+    return markdown(
+        ["run", *columns],
+        ([link, *(cells.get(name, "") for name in columns)] for link, cells in rows),
+    )
+
+
+def verdicts(root: str) -> str:
+    """Each claim in each run with its effect, and one answer over all of them."""
+    told = {r: t for r in results() if (t := r.table("verdicts")) is not None}
+    if not told:
+        return "No run in `results/` has been judged yet.\n"
+    asked = [setups.Setup(r.link(root), r.config, t) for r, t in told.items()]
+    together = setups.answers(asked)
+    texts = {
+        f"{setup.name}{_marked(setup, result)}": {
+            row.claim: judged(row, result.judged_today)
+            for row in setup.verdicts.itertuples()
+        }
+        for result, setup in zip(told, asked, strict=True)
+    }
+    rows = (
+        [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
+        for claim, answer in together.items()
+    )
+    said = "".join(
+        f"- {each.claim} {each.outcome.capitalize()}. {each.sentence}\n"
+        for each in together.values()
+    )
+    return markdown(["claim", *texts, "all set-ups"], rows) + f"\n{said}"
+
+
+def _marked(setup: setups.Setup, result: Result) -> str:
+    """What a reader must know of a run, in brackets."""
+    marks = [setup.marks] if setup.marks else []
+    if result.config.alphas and "student" not in result.families:
+        marks += ["no students yet"]
+    marks += [] if result.judged_today else ["rules of an earlier version"]
+    return f" ({'; '.join(marks)})" if marks else ""
+
+
+def spread(root: str) -> str:
+    """Mean and range over base models, and where the paper's numbers lie."""
+    told = {r: t for r in results() if (t := r.table("spread")) is not None}
+    if not told:
+        return (
+            "No run in `results/` has more than one base model yet; "
+            "`--base_models=5` adds them to a run.\n"
+        )
+    rows = [
+        [result.cited(root), *cells]
+        for result, table in told.items()
+        for cells in spread_of(table)
+    ]
+    return markdown(["run", *SPREAD], rows)
+
+
+#: What `spread_of` gives.
+SPREAD = (
+    *("%", "own base model", "mean", "range", "the paper's", "it lies"),
+    "function preserved",
+)
+
+
+def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
+    """The rows of a run."""
+    for row in table.itertuples():
+        yield [
+            f"{row.method}, {row.setting}",
+            *(f"{_no_minus_zero(value):.2f}" for value in (row.own, row.mean)),
+            f"{row.least:.2f} to {row.most:.2f}",
+            "" if pd.isna(row.published) else f"{row.published:g}",
+            "" if pd.isna(row.where) else row.where,
+            _kept_over(row),
+        ]
+
+
+def _kept_over(row) -> str:
+    """Mean and range of the function preserved over base models."""
+    if pd.isna(getattr(row, "preserved", float("nan"))):
+        return ""
+    low, high = row.preserved_low, row.preserved_high
+    return f"{row.preserved:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _no_minus_zero(value: float) -> float:
+    return round(value, 2) + 0.0
+
+
+def fidelity(root: str) -> str:
+    """How cheap measures on few images rank the compressed models of each run."""
+    rows = []
+    for result in results():
+        table = result.table("fidelity")
+        if table is None:
+            continue
+        few = table[table["examples"] == table["examples"].min()]
+        for (group, count), each in few.groupby(["group", "models"], sort=False):
+            by = each.set_index("measure")
+            cells = [
+                f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
+                for row in by.loc[list(fidelity_figure.NAMES)].itertuples()
+            ]
+            name = result.cited(root)
+            rows.append([name, f"{fidelity_figure.GROUPS[group]} ({count})", *cells])
+    if not rows:
+        return "No run in `results/` has the table yet.\n"
+    return markdown(["run", "models", *fidelity_figure.NAMES.values()], rows)
+
+
+def judged(row, today: bool = True) -> str:
+    """A verdict with its effect, if it has one, and whether by today's rules."""
+    outcome = row.outcome if today else f"({row.outcome} by earlier rules)"
+    if pd.isna(row.effect):
+        return outcome
+    return f"{outcome}, {interval(row.effect, row.low, row.high)}"
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A value and its interval, if that is known."""
+    return f"{value:.1f}" + ("" if pd.isna(low) else f" [{low:.1f}, {high:.1f}]")
+
+
+def ladder(root: str) -> str:
+    """What each ingredient of distillation adds in each run."""
+    columns, rows = {}, []
+    for result in results():
+        if result.ladder is None:
+            continue
+        steps = result.ladder[result.ladder["step"].notna()]
+        cells = {
+            row.rung.removesuffix(", other order"): interval(
+                row.step, row.step_low, row.step_high
+            )
+            for row in steps.itertuples()
+        }
+        columns |= dict.fromkeys(cells)
+        mark = "" if result.judged_today else " (rules of an earlier version)"
+        rows.append((result.cited(root) + mark, cells))
+    return markdown(
+        ["run", *columns],
+        ([link, *(cells.get(name, "") for name in columns)] for link, cells in rows),
+    )
+
+
+def corruptions(root: str) -> str:
+    """How corrupted images rank the compressed models of each run."""
+    rows = [
+        [result.cited(root), *cells]
+        for result in results()
+        if (table := result.table("corruption_ranking")) is not None
+        for cells in corruptions_of(table)
+    ]
+    if not rows:
+        return "No run in `results/` has been given to `kdfunc corruptions` yet.\n"
+    return markdown(["run", *CORRUPTIONS], rows)
+
+
+#: What `corruptions_of` gives.
+CORRUPTIONS = (
+    *("images", "accuracy of the base model, %", "rank correlation"),
+    *(f"preserved there: {outcome}" for outcome in corrupted.OUTCOMES),
+)
+
+
+def corruptions_of(table: pd.DataFrame) -> Iterator[list[object]]:
+    """The rows of a run, one for each set of corrupted images."""
+    for _, row in table.iterrows():
+        yield [
+            corrupted.named(row["corruption"], row["strength"]),
+            f"{100 * row['base_accuracy']:.1f}",
+            f"{row['correlation']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            *row[list(corrupted.OUTCOMES)],
+        ]
+
+
+def compression(root: str) -> str:
+    """What every pipeline leaves: bytes, function preserved, distance ratio."""
+    columns, pictures = {}, []
+    for result in results():
+        table = result.table("compression")
+        if table is None or "compressed" not in set(table["family"]):
+            continue
+        figure = "figures/compression.png"
+        columns[result.cited(root)] = {
+            row.model: _kept(row) for row in table.itertuples() if row.family != "base"
+        }
+        if (result.path / figure).exists():
+            pictures.append(result.link(root, figure))
+    if not columns:
+        return "No run in `results/` has `--compressions` yet.\n"
+    modes = dict.fromkeys(mode for cells in columns.values() for mode in cells)
+    shown = markdown(
+        ["pipeline", *columns],
+        (
+            [f"`{mode}`", *(cells.get(mode, "") for cells in columns.values())]
+            for mode in modes
+        ),
+    )
+    drawn = f"\nAs a picture: {', '.join(pictures)}.\n" if pictures else ""
+    return shown + drawn
+
+
+def _kept(row) -> str:
+    """Bytes and function, or that a library cannot make the model."""
+    if not pd.isna(row.not_possible):
+        return "not possible"
+    size = f"{row.bytes:,.0f}"
+    if pd.isna(row.preserved):
+        return size
+    return f"{size}; {row.preserved:.1f} % ({row.ratio:.3g})"

@@ -1,0 +1,72 @@
+"""Which of the paper's runs are there, as tables: functions of the way to the root."""
+
+from kdfunc import presets
+from kdfunc.analysis import setups
+from kdfunc.analysis.names import DATASET_NAMES, title
+from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
+from rebuilding.runs import NOT_RUN, Result, markdown, paper, results, results_of
+
+
+def finished(root: str) -> str:
+    """The finished runs."""
+    rows = []
+    for result in results():
+        cells = paper().query(
+            "dataset == @result.config.dataset "
+            "and architecture == @result.config.architecture"
+        )
+        theirs = "" if cells.empty else f"{cells['base_accuracy'].iloc[0]:.2f} %"
+        ours = f"{100 * result.base_accuracy:.2f} %"
+        name = result.cited(root)
+        rows.append([name, ours, theirs, result.time])
+    return markdown(["run", "accuracy of the base model", "the paper's", "time"], rows)
+
+
+def runs(root: str) -> str:
+    """The paper's runs: how each is made and what is there."""
+    rows = []
+    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
+    for dataset, architecture in pairs.itertuples(index=False):
+        command = f"python run_experiments.py --dataset={dataset}"
+        if architecture != ExperimentConfig.architecture:
+            command += f" --architecture={architecture}"
+        there = [r.cited(root) for r in results_of(dataset, architecture)]
+        rows.append(
+            [
+                DATASET_NAMES[dataset],
+                ARCHITECTURE_NAMES[architecture],
+                f"`{command}`",
+                "<br>".join(there) or NOT_RUN,
+            ]
+        )
+    return markdown(["data set", "architecture", "command", "in results/"], rows)
+
+
+def missing(root: str) -> str:
+    """What of the paper's grid is not there, for each pair and preset."""
+    rows = []
+    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
+    for dataset, architecture in pairs.itertuples(index=False):
+        there = {r.config.preset: r for r in results_of(dataset, architecture)}
+        name = title(ExperimentConfig(dataset=dataset, architecture=architecture))
+        cells = (_lacks(there.get(preset), root) for preset in presets.RULES)
+        rows.append([name, *cells])
+    return markdown(["", *(f"`{preset}`" for preset in presets.RULES)], rows)
+
+
+def _lacks(result: Result | None, root: str) -> str:
+    """What a run has not; a run that is not there has nothing."""
+    if result is None:
+        return NOT_RUN
+    config = result.config
+    families = result.families
+    lacks = {
+        f"{config.epochs} epochs instead of {setups.EPOCHS}": config.epochs
+        < setups.EPOCHS,
+        "no students": "student" not in families,
+        "no controls": "control" not in families,
+        "one base model, no spread": result.table("spread") is None,
+        "tables of an earlier version": not result.judged_today,
+    }
+    told = "; ".join(text for text, lacking in lacks.items() if lacking)
+    return f"{result.cited(root)}: {told or 'all there'}"
