@@ -192,7 +192,7 @@ def corruptions(root: str) -> str:
 #: What `corruptions_of` gives.
 CORRUPTIONS = (
     *("images", "accuracy of the base model, %", "rank correlation"),
-    *(f"preserved there: {outcome}" for outcome in corrupted.OUTCOMES),
+    *corrupted.OUTCOMES,
 )
 
 

@@ -95,7 +95,11 @@ def _parts(result: Result) -> Iterator[str]:
     told = corruptions.told(result.directory, result.models)
     if told:
         yield "## On corrupted images\n"
-        yield f"{told}\n"
+        yield (
+            f"{told}\n\nRank correlations have 95 % intervals over images in brackets; "
+            "the last four columns count the compressed models that preserve less, as "
+            "much or more there than on clean images.\n"
+        )
         yield markdown(CORRUPTIONS, corruptions_of(result.table("corruption_ranking")))
     yield "## Pictures\n"
     for name, text in PICTURES.items():

@@ -104,6 +104,14 @@ def _read_or_put_aside(folder: pathlib.Path) -> list[dict[str, Any]]:
         return []
 
 
+def _program() -> list[str]:
+    """What was started, without its folder: a script or command, or a package."""
+    path = pathlib.Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return ["python", "-m", path.parent.name]
+    return [path.name]
+
+
 def _session(threads: int, machines: list[dict[str, Any]], seconds: float):
     first, *others = [m for i, m in enumerate(machines) if m not in machines[:i]]
     versions = {"kdfunc": __version__, "python": platform.python_version()}
@@ -113,7 +121,7 @@ def _session(threads: int, machines: list[dict[str, Any]], seconds: float):
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return {
-        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "command": shlex.join([*_program(), *sys.argv[1:]]),
         "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "seconds": round(seconds, 1),
         "threads_a_task": threads,

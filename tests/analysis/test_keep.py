@@ -23,7 +23,11 @@ from kdfunc.analysis.keep import without_places
             "run --alphas=0.1 --data-dir",
             "run --alphas=0.1 --data-dir DIR",
         ),
+        (
+            "python -m kdfunc corruptions --workers 1 '/a b/digits-lenet-published'",
+            "python -m kdfunc corruptions --workers 1 DIR/digits-lenet-published",
+        ),
     ],
 )
 def test_a_command_is_kept_without_the_folders_of_its_machine(given, kept):
-    assert without_places(given) == kept
+    assert without_places(given, "digits-lenet-published") == kept
