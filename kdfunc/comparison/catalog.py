@@ -14,6 +14,11 @@ SIZES = {
     "gzip_bytes": "Bytes after gzip",
     "latency_ms": "Latency in ms",
 }
+#: Units of numbers that have one, so that a limit cannot be in percent.
+UNITS = {
+    "snr_db": "dB",
+    **dict.fromkeys(("kl_forward", "kl_reverse", "log_loss_difference"), "nats"),
+}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdfunc.comparison.catalog import RELATIVE, SIZES, Named, catalog
+from kdfunc.comparison.catalog import RELATIVE, SIZES, UNITS, Named, catalog
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.errors import InputError
 
@@ -99,6 +99,11 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
     for need, advice in _NEEDS.items():
         if need in named.needs and not there[need]:
             raise InputError(f"--limit: {name} needs {advice}.")
+    if percent and name in UNITS:
+        raise InputError(
+            f"--limit: {name} is in {UNITS[name]}, not in percent; did you mean "
+            f"{name}{sign}{bound}?"
+        )
     value, least = float(bound), sign == ">="
     relative = name in SIZES and bool(percent)
     if percent and not named.in_percent:

@@ -113,7 +113,8 @@ def compare(
         outputs=entries,
         limits=judged,
     )
-    result["outcome"] = _outcome(result)
+    unused = labels is not None and labelled is None
+    result["outcome"] = _outcome(result, _unused(len(of_classes)) if unused else "")
     for key in list(result):
         result[key] = _without_nan(result[key])
     return result
@@ -128,8 +129,18 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _outcome(result: Mapping[str, Any]) -> str:
-    """The result in one sentence."""
+def _unused(classifications: int) -> str:
+    """Why the true classes that were given say nothing."""
+    if not classifications:
+        return "the labels were not used, since no output is a classification"
+    return (
+        f"the labels were not used, since {classifications} outputs are "
+        "classifications, not one"
+    )
+
+
+def _outcome(result: Mapping[str, Any], note: str) -> str:
+    """The result in one sentence, with a note on what was given."""
     reference, candidate = result["models"][:2]
     size = ""
     if "bytes" in reference:
@@ -151,6 +162,7 @@ def _outcome(result: Mapping[str, Any]) -> str:
             f"{100 * candidate['accuracy']:.2f} %"
         )
     parts += [_preserved(output) for output in result["outputs"] if _preserved(output)]
+    parts += [note] if note else []
     return "; ".join(parts + _limits(result["limits"])) + "."
 
 

@@ -249,6 +249,26 @@ def test_labels_are_checked(softmax):
         compared(p, q, labels=np.full(300, 6))
 
 
+@pytest.mark.parametrize(
+    ("classifications", "told"),
+    [
+        (0, "since no output is a classification"),
+        (1, "accuracy goes from"),
+        (2, "since 2 outputs are classifications, not one"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_told(softmax, rng, classifications, told):
+    labels = rng.integers(6, size=300)
+    places = rng.normal(size=(300, 4))
+    given = [
+        {**{f"c{i}": x for i in range(classifications)}, "places": places}
+        for x in softmax
+    ]
+    result = compared(*given, labels=labels)
+    assert told in result["outcome"]
+    assert result["labels"] == (classifications == 1)
+
+
 def test_what_is_said_of_outputs_is_read():
     assert Said().of("reference") == {}
     assert Said("logits", candidate="numbers").of("reference") == {None: "logits"}

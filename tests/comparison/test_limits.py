@@ -64,6 +64,8 @@ def test_limits_that_make_no_sense_are_told(text, told):
         ("disagreement<=1", r"is always met.*did you mean disagreement<=1%\?"),
         ("agreement>=1", r"may mean 1 % or 100 %.*did you mean agreement>=1%\?"),
         ("agreement>=0", "is always met.*within that range"),
+        ("snr_db>=30%", r"in dB, not in percent; did you mean snr_db>=30\?"),
+        ("kl_forward<=1%", r"in nats, not in percent; did you mean kl_forward<=1\?"),
         ("agreement>=100% at 95%", "can never be met"),
         ("disagreement<=0 at 95%", "can never be met"),
         ("agreement>=-1", "is always met"),
