@@ -138,11 +138,7 @@ def prunable(model: keras.Model) -> keras.Model:
     """A clone with tfmot's pruning wrappers, for fine-tuning with the zeros kept.
 
     Compile it, and have `tfmot.sparsity.keras.UpdatePruningStep()` among the callbacks
-    of `fit`: each layer's smallest weights, as many as are zero now, are masked at the
-    first step and stay masked. Then call `strip`.
-
-    tfmot must keep one weight per layer: in a layer of only zeros, one entry may
-    change.
+    of `fit`: what is zero now is masked throughout. Then call `strip`.
 
     Args:
       model: functional model with zeros in its kernels; it is not changed.
@@ -151,28 +147,20 @@ def prunable(model: keras.Model) -> keras.Model:
       InputError: the model cannot be cloned, or contains another model.
     """
     models.check(model, flat=True)
-    shares = {}
-    for layer in model.layers:
-        for variable in kernels(layer):
-            zeros = np.count_nonzero(variable.numpy() == 0)
-            size = int(np.prod(variable.shape))
-            shares[layer.name] = min(zeros, size - 1) / size
+    never = tfmot.sparsity.keras.ConstantSparsity(0, begin_step=2**31 - 1)
 
     def wrap(layer):
-        if layer.name not in shares:
-            return layer.__class__.from_config(layer.get_config())
-        kind = type(layer)
-        if kind is keras.layers.DepthwiseConv2D:
-            kind = _PrunableDepthwise
-        layer = kind.from_config(layer.get_config())
-        once = tfmot.sparsity.keras.ConstantSparsity(
-            shares[layer.name], begin_step=1, end_step=1
-        )
-        return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=once)
+        config = layer.get_config()
+        if not kernels(layer):
+            return type(layer).from_config(config)
+        layer = _prunable_class(type(layer)).from_config(config)
+        return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=never)
 
     wrapped = keras.models.clone_model(model, clone_function=wrap)
     for layer, original in zip(wrapped.layers, model.layers, strict=True):
         getattr(layer, "layer", layer).set_weights(original.get_weights())
+        for kernel, mask, _ in getattr(layer, "pruning_vars", ()):
+            mask.assign(np.not_equal(kernel, 0))
     return wrapped
 
 
@@ -186,8 +174,8 @@ def strip(wrapped: keras.Model) -> keras.Model:
 
     def plain(layer):
         kind = type(layer)
-        if kind is _PrunableDepthwise:
-            kind = keras.layers.DepthwiseConv2D
+        if issubclass(kind, tfmot.sparsity.keras.PrunableLayer):
+            kind = kind.__bases__[0]
         return kind.from_config(layer.get_config())
 
     model = keras.models.clone_model(stripped, clone_function=plain)
@@ -195,10 +183,10 @@ def strip(wrapped: keras.Model) -> keras.Model:
     return model
 
 
-class _PrunableDepthwise(
-    keras.layers.DepthwiseConv2D, tfmot.sparsity.keras.PrunableLayer
-):
-    """A depthwise convolution that tfmot can prune; by default it leaves them dense."""
+def _prunable_class(kind: type) -> type:
+    """A layer's class whose kernels tfmot masks, all of them.
 
-    def get_prunable_weights(self):
-        return [self.depthwise_kernel]
+    By default, tfmot leaves depthwise kernels dense and does not know every layer.
+    """
+    methods = {"get_prunable_weights": kernels}
+    return type(kind.__name__, (kind, tfmot.sparsity.keras.PrunableLayer), methods)

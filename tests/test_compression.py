@@ -91,6 +91,28 @@ def test_fine_tuning_keeps_the_zeros_and_trains_the_rest(small, scope, digits):
         assert not np.array_equal(new, old)
 
 
+def test_fine_tuning_keeps_the_zeros_of_layers_with_several_kernels(digits):
+    from kdfunc import compression, pruning
+    from kdfunc.runtime import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Input(digits.train_images.shape[1:])
+    x = layers.SeparableConv2D(4, 3)(image)
+    x = layers.Conv2DTranspose(4, 3)(x)
+    x = layers.LSTM(5)(layers.Reshape((-1, 4))(x))
+    x = layers.Dense(10, activation="softmax")(x)
+    pruned = pruning.prune(keras.Model(image, x), 0.6, "kernels")
+    first = pruning.kernels(pruned)[0]
+    first.assign(0 * first)  # a kernel of only zeros stays one
+    tuned = compression.fine_tune(pruned, lambda m: train(m, digits))
+    before, after = kernels(pruned), kernels(tuned)
+    assert len(before) == 6
+    assert len({np.mean(kernel == 0) for kernel in before}) == 6
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(new == 0, old == 0)
+
+
 @pytest.mark.parametrize("tuned", [False, True])
 def test_clusters_are_few_values_with_the_zeros_among_them(small, tuned, digits):
     from kdfunc import compression, pruning

@@ -134,22 +134,6 @@ def test_two_of_four_input_channels_become_zero(lenet):
         np.testing.assert_array_equal(np.sort(np.abs(kept), axis=1)[:, 2:], largest)
 
 
-def test_tfmot_keeps_one_entry_where_the_threshold_takes_a_whole_layer(depthwise):
-    from kdfunc import pruning
-    from kdfunc.runtime import keras
-
-    model = keras.models.clone_model(depthwise)
-    model.set_weights(depthwise.get_weights())
-    first = model.layers[1]
-    first.set_weights([weights * 1e-6 for weights in first.get_weights()])
-    share = pruning.kernels(first)[0].shape.num_elements()
-    size = sum(k.shape.num_elements() for k in pruning.kernels(model))
-    pruned = pruning.prune(model, (share + 1) / size, "kernels")
-    wrapped = pruning.prunable(pruned)
-    schedule = wrapped.layers[1].pruning_schedule
-    assert schedule.target_sparsity == pytest.approx(1 - 1 / share)
-
-
 @pytest.fixture
 def odd(tensorflow):
     """Models that people give: nested, subclassed, of Keras 3, and none at all."""
