@@ -28,7 +28,9 @@ def limits_of(package: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError, ConverterError) as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        # The converter's message begins with the places of the whole call stack.
+        reason = str(error).partition("error: ")[2].partition("\n")[0] or str(error)
+        reason = " ".join(reason.split()).rstrip(".") or type(error).__name__
         version = metadata.version(package)
         raise NotPossible(f"{package} {version}: {reason[:300]}") from error
 
@@ -152,9 +154,9 @@ def int4(model, representative, sparse) -> bytes:
 
     content = float32(model, representative, sparse)
     with (
+        quiet_stderr(),
         limits_of("ai-edge-quantizer"),
         contextlib.redirect_stdout(io.StringIO()),
-        quiet_stderr(),
     ):
         tool = quantizer.Quantizer(bytearray(content), recipe.dynamic_wi4_afp32())
         return bytes(tool.quantize().quantized_model)
@@ -191,8 +193,8 @@ def _integer(converter, representative, ops, dtype) -> bytes:
 
 def _converted(converter) -> bytes:
     with (
+        quiet_stderr(),
         limits_of("tensorflow"),
         contextlib.redirect_stdout(io.StringIO()),  # where Keras 3 tells its exports
-        quiet_stderr(),
     ):
         return converter.convert()

@@ -6,13 +6,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from kdfunc.errors import NotPossible
+
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Holds back what native libraries print to stderr; shows it after an exception.
 
-    TensorFlow prints start-up notices before its own log level takes effect, and the
-    TFLite interpreter prints one that no setting silences.
+    Not after `NotPossible`, whose message says what matters. TensorFlow prints
+    start-up notices before its own log level takes effect, and the TFLite interpreter
+    prints one that no setting silences.
     """
     try:
         if sys.__stderr__ is None:
@@ -26,6 +29,8 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), stderr)
         try:
             yield
+        except NotPossible:
+            raise
         except BaseException:
             held.seek(0)
             os.write(kept, held.read())

@@ -27,12 +27,14 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
       jobs: draws the figure.
     """
     stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]
-    if not stored:
-        return
     table = compression(run, stored, any(t.family == "independent" for t in tasks))
+    impossible = table["not_possible"].notna().any()
+    if not stored and not impossible:
+        return
     tables.write(run, "compression", table)
-    _write_latency(run, stored)
-    if "compressed" in set(table["family"]):
+    if stored:
+        _write_latency(run, stored)
+    if "compressed" in set(table["family"]) or impossible:
         print(terminal(table), end="\n\n")
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):

@@ -296,12 +296,6 @@ def _teacher_logits(settings, place, data) -> np.ndarray:
     return catalog.named(teacher)(data.train_labels, len(data.class_names), seed)
 
 
-def _quantize(task, place, folder, report) -> list[str]:
-    model = _trained(place, task.settings["base"])
-    content = quantization.convert(model, task.settings["mode"])
-    return _stored(content, place, folder, _load_data(place).test_images)
-
-
 def _or_why_not(kind):
     """A kind of task that writes a library's message if it cannot make the model."""
 
@@ -314,6 +308,13 @@ def _or_why_not(kind):
             return ["not_possible.txt"]
 
     return attempt
+
+
+@_or_why_not
+def _quantize(task, place, folder, report) -> list[str]:
+    model = _trained(place, task.settings["base"])
+    content = quantization.convert(model, task.settings["mode"])
+    return _stored(content, place, folder, _load_data(place).test_images)
 
 
 @_or_why_not

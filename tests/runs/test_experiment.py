@@ -516,3 +516,29 @@ def test_a_training_that_fails_is_named_and_the_rest_is_done(tmp_path):
     assert "in epoch 1" in done.stdout
     logs = tmp_path / "runs" / "digits-broken.build-published" / "logs"
     assert "TrainingError" in (logs / "base.log").read_text()
+
+
+def test_a_network_that_tflite_cannot_convert_has_all_other_results(tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "import tensorflow as tf\n"
+        "from tf_keras import Model, layers, saving\n"
+        "@saving.register_keras_serializable('odd')\n"
+        "class Spectrum(layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return tf.linalg.svd(x[..., 0], compute_uv=False)\n"
+        "def build(input_shape, classes):\n"
+        "    image = layers.Input(input_shape)\n"
+        "    x = layers.Dense(classes, activation='softmax')(Spectrum()(image))\n"
+        "    return Model(image, x)\n"
+    )
+    flags = ("--architecture=odd:build", "--stages=train,quantize,prune,analyse")
+    done = run(*flags, *SMALL, "--workers=0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "dynamic-range: not possible (tensorflow" in told
+    assert "'tf.Svd' op is neither a custom op nor a flex op)" in told
+    assert "loc(callsite" not in done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    table = pd.read_csv(folder / "tables" / "compression.csv").set_index("model")
+    assert set(table.index[table["not_possible"].isna()]) == {"base"}
+    assert (folder / "report.html").stat().st_size > 10_000
