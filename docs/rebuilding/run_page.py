@@ -44,7 +44,7 @@ def page(result: Result) -> str:
 def _parts(result: Result) -> Iterator[str]:
     config = result.config
     yield f"# {naming.title(config)}, preset `{config.preset}`{result.deviations}\n"
-    yield result.opening + "\n"
+    yield "\n\n".join(result.opening) + "\n"
     yield "## How it was made\n"
     yield f"```sh\n{config.command}\n```\n"
     yield _made(result) + "\n"

@@ -47,8 +47,8 @@ def opening(
     learnt: bool,
     preserved: pd.DataFrame | None,
     verdicts: pd.DataFrame | None,
-) -> str:
-    """One paragraph: what was compared, what came out, and how certain it is.
+) -> list[str]:
+    """Up to three paragraphs: what was compared, what came out, how certain it is.
 
     Args:
       config: The experiment.
@@ -62,13 +62,14 @@ def opening(
     if base_accuracy is not None:
         share = f"{100 * base_accuracy:.1f} %"
         right = f"; it classifies {share} of the test images correctly"
-    sentences = [f"The base model is {names.title(config)}{right}."]
+    compared = [f"The base model is {names.title(config)}{right}."]
+    came_out = []
     if preserved is not None:
         there = set(preserved["family"])
         methods = [FAMILIES[f].by for f in FAMILIES if FAMILIES[f].by and f in there]
         independents = int((preserved["family"] == "independent").sum())
         ways = f" compressed by {_listed(methods)}" if methods else " trained again"
-        sentences.append(
+        compared.append(
             f"It was{ways}. Each result is compared with it on all test images; "
             f"the yardstick is {count(independents, 'independent model')}, the "
             "same network trained again from other initial weights."
@@ -78,16 +79,15 @@ def opening(
             models = preserved[preserved["family"] == family]
             if row.by and len(models):
                 kept = models.groupby("name", sort=False)["ratio"].mean()
-                sentences.append(_range(row.plural, kept))
+                came_out.append(_range(row.plural, kept))
         fair = preserved[preserved["model"].str.startswith(f"{FAIR_ZERO}-")]
         if len(fair):
-            sentences.append(
+            came_out.append(
                 "For comparison: independent models with the students' optimizer "
                 f"{_kept(fair['ratio'].mean())}."
             )
-    if verdicts is not None:
-        sentences.append(_how_sure(verdicts["outcome"]))
-    return " ".join(sentences)
+    sure = [] if verdicts is None else [_how_sure(verdicts["outcome"])]
+    return [" ".join(part) for part in (compared, came_out, sure) if part]
 
 
 def doubts(
@@ -204,7 +204,7 @@ def notes(pruned: pd.DataFrame | None) -> dict[str, str]:
 
 
 def terminal(
-    paragraph: str,
+    paragraphs: Sequence[str],
     told: Sequence[str],
     verdicts: pd.DataFrame | None,
     notes: Mapping[str, str],
@@ -212,12 +212,14 @@ def terminal(
     """The summary for the terminal, within 80 columns.
 
     Args:
-      paragraph: From `opening`.
+      paragraphs: From `opening`.
       told: From `doubts`.
       verdicts: The table of them, or None.
       notes: From the function of that name.
     """
-    lines = [*textwrap.wrap(paragraph, 79), ""]
+    lines = []
+    for paragraph in paragraphs:
+        lines += [*textwrap.wrap(paragraph, 79), ""]
     if told:
         lines.append("What this run cannot tell:")
         for sentence in told:

@@ -176,8 +176,8 @@ class Results:
         return table[table["measure"] == MEASURE].reset_index(drop=True)
 
     @property
-    def opening(self) -> str:
-        """One paragraph: what was compared, what came out, and how certain it is."""
+    def opening(self) -> list[str]:
+        """Paragraphs: what was compared, what came out, and how certain it is."""
         return summary.opening(
             self.config,
             self.base_accuracy,

@@ -39,11 +39,14 @@ VERDICTS = pd.DataFrame(
 
 
 def opening(kept=KEPT, learnt=True, verdicts=VERDICTS):
-    return summary.opening(CONFIG, 0.98, learnt, kept, verdicts)
+    return "\n".join(summary.opening(CONFIG, 0.98, learnt, kept, verdicts))
 
 
 def test_the_opening_says_what_was_compared_what_came_out_and_how_sure():
     text = opening()
+    compared, came_out, sure = text.split("\n")
+    assert "yardstick" in compared and "preserv" in came_out
+    assert sure.startswith("Verdicts: ")
     assert text.startswith("The base model is LeNet on digits; it classifies 98.0 %")
     assert "the yardstick is 1 independent model, the same network" in text
     for sentence in (
@@ -109,8 +112,10 @@ def test_what_counts_is_what_was_trained_and_not_what_was_asked_for():
 
 
 def test_the_terminal_shows_the_quotable_sentence_without_the_statistics():
-    text = summary.terminal("It is so.", ["Little."], VERDICTS, {})
-    assert text.startswith("It is so.\n\nWhat this run cannot tell:\n- Little.\n")
+    text = summary.terminal(["It is so.", "So much."], ["Little."], VERDICTS, {})
+    assert text.startswith(
+        "It is so.\n\nSo much.\n\nWhat this run cannot tell:\n- Little.\n"
+    )
     assert text.count("Alpha 0.1 keeps more.") == 6
     assert "p = 0.01" not in text and "-2.5" not in text
     assert max(map(len, text.splitlines())) <= 79
@@ -123,7 +128,7 @@ def test_whether_batch_normalization_broke_is_told_with_the_claim_on_pruning():
     )
     (told,) = (notes := summary.notes(pruned)).items()
     assert "L1 pruning" in told[0] and "4,221 of 10,944 moving variances" in told[1]
-    text = " ".join(summary.terminal("", [], VERDICTS, notes).split())
+    text = " ".join(summary.terminal([], [], VERDICTS, notes).split())
     after = text.partition(told[0])[2]
     assert after.startswith(f" Alpha 0.1 keeps more. {told[1]}")
     assert summary.notes(None) == {}
