@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+from kdfunc import datasets
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.directory import RunDirectory
 
@@ -29,3 +30,8 @@ class Workplace:
     def run(self) -> RunDirectory:
         """The run directory."""
         return RunDirectory(self.directory)
+
+    @property
+    def data(self) -> datasets.Dataset:
+        """The images and labels, mapped into memory."""
+        return datasets.load(self.config.dataset, self.data_dir)

@@ -1,0 +1,124 @@
+"""How models are trained, with a teacher or without: task kinds, see `runs.tasks`."""
+
+import dataclasses
+
+import numpy as np
+
+from kdfunc import catalog, distillation, models, training
+from kdfunc.runs import tensorboard
+from kdfunc.runs.trainings import teacher_task
+from kdfunc.runtime import derive_seed, keras
+
+#: The optimizers with fused kernels; learning rate 0.001, as everywhere in the paper.
+OPTIMIZERS = {
+    "adam": keras.optimizers.legacy.Adam,
+    "adamax": keras.optimizers.legacy.Adamax,
+}
+
+
+def trained(place, name: str) -> keras.Model:
+    """A model after its last epoch.
+
+    Args:
+      place: config, run directory and this process's data.
+      name: of the task that trained it.
+    """
+    return models.load(place.run.record(name).path / "final.keras")
+
+
+def teacher(task, place, folder, report) -> list[str]:
+    """A teacher's logits for the training images, for all students and epochs.
+
+    Settings: `members`, the names of the models that make up the teacher.
+
+    Args:
+      task: the task.
+      place: config, run directory and this process's data.
+      folder: where to write its files.
+      report: called with progress.
+    """
+    images = place.data.train_images
+    logits = []
+    for member in task.settings["members"]:
+        model = trained(place, member)
+        network = keras.Model(model.inputs, models.logits_of(model))
+        logits.append(training.predictor(network)(images))
+    np.save(folder / "logits.npy", distillation.ensemble_logits(logits))
+    return ["logits.npy"]
+
+
+def train(task, place, folder, report) -> list[str]:
+    """Trains from new initial weights or the base model's, with or without a teacher.
+
+    Settings: `optimizer`; `order`, what the seed of the data order is derived from;
+    `start`, the same for the initial weights, which are the base model's without it;
+    `teacher`, `base`, `independent-N`, `ensemble` or `module:function`
+    (`catalog.Control`), with `alpha` and `soft_targets`; `changes`, settings that
+    differ from the config.
+
+    Args:
+      task: the task.
+      place: config, run directory and this process's data.
+      folder: where to write its files.
+      report: called with progress.
+    """
+    settings, data = task.settings, place.data
+    config = dataclasses.replace(place.config, **settings.get("changes", {}))
+    if "start" not in settings:
+        network = models.load(place.run.record("base").path / "initial.keras")
+    else:
+        network = models.build(
+            config.architecture,
+            data.train_images.shape[1:],
+            len(data.class_names),
+            derive_seed(config.seed, settings["start"], "weights"),
+        )
+    optimizer = OPTIMIZERS[settings["optimizer"]]()
+    targets = {"labels": data.train_labels}
+    if "teacher" in settings:
+        targets["teacher_logits"] = _teacher_logits(settings, place, data)
+        model = distillation.Distiller(network)
+        model.compile(
+            optimizer,
+            metrics=["accuracy"],
+            alpha=settings["alpha"],
+            temperature=config.temperature,
+            alpha_convention=config.alpha_convention,
+            soft_targets=settings["soft_targets"],
+        )
+    else:
+        # A model of its own, so that files of the network hold no optimizer.
+        model = keras.Model(network.inputs, network.outputs)
+        model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+    return training.train(
+        model,
+        network,
+        data.train_images,
+        targets,
+        data.test_images,
+        data.test_labels,
+        folder,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        order_seed=derive_seed(config.seed, settings["order"], "order"),
+        reshuffle=config.data_order == "reshuffled",
+        report=report,
+        log=_log(task, place),
+    )
+
+
+def _log(task, place):
+    if not place.tensorboard:
+        return lambda row: None
+    folder = place.directory / tensorboard.FOLDER / task.name
+    return tensorboard.Curves(folder).add
+
+
+def _teacher_logits(settings, place, data) -> np.ndarray:
+    """Logits `[n_train, classes]` of a teacher, or of its replacement."""
+    teacher = settings["teacher"]
+    if ":" not in teacher:
+        path = place.run.record(teacher_task(teacher)).path / "logits.npy"
+        return np.load(path, mmap_mode="r")
+    seed = derive_seed(place.config.seed, settings["control"])
+    return catalog.named(teacher)(data.train_labels, len(data.class_names), seed)
