@@ -97,16 +97,13 @@ def prune_2_of_4(model: keras.Model) -> keras.Model:
     """
     models.check(model, flat=True)
     pruned = clone(model)
-    for layer in pruned.layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
+    for kernel in kernels(pruned):
+        if "depthwise_kernel" in kernel.name:
             continue
-        for kernel in kernels(layer):
-            rows = pruning_utils.weights_rearrange(kernel)
-            mask = pruning_utils.generate_m_by_n_mask(rows, (2, 4))
-            shape = kernel.shape
-            kernel.assign(
-                kernel * pruning_utils.m_by_n_sparsity_mask_prepare(mask, shape)
-            )
+        rows = pruning_utils.weights_rearrange(kernel)
+        mask = pruning_utils.generate_m_by_n_mask(rows, (2, 4))
+        shape = kernel.shape
+        kernel.assign(kernel * pruning_utils.m_by_n_sparsity_mask_prepare(mask, shape))
     return pruned
 
 
@@ -126,10 +123,10 @@ def clone(model: keras.Model) -> keras.Model:
 
 
 def kernels(model: keras.Model) -> list:
-    """The kernels of a model's dense layers and convolutions, including depthwise ones.
+    """The weights that are called kernels: of dense, convolutional, recurrent layers.
 
     Args:
-      model: the model.
+      model: a model or one of its layers.
     """
     return [v for v in model.weights if "kernel" in v.name.rsplit("/", 1)[-1]]
 
@@ -145,6 +142,7 @@ def prunable(model: keras.Model) -> keras.Model:
 
     Raises:
       InputError: the model cannot be cloned, or contains another model.
+      ValueError: tfmot cannot mask the kernels of a layer.
     """
     models.check(model, flat=True)
     never = tfmot.sparsity.keras.ConstantSparsity(0, begin_step=2**31 - 1)
@@ -159,7 +157,13 @@ def prunable(model: keras.Model) -> keras.Model:
     wrapped = keras.models.clone_model(model, clone_function=wrap)
     for layer, original in zip(wrapped.layers, model.layers, strict=True):
         getattr(layer, "layer", layer).set_weights(original.get_weights())
-        for kernel, mask, _ in getattr(layer, "pruning_vars", ()):
+        masks = getattr(layer, "pruning_vars", ())
+        if len(masks) < len(kernels(original)):
+            raise ValueError(
+                f"layer {original.name} makes its kernels at its first call, too late "
+                "to mask them"
+            )
+        for kernel, mask, _ in masks:
             mask.assign(np.not_equal(kernel, 0))
     return wrapped
 
@@ -173,9 +177,7 @@ def strip(wrapped: keras.Model) -> keras.Model:
     stripped = tfmot.sparsity.keras.strip_pruning(wrapped)
 
     def plain(layer):
-        kind = type(layer)
-        if issubclass(kind, tfmot.sparsity.keras.PrunableLayer):
-            kind = kind.__bases__[0]
+        kind = getattr(layer, "plain_class", type(layer))
         return kind.from_config(layer.get_config())
 
     model = keras.models.clone_model(stripped, clone_function=plain)
@@ -186,7 +188,8 @@ def strip(wrapped: keras.Model) -> keras.Model:
 def _prunable_class(kind: type) -> type:
     """A layer's class whose kernels tfmot masks, all of them.
 
-    By default, tfmot leaves depthwise kernels dense and does not know every layer.
+    By default, tfmot leaves depthwise kernels dense and does not know every layer. It
+    asks for the kernels once, when the layer is built.
     """
-    methods = {"get_prunable_weights": kernels}
-    return type(kind.__name__, (kind, tfmot.sparsity.keras.PrunableLayer), methods)
+    members = {"get_prunable_weights": kernels, "plain_class": kind}
+    return type(kind.__name__, (kind, tfmot.sparsity.keras.PrunableLayer), members)

@@ -14,6 +14,12 @@ from kdfunc.runtime import keras, tf
 
 from tensorflow.lite.python.convert_phase import ConverterError
 
+#: What libraries raise when they are given a model that they do not support.
+_REFUSALS = (
+    *(ValueError, RuntimeError, ConverterError),
+    tf.errors.InvalidArgumentError,
+)
+
 
 @contextlib.contextmanager
 def limits_of(package: str) -> Iterator[None]:
@@ -27,9 +33,10 @@ def limits_of(package: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, RuntimeError, ConverterError) as error:
-        # The converter's message begins with the places of the whole call stack.
-        reason = str(error).partition("error: ")[2].partition("\n")[0] or str(error)
+    except _REFUSALS as error:
+        reason = str(error)
+        if isinstance(error, ConverterError):  # which tells the whole call stack first
+            reason = reason.partition("error: ")[2].partition("\n")[0] or reason
         reason = " ".join(reason.split()).rstrip(".") or type(error).__name__
         version = metadata.version(package)
         raise NotPossible(f"{package} {version}: {reason[:300]}") from error

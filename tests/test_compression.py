@@ -103,14 +103,42 @@ def test_fine_tuning_keeps_the_zeros_of_layers_with_several_kernels(digits):
     x = layers.LSTM(5)(layers.Reshape((-1, 4))(x))
     x = layers.Dense(10, activation="softmax")(x)
     pruned = pruning.prune(keras.Model(image, x), 0.6, "kernels")
-    first = pruning.kernels(pruned)[0]
-    first.assign(0 * first)  # a kernel of only zeros stays one
+    recurrent = pruning.kernels(pruned)[4]
+    recurrent.assign(0 * recurrent)  # a kernel of only zeros stays one
     tuned = compression.fine_tune(pruned, lambda m: train(m, digits))
     before, after = kernels(pruned), kernels(tuned)
     assert len(before) == 6
     assert len({np.mean(kernel == 0) for kernel in before}) == 6
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(new == 0, old == 0)
+        assert np.array_equal(new, old) == (not old.any())
+
+
+def test_a_layer_whose_zeros_cannot_be_kept_is_told(digits):
+    from kdfunc import compression, pruning
+    from kdfunc.runtime import keras
+
+    layers = keras.layers
+    image = keras.Input(digits.train_images.shape[1:])
+    x = layers.Reshape((28, 28))(image)
+    x = layers.MultiHeadAttention(1, 2, name="heads")(x, x)
+    x = layers.Dense(10, activation="softmax")(layers.Flatten()(x))
+    pruned = pruning.prune(keras.Model(image, x), 0.5, "kernels")
+    with pytest.raises(NotPossible, match="layer heads makes its kernels at its first"):
+        compression.fine_tune(pruned, lambda m: train(m, digits))
+
+
+def test_more_clusters_than_weights_are_told(digits):
+    from kdfunc import compression, pruning
+    from kdfunc.runtime import keras
+
+    layers = keras.layers
+    image = keras.Input(digits.train_images.shape[1:])
+    x = layers.Conv2D(2, 2)(image)  # 8 weights, of which 2 are left
+    x = layers.Dense(10, activation="softmax")(layers.Flatten()(x))
+    pruned = pruning.prune(keras.Model(image, x), 0.8, "layerwise")
+    with pytest.raises(NotPossible, match="tensorflow-model-optimization"):
+        compression.cluster(pruned, 4)
 
 
 @pytest.mark.parametrize("tuned", [False, True])

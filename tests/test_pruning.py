@@ -134,6 +134,20 @@ def test_two_of_four_input_channels_become_zero(lenet):
         np.testing.assert_array_equal(np.sort(np.abs(kept), axis=1)[:, 2:], largest)
 
 
+def test_two_of_four_leaves_every_depthwise_kernel_dense():
+    from kdfunc import pruning
+    from kdfunc.runtime import keras
+
+    layers = keras.layers
+    both = [keras.Input((5, 5, 8)), layers.DepthwiseConv2D(3)]
+    model = keras.Sequential([*both, layers.SeparableConv2D(4, 3)])
+    zeros = {
+        kernel.name.rsplit("/")[-1]: np.mean(kernel == 0)
+        for kernel in pruning.kernels(pruning.prune_2_of_4(model))
+    }
+    assert zeros == {"depthwise_kernel:0": 0, "pointwise_kernel:0": 0.5}
+
+
 @pytest.fixture
 def odd(tensorflow):
     """Models that people give: nested, subclassed, of Keras 3, and none at all."""

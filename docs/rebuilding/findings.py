@@ -202,7 +202,9 @@ def corruptions_of(table: pd.DataFrame) -> Iterator[list[object]]:
         yield [
             corrupted.named(row["corruption"], row["strength"]),
             f"{100 * row['base_accuracy']:.1f}",
-            f"{row['correlation']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            ""
+            if pd.isna(row["correlation"])
+            else f"{row['correlation']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
             *row[list(corrupted.OUTCOMES)],
         ]
 

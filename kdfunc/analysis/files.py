@@ -85,7 +85,8 @@ def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.Da
             }
         )
     for task in plan.make(run.config):
-        if reason := run.record(task.name).not_possible:
+        reason = run.record(task.name).not_possible
+        if reason and task.family and not task.replicate:
             rows.append(
                 {"model": task.name, "family": task.family, "not_possible": reason}
             )
@@ -156,7 +157,10 @@ def terminal(table: pd.DataFrame) -> str:
 
 def _measures(run: RunDirectory, has_scale: bool) -> pd.DataFrame:
     """Function preserved and disagreement of each model, from the tables."""
-    measures = tables.read(run, "similarity")[["model", "disagreement"]]
+    measures = tables.read(run, "similarity")
+    if measures is None:  # there are no other models
+        measures = pd.DataFrame({"model": []})
+    measures = measures.reindex(columns=["model", "disagreement"])
     if has_scale:
         columns = ["model", "ratio", "preserved", "low", "high", "rests_on"]
         measures = measures.merge(tables.preserved(run)[columns], on="model")

@@ -22,7 +22,7 @@ TIMES = "times.csv"
 _LAST = ("compressed", "variant")
 
 #: Flags whose values are places on the machine of the run.
-_PLACE = re.compile("(--(?:data|output)[_-]dir)(=.*)?")
+_PLACE = re.compile("(--?(?:data|output)[_-]dir)(=.*)?")
 
 
 def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
@@ -50,7 +50,7 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     shutil.copyfile(run.path / "config.json", target / "config.json")
     sessions = provenance.read(run.path)
     for session in sessions:
-        session["command"] = without_places(session["command"], target.name)
+        session["command"] = without_places(session["command"])
     provenance.write(target, sessions)
     write_atomic(target / TIMES, _times(run).to_csv())
     for name in ("tables", "figures"):
@@ -61,17 +61,18 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     return kept.save(target / kept.FILE, softmax, run.labels, run.class_names, needed)
 
 
-def without_places(command: str, run: str) -> str:
+def without_places(command: str) -> str:
     """A command with `DIR` in place of the machine's folders.
 
     Args:
       command: as a shell takes it.
-      run: name of the run, whose folder commands for finished runs are given.
     """
     words = shlex.split(command)
     for place, word in enumerate(words):
-        if pathlib.PurePath(word).name == run:
-            words[place] = f"DIR/{run}"
+        flag, value = re.fullmatch("(-[^=]*=)?(.*)", word, re.DOTALL).groups("")
+        path = pathlib.PureWindowsPath(value)
+        if path.is_absolute() or value.startswith("/"):
+            words[place] = f"{flag}DIR/{path.name}"
         if flag := _PLACE.fullmatch(word):
             if flag[2]:
                 words[place] = f"{flag[1]}=DIR"

@@ -18,6 +18,9 @@ SIZES = {
 UNITS = {
     "snr_db": "dB",
     **dict.fromkeys(("kl_forward", "kl_reverse", "log_loss_difference"), "nats"),
+    **dict.fromkeys(
+        ("mean_absolute_difference", "max_absolute_difference"), "the output's unit"
+    ),
 }
 
 

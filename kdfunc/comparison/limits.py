@@ -102,7 +102,7 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
     if percent and name in UNITS:
         raise InputError(
             f"--limit: {name} is in {UNITS[name]}, not in percent; did you mean "
-            f"{name}{sign}{bound}?"
+            f"{(text[: match.start(5)] + text[match.end(5) :]).strip()}?"
         )
     value, least = float(bound), sign == ">="
     relative = name in SIZES and bool(percent)

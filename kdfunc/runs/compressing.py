@@ -20,6 +20,7 @@ def _or_why_not(kind):
 
     @functools.wraps(kind)
     def attempt(task, place, folder, report) -> list[str]:
+        (folder / "not_possible.txt").unlink(missing_ok=True)  # of a killed attempt
         try:
             return kind(task, place, folder, report)
         except NotPossible as error:

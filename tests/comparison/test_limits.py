@@ -66,6 +66,7 @@ def test_limits_that_make_no_sense_are_told(text, told):
         ("agreement>=0", "is always met.*within that range"),
         ("snr_db>=30%", r"in dB, not in percent; did you mean snr_db>=30\?"),
         ("kl_forward<=1%", r"in nats, not in percent; did you mean kl_forward<=1\?"),
+        ("snr_db[a%]>=30% at 95%", r"did you mean snr_db\[a%\]>=30 at 95%\?"),
         ("agreement>=100% at 95%", "can never be met"),
         ("disagreement<=0 at 95%", "can never be met"),
         ("agreement>=-1", "is always met"),
