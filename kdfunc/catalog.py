@@ -62,7 +62,7 @@ FAMILIES: dict[str, Family] = {
         "◆",
         6.5,
         method="Quantization",
-        plural="Quantized models",
+        plural="Models quantized as in the paper",
         by="quantization",
     ),
     "pruned": Family(
@@ -76,13 +76,13 @@ FAMILIES: dict[str, Family] = {
         by="pruning",
     ),
     "compressed": Family(
-        "Compressed",
+        "Other ways",
         "#ca9161",
         "p",
         "pentagon",
         "⬟",
-        plural="Models compressed by a pipeline of steps",
-        by="pipelines of several steps",
+        plural="Models compressed in other ways",
+        by="other ways of compressing",
     ),
 }
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from kdfunc.analysis import figures, tables
 from kdfunc.analysis import names as naming
+from kdfunc.analysis.fidelity import same_order
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.catalog import FAMILIES
 from kdfunc.corruptions import CORRUPTIONS, SETS
@@ -214,7 +215,7 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
     if not np.isnan(row.correlation):
         told += (
             f" Ranked by the function preserved there, {row.models} compressed models "
-            f"are {_order(row.low)} as on the clean images: rank correlation "
+            f"are {same_order(row.low)} as on the clean images: rank correlation "
             f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]."
         )
     for outcome, what in (
@@ -241,12 +242,6 @@ def named(corruption: str, strength: float) -> str:
     if corruption == ALL:
         return "All together"
     return f"{CORRUPTIONS[corruption].label}, strength {strength:g}"
-
-
-def _order(low: float) -> str:
-    """How alike two rankings are, by the lower end of their correlation."""
-    sure = "in much" if low > 0.9 else "in roughly" if low > 0.5 else "not clearly in"
-    return f"{sure} the same order"
 
 
 def _preserve(number: int, what: str) -> str:

@@ -1,6 +1,7 @@
 """Which cheap measure ranks compressed models as the function preserved does."""
 
 import numpy as np
+import pandas as pd
 
 from kdfunc.analysis import figures, names, tables
 from kdfunc.analysis.jobs import Jobs
@@ -36,3 +37,36 @@ def write(
     heading = names.heading(says, run.config)
     draw = figures.fidelity.fidelity
     jobs.draw(run.path / "figures" / "fidelity", draw, found, heading)
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """How well agreement on few images ranks the models.
+
+    Args:
+      table: `fidelity.csv`.
+    """
+    few = table["examples"] == table["examples"].min()
+    rows = table[few & (table["measure"] == "agreement")].set_index("group")
+    told = [
+        f"{what} are {same_order(row.low)} as by the function preserved "
+        f"({row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}])"
+        for group, what in (
+            ("all", f"the {rows['models'].get('all', 0)} models"),
+            ("near", "those near the base model"),
+            ("far", "those far from it"),
+        )
+        if group in rows.index
+        for row in [rows.loc[group]]
+    ]
+    images = table["examples"].min()
+    return f"Ranked by agreement on {images:,} images, {'; '.join(told)}."
+
+
+def same_order(low: float) -> str:
+    """How alike two rankings are, by the lower end of their rank correlation.
+
+    Args:
+      low: That end.
+    """
+    sure = "in much" if low > 0.9 else "in roughly" if low > 0.5 else "not clearly in"
+    return f"{sure} the same order"

@@ -4,6 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from kdfunc.analysis import names, pruned_arrays, tables
@@ -27,7 +28,12 @@ GLOSSARY = {
     "Control": "a model trained like a student but with one thing changed or removed, "
     "such as the teacher, to show the effect of each ingredient.",
     "Rung": "a step of the ladder from independent models to students; each rung adds "
-    "one ingredient.",
+    "one ingredient, or two where its name says so.",
+    "Pipeline": "steps of compression, such as prune90+finetune+sparse: pruneN sets "
+    "the N % smallest kernel weights to zero, finetune trains on, clusterN leaves N "
+    "values for each kernel, qat trains for 8-bit numbers, sparse stores only what is "
+    "not zero; float16, dynamic-range, full-int8, int16x8 and int4 say how numbers are "
+    "stored.",
     "Distance": "how much the probabilities of two models differ on the test images: "
     "their Jensen-Shannon divergence in bits, where 0 is no difference and 1 is "
     "nothing in common.",
@@ -74,9 +80,12 @@ def opening(
             f"the yardstick is {count(independents, 'independent model')}, the "
             "same network trained again from other initial weights."
         )
+        if "student" in there:
+            compared.append(_direction(config))
     if preserved is not None and learnt:
         for family, row in FAMILIES.items():
             models = preserved[preserved["family"] == family]
+            models = models[models["model"] != "float32"]  # which is not compressed
             if row.by and len(models):
                 kept = models.groupby("name", sort=False)["ratio"].mean()
                 came_out.append(_range(row.plural, kept))
@@ -119,18 +128,15 @@ def doubts(
             + (
                 "so chance in training is not covered and no claim is decided; "
                 if independents == 1
-                else "so everything measured with it is uncertain; "
+                else f"so everything measured with it is uncertain{_known(yardstick)}; "
             )
             + "5 are better."
         )
-    elif yardstick is not None and "spread" in yardstick:
-        spread = yardstick["spread"].iloc[0] if len(yardstick) else 0
-        if spread > MARGIN:
-            told.append(
-                f"Distances among the base model and the {independents} "
-                f"independent models differ by {spread:.0f} % (standard deviation), so "
-                "small differences near 0 % cannot be decided."
-            )
+    elif known := _known(yardstick):
+        told.append(
+            f"The {independents} independent models differ so much in their distance "
+            f"to the base model that small differences cannot be decided{known}."
+        )
     students = Counter(task.group for task in models if task.family == "student")
     most = max(students.values(), default=0)
     if 0 < most < _FEW:
@@ -158,6 +164,18 @@ def doubts(
             "from that of its initial weights."
         )
     return told
+
+
+def _known(yardstick: pd.DataFrame | None) -> str:
+    """How uncertain the zero of the scale is; empty if not known or within the margin.
+
+    Args:
+      yardstick: The table of that name, whose first row is of independent models.
+    """
+    if yardstick is None or "high" not in yardstick or yardstick.empty:
+        return ""
+    high = yardstick["high"].iloc[0]
+    return f": 0 % is known to within {high:.1f} points" if high > MARGIN else ""
 
 
 def quoted(sentence: str) -> tuple[str, str]:
@@ -242,6 +260,17 @@ def terminal(
     return "\n".join(lines)
 
 
+def _direction(config: ExperimentConfig) -> str:
+    """Which way alpha points, of which there are two conventions."""
+    most = max(config.alphas)
+    if config.alpha_convention == "labels":
+        return (
+            "Alpha weights the true labels: students of alpha "
+            f"{most:g} lean least on their teacher."
+        )
+    return f"Alpha weights the teacher: students of alpha {most:g} lean most on it."
+
+
 def _how_sure(outcomes: pd.Series) -> str:
     told = outcomes.value_counts()
     if set(told.index) == {"undecided"}:
@@ -258,8 +287,9 @@ def _how_sure(outcomes: pd.Series) -> str:
 def _range(what: str, kept: pd.Series) -> str:
     """From the least to the largest distance ratio of a family's kinds."""
     near, far = kept.idxmin(), kept.idxmax()
-    if score(kept[far]) >= 99.85:  # which is 99.9 in one decimal
-        return f"{what} preserve at least 99.9 % of its function."
+    if score(kept[far]) >= 99:
+        least = np.floor(10 * score(kept[far])) / 10
+        return f"{what} preserve at least {least:.1f} % of its function."
     if kept[far] <= 1:
         low, high = (_percent(kept[name]) for name in (far, near))
         if high.startswith("more"):  # "99.9 % to more than 99.9 %" would be odd

@@ -3,7 +3,8 @@ const act = (control) => {
   const { call, chart, args, off } = control.dataset;
   const given = JSON.parse(off && !control.checked ? off : args, (_, value) =>
     value === "$value" ? control.value : value);
-  Plotly[call](chart, ...given);
+  // A pause rejects what it interrupts.
+  Promise.resolve(Plotly[call](chart, ...given)).catch(() => {});
 };
 for (const control of document.querySelectorAll("[data-call]")) {
   control.addEventListener(control.tagName === "BUTTON" ? "click" : "input", () => act(control));
@@ -79,5 +80,11 @@ for (const button of document.querySelectorAll("th button")) {
       return down ? -sign : sign;
     };
     table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
+  });
+}
+// On paper, verdicts have their numbers.
+for (const [event, open] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    for (const numbers of document.querySelectorAll(".verdict details")) numbers.open = open;
   });
 }

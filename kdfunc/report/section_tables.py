@@ -3,9 +3,11 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kdfunc.analysis import corruptions as corrupted
+from kdfunc.analysis import fidelity as measured
 from kdfunc.analysis.figures.fidelity import GROUPS, NAMES
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.catalog import FORMATS
@@ -23,7 +25,8 @@ _FILES = (
     (
         "latency",
         "Latencies",
-        "Time for one image on one thread of the machine that made these tables",
+        "Time for one image on one thread of the machine that made these tables; each "
+        "model was timed once, so differences within a format are probably noise",
     ),
 )
 
@@ -34,13 +37,20 @@ def spread(run: Results) -> tables.Table | None:
     Args:
       run: the run.
     """
-    columns = ["own", "mean", "least", "most", "published"]
+    columns = ["own", "mean", "least", "most", "published", "predicted_low"]
+    columns += ["predicted_high", "base_models"]
     table = run.table("spread", "method", "setting", *columns, "where")
     if table is None:
         return None
     kept = [c for c in table if c.startswith("preserved")]  # not in earlier tables
-    shown = table[["own", "mean", "published", "where", *kept]].assign(
-        name=table["method"] + ", " + table["setting"],
+    predicted = [
+        "–" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
+        for low, high in table[["predicted_low", "predicted_high"]].to_numpy(float)
+    ]
+    shown = table[["own", "mean"]].assign(
+        predicted=predicted,
+        **table[["published", "where", *kept]],
+        setting=table["method"] + ", " + table["setting"],
         mean_low=table["least"],
         mean_high=table["most"],
     )
@@ -54,6 +64,16 @@ def spread(run: Results) -> tables.Table | None:
         "brackets",
         shown,
     )
+
+
+def base_models(run: Results) -> int:
+    """Over how many base models the spread is; 0 if there is none.
+
+    Args:
+      run: the run.
+    """
+    table = run.table("spread", "base_models")
+    return 0 if table is None else int(table["base_models"].max())
 
 
 def variants(run: Results) -> tables.Table | None:
@@ -122,8 +142,8 @@ def tails(run: Results) -> tables.Table | None:
     )
 
 
-def fidelity(run: Results) -> tables.Table | None:
-    """Rank correlations of cheap measures, one column per measure.
+def fidelity(run: Results) -> dict[str, Any] | None:
+    """Rank correlations of cheap measures, one column per measure, and the answer.
 
     Args:
       run: the run.
@@ -133,7 +153,7 @@ def fidelity(run: Results) -> tables.Table | None:
     if table is None:
         return None
     shown = pd.DataFrame(
-        {"name": f"{GROUPS[group]} ({models}), {examples:,} images"}
+        {"setting": f"{GROUPS[group]} ({models}), {examples:,} images"}
         | {
             name: f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
             for key, name in NAMES.items()
@@ -143,13 +163,16 @@ def fidelity(run: Results) -> tables.Table | None:
             ["group", "models", "examples"], sort=False
         )
     )
-    return tables.of_run(
-        run,
-        "fidelity",
-        "Rank correlation with the distance from the base model (1 is the same "
-        "ranking); brackets contain 95 % of the draws of the images",
-        shown,
-    )
+    return {
+        "sentence": measured.sentence(table),
+        "table": tables.of_run(
+            run,
+            "fidelity",
+            "Rank correlation with the distance from the base model (1 is the same "
+            "ranking); brackets contain 95 % of the draws of the images",
+            shown,
+        ),
+    }
 
 
 def corruptions(run: Results) -> dict[str, Any] | None:
@@ -165,7 +188,7 @@ def corruptions(run: Results) -> dict[str, Any] | None:
     if table is None or ranking is None:
         return None
     shown = ranking[["base_accuracy", "correlation", *corrupted.OUTCOMES]].assign(
-        name=[
+        setting=[
             corrupted.named(*row)
             for row in zip(ranking["corruption"], ranking["strength"], strict=True)
         ],
@@ -209,13 +232,17 @@ def _of_files(run: Results, name: str, caption: str) -> tables.Table | None:
         at = table.columns.get_loc("bytes") + 1
         table.insert(at, "times_smaller", whole / table["bytes"])
     if name == "latency":
-        floats = [name for name, row in FORMATS.items() if row.floats]
-        slow = table.loc[table["model"].isin(floats), "median_ms"]
-        if len(slow):
-            table = table.assign(times_faster=slow.iloc[0] / table["median_ms"])
+        times = table.set_index("model")["median_ms"]
+        floats = [name for name, row in FORMATS.items() if row.floats and name in times]
+        if floats:
+            table = table.assign(times_faster=times[floats[0]] / table["median_ms"])
     hidden = ["model", "family", "method", "tuned", "operators", "not_possible"]
     hidden += ["rests_on", "disagreement"]  # other tables have them
     shown = table.drop(columns=hidden, errors="ignore").dropna(axis=1, how="all")
+    first = [
+        c for c in ("bytes", "times_smaller", "accuracy", "preserved") if c in shown
+    ]
+    shown = shown[[*first, *(c for c in shown if c not in first)]]
     return tables.of_run(run, name, caption, shown)
 
 

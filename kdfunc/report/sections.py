@@ -40,6 +40,7 @@ def of_run(run: Results) -> dict[str, Any]:
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),
         "spread": section_tables.spread(run),
+        "base_models": section_tables.base_models(run),
         "yardstick": _yardstick(run),
         "preserved": _preserved(run),
         "notes": summary.notes(run.table("pruned_arrays", *_PRUNED)),
@@ -132,6 +133,7 @@ def _ladder(run: Results) -> dict[str, Any] | None:
         "table": tables.of_run(
             run, "ladder", "The rungs of the ladder", run.ladder[columns]
         ),
+        "other_order": run.ladder["rung"].str.contains("other order").any(),
     }
 
 

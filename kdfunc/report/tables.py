@@ -16,6 +16,10 @@ from kdfunc.similarity.scale import score
 #: Headings and formats of the columns that are shown.
 _COLUMNS = {
     "name": ("Models", None),
+    "setting": ("Setting", None),
+    "mds_x": ("MDS x", None),
+    "mds_y": ("MDS y", None),
+    "predicted": ("One more is expected at", None),
     "accuracy": ("Accuracy", "{:.2%}"),
     "log_loss": ("Log-loss", "{:.4f}"),
     "disagreement": ("Other predicted class", "{:.2%}"),
@@ -42,7 +46,7 @@ _COLUMNS = {
     "weights": ("Weights stored as", None),
     "sparsity": ("Weights that are zero", "{:.1%}"),
     "times_smaller": ("Times smaller than the base", "{:.1f}"),
-    "times_faster": ("Times as fast as in float32", "{:.1f}"),
+    "times_faster": ("Times as fast as in float32", "{:.3g}"),
     "median_ms": ("Median (ms)", "{:.3f}"),
     "p90_ms": ("90th percentile (ms)", "{:.3f}"),
     "p99_ms": ("99th percentile (ms)", "{:.3f}"),
@@ -55,7 +59,7 @@ _COLUMNS = {
 
 
 #: Columns that name the rows.
-_NAMES = ("name", "students")
+_NAMES = ("name", "setting", "students")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +173,8 @@ def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
                 else text
                 for text, low, high in zip(texts, lows, highs, strict=True)
             ]
-        cells[title or column.replace("_", " ").capitalize()] = texts
+        words = column.replace("_", " ")
+        cells[title or words[:1].upper() + words[1:]] = texts
     return Table(
         id=f"{run.id}-{name}-table",
         caption=caption,

@@ -143,7 +143,7 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
                 "high": high if models > 1 else np.nan,
                 "sentence": f"{name}, {ZEROS[zero]} ({models}): "
                 + _reliability(models, f"{apart} by {spread:.1f} %", high)
-                + _much(spread, margin),
+                + _much(high if models > 1 else np.nan, margin),
             }
         )
     columns = ["zero", "models", "distance", "spread", "low", "high", "sentence"]
@@ -161,8 +161,8 @@ def _reliability(models: int, apart: str, known: float) -> str:
     )
 
 
-def _much(spread: float, margin: float) -> str:
-    if not spread > margin:  # or not known
+def _much(known: float, margin: float) -> str:
+    if not known > margin:  # or not known at all
         return ""
     return (
         f" This is more than the margin of {margin:g} points, so differences from 0 % "

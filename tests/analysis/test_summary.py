@@ -50,7 +50,7 @@ def test_the_opening_says_what_was_compared_what_came_out_and_how_sure():
     assert text.startswith("The base model is LeNet on digits; it classifies 98.0 %")
     assert "the yardstick is 1 independent model, the same network" in text
     for sentence in (
-        "Quantized models preserve at least 99.9 % of its function.",
+        "Models quantized as in the paper preserve at least 99.9 % of its function.",
         "Pruned models range from preserving 96.0 % of its function (pruned by 10 %) "
         "to being 11 times as far from it as independent models are (pruned by 90 %).",
         "the students, are 2.5 to 3.2 times as far from it as independent models are.",
@@ -65,6 +65,18 @@ def test_no_number_of_the_opening_has_a_minus(ratios):
     text = opening(KEPT.assign(ratio=ratios))
     assert not re.search(r"[-\u2212]\d", text) and "nan" not in text
     assert text.count("preserve") + text.count("as far from it") >= 3
+
+
+def test_a_share_is_not_rounded_up():
+    at_least = opening(KEPT.assign(ratio=0.00118))  # 99.88 %
+    assert "as in the paper preserve at least 99.8 % of its function." in at_least
+
+
+def test_which_way_alpha_points_is_told():
+    assert "students of alpha 0.9 lean least on their teacher." in opening()
+    config = dataclasses.replace(CONFIG, alpha_convention="teacher")
+    told = summary.opening(config, 0.98, True, KEPT, VERDICTS)[0]
+    assert "students of alpha 0.9 lean most on it." in told
 
 
 def test_no_model_is_called_one_time_as_far():
@@ -85,10 +97,15 @@ def doubts(config=CONFIG, without=(), yardstick=None, warning=""):
 
 
 def test_what_a_run_cannot_tell():
-    spread = pd.DataFrame({"zero": ["independent"], "spread": [5.0]})
-    assert doubts(yardstick=spread) == []
-    (told,) = doubts(yardstick=spread.assign(spread=23.4))
-    assert "the 5 independent models differ by 23 %" in told
+    yardstick = pd.DataFrame({"zero": ["independent"], "high": [5.0]})
+    assert doubts(yardstick=yardstick) == []
+    uncertain = yardstick.assign(high=23.4)
+    (told,) = doubts(yardstick=uncertain)
+    assert told.startswith("The 5 independent models differ so much")
+    assert told.endswith("0 % is known to within 23.4 points.")
+    two = dataclasses.replace(CONFIG, independents=2)
+    (told,) = doubts(two, yardstick=uncertain)
+    assert "uncertain: 0 % is known to within 23.4 points; 5 are better." in told
     poor = dataclasses.replace(
         CONFIG, independents=2, epochs=2, distillation_seeds=(2,), controls=()
     )

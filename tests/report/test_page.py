@@ -132,8 +132,11 @@ def test_it_can_be_read_without_seeing_it(any_page):
 
 def test_the_spread_over_base_models_is_told_or_what_it_needs(mnist, full_run):
     text = read(full_run).text
-    row = "L1 pruning, 90 % -20.50 -22.00 [-31.25, -12.50] -33.00 outside by 1.8 points"
-    assert f"{row} 82.5 [77.2, 86.5]" in text
+    row = (
+        "L1 pruning, 90 % -20.50 -22.00 [-31.25, -12.50] -50.00 to 6.00 -33.00 outside"
+    )
+    assert f"{row} by 1.8 points 82.5 [77.2, 86.5]" in text
+    assert "lies outside the range of 5 in 2 of 6 cases" in text
     assert "--base_models=5" in read(mnist).text
 
 
@@ -252,7 +255,7 @@ def test_sizes_and_latencies_of_the_files_are_told(full_run):
         pd.DataFrame(table).to_csv(path, index=False)
     text = read(full_run).text
     assert (
-        "Quantized, 8-bit 230,400 190,000 12.5 % 0.0004 100.0 [99.9, 100.0] Dow" in text
+        "Quantized, 8-bit 230,400 100.0 [99.9, 100.0] 190,000 12.5 % 0.0004 All" in text
     )
     assert "cluster16+finetune : the library cannot" in text
     assert "CONV_2D" not in text
@@ -479,7 +482,7 @@ def test_sizes_have_the_base_model_as_their_measure(full_run):
     text = read(full_run).text
     assert "Times smaller than the base" in text
     assert "Base model 900,000 1.0 100.0 Quantized, 8-bit 300,000 3.0 99.5" in text
-    assert "Quantized, 8-bit 1.500 2.0" in text
+    assert "Quantized, 8-bit 1.500 2 All" in text
 
 
 def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):

@@ -373,6 +373,9 @@ def test_a_tenth_of_a_point_does_not_make_quantization_the_best(rival):
         2, quantized={"dynamic-range": blend(0.98)}, pruned={0.9: blend(rival)}
     )
     assert verdict.outcome == "contradicted" and abs(verdict.effect) < 2
+    assert verdict.sentence.startswith(
+        "Quantization is not clearly the best method here: "
+    )
 
 
 def test_quantization_that_may_be_best():

@@ -45,6 +45,7 @@ def fidelity(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
             height = list(NAMES).index(row.measure) + 0.15 * (row.examples == many)
             axes.plot([row.low, row.high], [height] * 2, color=shade("quantized"), lw=1)
             axes.plot([row.correlation], [height], **_mark(row.examples == many))
+        axes.set_xlim(table["low"].min() - 0.03, 1.03)
         axes.axvline(1, color="0.8", lw=1, zorder=0)
         axes.set(yticks=range(len(NAMES)), ylim=(len(NAMES) - 0.5, -0.5))
         axes.set_yticklabels(NAMES.values() if not place else [])

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
+from seaborn.utils import relative_luminance
 
 from kdfunc.analysis.figures.style import (
     COLUMN,
@@ -251,6 +252,7 @@ def agreement_by_class(
         100 * agreement,
         ax=axes,
         cmap="viridis",
+        vmin=0,
         vmax=100,
         annot=True,
         fmt=".1f" if columns <= MOST_CLASSES / 2 else ".0f",
@@ -258,6 +260,12 @@ def agreement_by_class(
         linewidths=0.5,
         cbar_kws={"label": "Agreement (%)", "pad": 0.02},
     )
+    mesh = axes.collections[0]
+    for text, color in zip(
+        axes.texts, mesh.to_rgba(mesh.get_array().ravel()), strict=True
+    ):
+        light = relative_luminance(color) > 0.18  # where black has the higher contrast
+        text.set_color("black" if light else "white")
     axes.set_title(title, fontsize=TEXT_SIZE + 1)
     shrink_text(axes.collections[0].colorbar.ax)
     for tick, family in zip(axes.get_yticklabels(), families, strict=True):

@@ -18,6 +18,7 @@ from kdfunc.analysis.figures.style import (
 
 _COLUMNS = 4
 _RANGE = {"color": "0.8", "linewidth": 7, "solid_capstyle": "butt"}
+_EXPECTED = {"color": "0.75", "linewidth": 1, "zorder": 0}
 _OTHER = {"color": GREY, "marker": "o", "markersize": 3.5, "linestyle": "none"}
 _PAPER = {"color": "black", "marker": "_", "markersize": 22, "linestyle": "none"}
 
@@ -43,6 +44,7 @@ def spread(
         axes.axis("off")
     own = marker("base") | {"markersize": 9}
     for row, axes in zip(table.itertuples(), plots.flat, strict=False):
+        axes.plot([0, 0], [row.predicted_low, row.predicted_high], **_EXPECTED)
         chosen = (each["method"] == row.method) & (each["setting"] == row.setting)
         others = each.loc[chosen & (each["base_model"] != "base"), "value"]
         axes.plot([0, 0], [row.least, row.most], **_RANGE, zorder=1)
@@ -54,12 +56,15 @@ def spread(
         axes.margins(y=0.2)
         axes.ticklabel_format(useOffset=False)
         if axes.get_subplotspec() and axes.get_subplotspec().is_first_col():
-            axes.set_ylabel("%", fontsize=TEXT_SIZE)
+            axes.set_ylabel(
+                "Accuracy and its\nrelative deviation (%)", fontsize=TEXT_SIZE
+            )
     handles = [
         Line2D([], [], **own, label="The run's base model"),
         Line2D([], [], **_OTHER, label="Other base models"),
-        Line2D([], [], **_RANGE, label="Their range"),
+        Line2D([], [], **_RANGE, label="Range of all"),
+        Line2D([], [], **_EXPECTED, label="One more expected (95 %)"),
         Line2D([], [], **_PAPER | {"markersize": 12}, label="The paper's number"),
     ]
-    add_legend(figure, ax, handles, 4)
+    add_legend(figure, ax, handles, 3)
     return figure

@@ -87,17 +87,18 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     ]
     mode, other = min(rivals, key=lambda pair: rivals[pair].value)
     effect = rivals[mode, other].widened(len(rivals))
+    rival = (
+        f"at least {MARGIN:g} points more than every student and every model pruned "
+        "by the share of bytes that it saves"
+    )
     return Finding(
         effect=effect,
         p_supported=max(gain.p_above(MARGIN) for gain in rivals.values()),
         p_contradicted=some([gain.p_below(MARGIN) for gain in rivals.values()]),
         plain={
-            "supported": "Quantization preserves more of the function than every "
-            "student and every model pruned to its size.",
-            "contradicted": f"Quantization is not the best method here: {other} "
-            f"comes within {MARGIN:g} points of {mode} or preserves more.",
-            "undecided": "It remains open whether quantization preserves more than "
-            "every student and every model pruned to its size.",
+            "supported": f"Quantization preserves {rival}.",
+            "contradicted": _not_best(mode, other, effect),
+            "undecided": f"It remains open whether quantization preserves {rival}.",
         },
         numbers=f"The closest rival: {mode} preserves {more_or_less(effect)} than "
         f"{other} (margin: {MARGIN:g} points); the interval holds for all "
@@ -115,6 +116,20 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         ),
         chance=evidence.alphas,
     )
+
+
+def _not_best(mode: str, other: str, effect: TEstimate) -> str:
+    """How close a rival comes, or that it preserves more."""
+    few = f"fewer than {MARGIN:g} points"
+    if effect.high < 0:
+        return (
+            "Quantization is not the best method here: "
+            f"{other} preserves more than {mode}."
+        )
+    start = f"Quantization is not clearly the best method here: {other} preserves "
+    if effect.low > 0:
+        return f"{start}less than {mode}, but by {few}."
+    return f"{start}at least as much as {mode}, or less by {few}."
 
 
 def _saves(mode: str) -> float:

@@ -62,7 +62,12 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
         matched=len({evidence.seeds(name) for name in students}) == 1,
     )
     how = "more" if effect.value > 0 else "less"
-    largest = f", the largest of {len(gains)} differences" if len(gains) > 1 else ""
+    largest = ""
+    if len(gains) > 1:
+        largest = (
+            f", the largest of {len(gains)} differences; the interval holds for all of "
+            "them, and the test that they are small uses narrower ones"
+        )
     return Finding(
         effect=effect,
         p_supported=max(within(gain) for gain in gains.values()),
