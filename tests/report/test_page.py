@@ -132,9 +132,7 @@ def test_it_can_be_read_without_seeing_it(any_page):
 
 def test_the_spread_over_base_models_is_told_or_what_it_needs(mnist, full_run):
     text = read(full_run).text
-    row = (
-        "L1 pruning, 90 % -20.50 -22.00 [-31.25, -12.50] -50.00 to 6.00 -33.00 outside"
-    )
+    row = "L1 pruning, 90 % -20.50 -22.00 [-31.25, -12.50] -50.00 to 6.00 -33.00"
     assert f"{row} outside by 1.8 points 82.5 [77.2, 86.5]" in text
     assert "lies outside the range of 5 in 2 of 6 cases" in text
     assert "--base_models=5" in read(mnist).text
