@@ -294,6 +294,18 @@ def _told_plainly(host: str) -> Iterator[None]:
             what = f"{host} sent nothing for {SILENCE} seconds"
         elif "broken" in str(error) or "aborted" in str(error):
             what = f"{host} dropped the connection"
+        elif isinstance(error, requests.exceptions.ProxyError):
+            what = (
+                f"the proxy refuses or cannot be reached on the way to {host} (see the "
+                "environment variable HTTPS_PROXY)"
+            )
+        elif isinstance(error, requests.exceptions.SSLError):
+            what = (
+                f"the certificate of {host} is not trusted (behind a proxy that reads "
+                "along, set REQUESTS_CA_BUNDLE to its certificate)"
+            )
+        elif isinstance(error, requests.exceptions.InvalidSchema):
+            what = f"the way to {host} is closed: {error} (pip install pysocks)"
         else:
             what = f"{host} cannot be reached (is there an internet connection?)"
         raise NotServed(what) from error

@@ -27,5 +27,5 @@ def require(part: str, *modules: str) -> None:
     if missing:
         raise NotInstalled(
             f"{part} needs packages that are not installed ({', '.join(missing)}); run "
-            "pip install 'kdfunc[train]'."
+            'pip install "kdfunc[train]".'
         )

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from kdfunc import machine
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
 from kdfunc.extras import require
 from kdfunc.quiet import quiet_stderr
 
@@ -24,11 +24,17 @@ require("kdfunc.runtime", "tensorflow", "tf_keras", "tensorflow_model_optimizati
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 machine.prefer_onednn()
 with quiet_stderr():
-    import tf_keras as keras
+    try:
+        import tf_keras as keras
 
-    import tensorflow as tf
-    from tensorflow.python.framework import ops
-    from tensorflow.python.util import _pywrap_util_port
+        import tensorflow as tf
+        from tensorflow.python.framework import ops
+        from tensorflow.python.util import _pywrap_util_port
+    except ImportError as error:
+        raise InputError(
+            f"TensorFlow is installed but cannot be loaded ({first_line(error)}); "
+            "install it again, and on Windows the Microsoft Visual C++ Redistributable."
+        ) from error
 
     GPUS = tf.config.list_physical_devices("GPU")
 tf.get_logger().setLevel(logging.ERROR)

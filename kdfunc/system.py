@@ -5,11 +5,13 @@ for the others are tested by removing what those systems lack.
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import platform
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from typing import Any
@@ -23,6 +25,8 @@ except ImportError:  # on Windows
 PROC = pathlib.Path("/proc")
 #: Characters of a path that Windows takes, unless it was set up for more.
 WINDOWS_PATH = 259
+#: Seconds for which a file that another program holds is tried again on Windows.
+HELD = 2.0
 
 
 def sync(path: str | os.PathLike[str]) -> None:
@@ -41,8 +45,35 @@ def sync(path: str | os.PathLike[str]) -> None:
         raise
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some network and shared folders sync no folders; borg and git pass it over.
+        unable = error.errno in (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+        if not (is_folder and unable):
+            raise
     finally:
         os.close(handle)
+
+
+def replace(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Moves a file into the place of another.
+
+    On Windows, virus scanners and indexers hold a file for moments, so a refusal is
+    final only after `HELD` seconds.
+
+    Args:
+      source: the file.
+      target: where to.
+    """
+    end = time.monotonic() + (HELD if os.name == "nt" else 0)
+    while True:
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def takes_path(path: pathlib.Path) -> bool:

@@ -90,7 +90,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        system.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

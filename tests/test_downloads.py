@@ -16,6 +16,7 @@ import filelock
 import mirror
 import numpy as np
 import pytest
+import requests
 
 import kdfunc.runtime  # noqa: F401  (TFDS alone imports TensorFlow noisily)
 from kdfunc import cli, datasets, downloads
@@ -245,6 +246,30 @@ def test_a_server_that_takes_no_connection(internet, tmp_path, monkeypatch):
         mirror.send_builders_to(url, monkeypatch.setattr)
         with pytest.raises(InputError, match="127.0.0.1 cannot be reached"):
             datasets.load("mnist", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (requests.exceptions.ProxyError("407"), "the proxy refuses or .* HTTPS_PROXY"),
+        (requests.exceptions.SSLError("self-signed"), "is not trusted .* REQUESTS_CA_"),
+        (
+            requests.exceptions.InvalidSchema(
+                "Missing dependencies for SOCKS support."
+            ),
+            r"Missing dependencies for SOCKS support. \(pip install pysocks\)",
+        ),
+    ],
+)
+def test_a_proxy_or_certificate_is_not_taken_for_a_missing_connection(
+    internet, tmp_path, monkeypatch, error, told
+):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(requests.Session, "get", refuse)
+    with pytest.raises(InputError, match=told):
+        datasets.load("mnist", str(tmp_path))
 
 
 def no_room(*_, **__):

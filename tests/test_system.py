@@ -1,10 +1,12 @@
 """The variants for macOS and Windows, tried by taking away what they lack."""
 
 import ast
+import errno
 import os
 import pathlib
 import platform
 import signal
+import stat
 import sys
 import tempfile
 import types
@@ -68,6 +70,59 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="output_dir: .* cannot be written"):
         RunDirectory(tmp_path / "run").check(ExperimentConfig())
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP])
+def test_shared_folders_need_no_sync_of_folders(tmp_path, monkeypatch, number):
+    def fsync(handle, _fsync=os.fsync):
+        if of_files or stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        _fsync(handle)
+
+    of_files = False
+    monkeypatch.setattr(os, "fsync", fsync)
+    writing.write_atomic(tmp_path / "config.json", "{}")
+    assert (tmp_path / "config.json").read_text() == "{}"
+    of_files = True
+    with pytest.raises(OSError, match=os.strerror(number)):
+        writing.write_atomic(tmp_path / "config.json", "[]")
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("name", "refusals", "is_written"),
+    [("nt", 3, True), ("nt", 10**9, False), ("posix", 1, False)],
+)
+def test_a_file_that_a_scanner_holds_is_replaced_later(
+    tmp_path, monkeypatch, name, refusals, is_written
+):
+    tried = []
+
+    def replace(*paths, _replace=os.replace):
+        tried.append(paths)
+        if len(tried) <= refusals:
+            raise PermissionError(13, "Access is denied", str(paths[0]))
+        _replace(*paths)
+
+    held = types.SimpleNamespace(**{**vars(os), "name": name, "replace": replace})
+    monkeypatch.setattr(system, "os", held)
+    monkeypatch.setattr(system, "HELD", 0.3)
+    path = tmp_path / "checkpoint.npz"
+    if is_written:
+        writing.write_atomic(path, "new")
+        assert path.read_text() == "new"
+    else:
+        with pytest.raises(PermissionError):
+            writing.write_atomic(path, "new")
+        assert [*tmp_path.iterdir()] == []
+    assert (len(tried) > 1) == (name == "nt")
+
+
+def test_a_drive_that_is_not_there_has_no_folder_above(monkeypatch):
+    """The search for one had never ended."""
+    monkeypatch.setattr(os.path, "lexists", lambda path: False)
+    path = pathlib.Path("/media/stick/runs").absolute()
+    assert RunDirectory(path).nearest == pathlib.Path(path.anchor)
 
 
 def test_a_file_that_cannot_be_synced_is_told(tmp_path):

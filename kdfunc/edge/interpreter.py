@@ -12,7 +12,7 @@ import numpy as np
 from kdfunc.edge.ports import Entry
 from kdfunc.edge.schema import ModelFile
 from kdfunc.edge.settings import Settings
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
 from kdfunc.quiet import quiet_stderr
 
 KERNELS = {
@@ -28,20 +28,27 @@ def interpreter_class() -> type:
     """The first interpreter that is installed.
 
     Raises:
-      InputError: none is installed.
+      InputError: none is installed, or one cannot be loaded.
     """
-    with contextlib.suppress(ImportError):
-        from ai_edge_litert.interpreter import Interpreter
+    try:
+        with contextlib.suppress(ModuleNotFoundError):
+            from ai_edge_litert.interpreter import Interpreter
 
-        return Interpreter
-    with contextlib.suppress(ImportError):
-        from tflite_runtime.interpreter import Interpreter
+            return Interpreter
+        with contextlib.suppress(ModuleNotFoundError):
+            from tflite_runtime.interpreter import Interpreter
 
-        return Interpreter
-    with contextlib.suppress(ImportError):
-        import tensorflow as tf
+            return Interpreter
+        with contextlib.suppress(ModuleNotFoundError):
+            import tensorflow as tf
 
-        return tf.lite.Interpreter
+            return tf.lite.Interpreter
+    except ImportError as error:
+        raise InputError(
+            "a TFLite interpreter is installed but cannot be loaded "
+            f"({first_line(error)}); install it again, and on Windows the Microsoft "
+            "Visual C++ Redistributable."
+        ) from error
     raise InputError(
         "no TFLite interpreter is installed; install one with pip install "
         "ai-edge-litert."

@@ -46,10 +46,14 @@ def write(
             own = each.path / "report.html"
             if not own.exists():
                 write_atomic(own, render([each]))
-            near = os.path.relpath(
-                own.resolve(), pathlib.Path(written).resolve().parent
-            )
-            links[each.path] = quote(near.replace(os.sep, "/"))
+            try:
+                near = os.path.relpath(
+                    own.resolve(), pathlib.Path(written).resolve().parent
+                )
+            except ValueError:  # on another drive of Windows
+                links[each.path] = own.resolve().as_uri()
+            else:
+                links[each.path] = quote(near.replace(os.sep, "/"))
     write_atomic(written, render(directories, links))
     return pathlib.Path(path)
 

@@ -92,7 +92,8 @@ class RunDirectory:
     def nearest(self) -> pathlib.Path:
         """The folder itself, or the one in which it will be created."""
         nearest = self.path.absolute()
-        while not os.path.lexists(nearest):
+        # The parent of a drive that is not there is that drive.
+        while nearest != nearest.parent and not os.path.lexists(nearest):
             nearest = nearest.parent
         return nearest
 

@@ -253,8 +253,14 @@ def _local_cluster(workers: int, stack: contextlib.ExitStack):
     environment.pop("MALLOC_TRIM_THRESHOLD_", None)
     # What a task raises is reported by the listener, not by the workers' logs.
     environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
+    settings = {
+        "distributed.nanny.pre-spawn-environ": environment,
+        # After a laptop has slept, all workers would be taken for dead and killed.
+        # Their nannies notice those that are.
+        "distributed.scheduler.worker-ttl": None,
+    }
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        dask.config.set(settings),
         system.interrupts_put_off(),
     ):
         cluster = LocalCluster(

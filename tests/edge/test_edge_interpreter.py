@@ -69,6 +69,13 @@ def test_without_litert_tflite_runtime_runs_the_models(uninstalled, monkeypatch)
     assert interpreter_module.interpreter_class() is stand_in.Interpreter
 
 
+def test_an_interpreter_that_cannot_be_loaded_is_not_taken_for_missing(monkeypatch):
+    """As without the Visual C++ runtime on Windows: `DLL load failed`."""
+    monkeypatch.setitem(sys.modules, LITERT, types.SimpleNamespace())
+    with pytest.raises(InputError, match="is installed but cannot be loaded .*; inst"):
+        interpreter_module.interpreter_class()
+
+
 @pytest.mark.parametrize("mode", ["full", "sparse"])
 def test_without_both_tensorflow_gives_the_same(tensorflow, lenet, uninstalled, mode):
     expected = predict(getattr(lenet, mode), lenet.images[:20])

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -343,6 +344,18 @@ def test_several_runs_answer_the_third_question(full_run, tmp_path):
     assert "The sentence number 0." not in text  # the full reports are behind links
     heading = "Claim All set-ups digits-lenet-published"
     assert heading in " ".join(text.split())  # the answer, and then what it is from
+
+
+def test_runs_on_another_drive_are_linked_by_their_whole_path(
+    full_run, tmp_path, monkeypatch
+):
+    def relpath(*_):  # as between drives of Windows
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    page.write([full_run, write_run(tmp_path / "other")], tmp_path / "all.html")
+    links = [a["href"] for a in Reader((tmp_path / "all.html").read_text()).all("a")]
+    assert (full_run.path / "report.html").resolve().as_uri() in links
 
 
 def test_several_runs_are_a_short_page_with_links_to_the_full_ones(full_run, tmp_path):
