@@ -239,7 +239,7 @@ def test_a_module_works_without_the_extra_or_says_that_it_needs_it(device):
         if name.split(".")[1:2] and name.split(".")[1] in TRAINING:
             assert told and re.fullmatch(
                 r"kdfunc\.\w+ needs packages that are not installed \([^)]*\); run "
-                r"pip install 'kdfunc\[train\]'\.",
+                r'pip install "kdfunc\[train\]"\.',
                 told,
             ), (name, told)
         else:

@@ -157,14 +157,14 @@ class OnDask:
         for future in as_completed(futures.values()):
             name = names[future.key]
             lost = [need for need in needs_of[name] if _failed(futures.get(need))]
-            if future.status == "finished":
-                hear("done", name, future.result())
-            elif lost:
+            if lost:
                 _skip(name, lost[0], failures, hear)
             elif future.status == "cancelled":
                 future.result()  # raises what `open` tells in plain words
+            # Waits: a result that was lost with its worker is being made again.
+            elif (error := future.exception()) is None:
+                hear("done", name, future.result())
             else:
-                error = future.exception()
                 if isinstance(error, KilledWorker):
                     times = error.allowed_failures + 1
                     error = RuntimeError(f"its worker was killed {times} times, {_WHY}")

@@ -101,6 +101,17 @@ def test_the_task_of_a_worker_that_dies_is_done_by_another(tmp_path, events):
     assert str(os.getpid()) not in pids
 
 
+def test_a_result_that_is_made_again_is_no_failure(tmp_path, events, monkeypatch):
+    """A worker that dies takes its results along; that had been `FAILED: None`."""
+    import distributed
+
+    monkeypatch.setattr(distributed, "as_completed", iter)  # before they are completed
+    with engine.open(workers=1) as crew:
+        assert crew.run(TASKS, Work(tmp_path), listener(events)) == {}
+    done = [name for event, name, _ in events if event == "done"]
+    assert done == [task.name for task in TASKS]
+
+
 class Slow:
     """Works until it is stopped, or for some seconds; leaves a file at its end."""
 
