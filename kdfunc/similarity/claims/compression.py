@@ -118,7 +118,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     )
 
 
-def _not_best(mode: str, other: str, effect: TEstimate) -> str:
+def _not_best(mode: str, other: str, effect: Effect) -> str:
     """How close a rival comes, or that it preserves more."""
     few = f"fewer than {MARGIN:g} points"
     if effect.high < 0:
