@@ -5,6 +5,7 @@ it needs, a label and a cost; `work(task, report)` performs it.
 """
 
 import contextlib
+import gc
 import logging
 import secrets
 import threading
@@ -207,24 +208,29 @@ def open(
     with contextlib.ExitStack() as stack:
         for logger in ("distributed", "distributed.client"):  # has a level of its own
             logging.getLogger(logger).setLevel(logging.CRITICAL)
+        reason = None
         try:
             address = scheduler or _local_cluster(workers, stack)
             client = stack.enter_context(Client(address, timeout=CONNECT_TIMEOUT))
             if not scheduler:
                 client.wait_for_workers(1, timeout=START_TIMEOUT)
         except Exception as error:  # asserts of distributed are among them
+            reason = _reason(error)
+        if reason is not None:
+            # A client that found no scheduler ends when it is collected; in the thread
+            # that serves it, it would wait for itself.
+            gc.collect()
             if not scheduler:
                 raise InputError(
-                    f"--workers: no worker could be started ({_reason(error)}); the "
-                    "machine may be busy or short of memory, or a script calls "
-                    'kdfunc.run outside of `if __name__ == "__main__":`; try again '
-                    "with fewer --workers or with --workers=0."
-                ) from error
+                    f"--workers: no worker could be started ({reason}); the machine "
+                    "may be busy or short of memory, or a script calls kdfunc.run "
+                    'outside of `if __name__ == "__main__":`; try again with fewer '
+                    "--workers or with --workers=0."
+                )
             raise InputError(
-                f"--scheduler: no scheduler answers at {scheduler} ({_reason(error)}); "
-                "give the address that `dask scheduler` printed, such as "
-                "tcp://host:8786."
-            ) from error
+                f"--scheduler: no scheduler answers at {scheduler} ({reason}); give "
+                "the address that `dask scheduler` printed, such as tcp://host:8786."
+            )
         crew = OnDask(client)
         if not crew.workers:
             raise InputError(
