@@ -15,10 +15,7 @@ from kdfunc.runtime import keras, tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 #: What libraries raise when they are given a model that they do not support.
-_REFUSALS = (
-    *(ValueError, RuntimeError, ConverterError),
-    tf.errors.InvalidArgumentError,
-)
+_REFUSALS = (ValueError, RuntimeError, ConverterError, tf.errors.InvalidArgumentError)
 
 
 @contextlib.contextmanager

@@ -131,14 +131,20 @@ def fidelity(root: str) -> str:
         for (group, count), each in few.groupby(["group", "models"], sort=False):
             by = each.set_index("measure")
             cells = [
-                f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
-                for row in by.loc[list(fidelity_figure.NAMES)].itertuples()
+                _ranked(row) for row in by.loc[list(fidelity_figure.NAMES)].itertuples()
             ]
             name = result.cited(root)
             rows.append([name, f"{fidelity_figure.GROUPS[group]} ({count})", *cells])
     if not rows:
         return "No run in `results/` has the table yet.\n"
     return markdown(["run", "models", *fidelity_figure.NAMES.values()], rows)
+
+
+def _ranked(row) -> str:
+    """A rank correlation with its interval; empty for too few models."""
+    if pd.isna(row.correlation):
+        return ""
+    return f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
 
 
 def judged(row, today: bool = True) -> str:
@@ -202,9 +208,7 @@ def corruptions_of(table: pd.DataFrame) -> Iterator[list[object]]:
         yield [
             corrupted.named(row["corruption"], row["strength"]),
             f"{100 * row['base_accuracy']:.1f}",
-            ""
-            if pd.isna(row["correlation"])
-            else f"{row['correlation']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            _ranked(row),
             *row[list(corrupted.OUTCOMES)],
         ]
 

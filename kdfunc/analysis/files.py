@@ -27,14 +27,14 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
       jobs: draws the figure.
     """
     stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]
-    table = compression(run, stored, any(t.family == "independent" for t in tasks))
-    impossible = table["not_possible"].notna().any()
-    if not stored and not impossible:
+    refused = _refused(run)
+    if not stored and not refused:
         return
+    table = compression(run, stored, any(t.family == "independent" for t in tasks))
     tables.write(run, "compression", table)
     if stored:
         _write_latency(run, stored)
-    if "compressed" in set(table["family"]) or impossible:
+    if "compressed" in set(table["family"]) or refused:
         print(terminal(table), end="\n\n")
     shown = table[table["family"] != "base"].dropna(subset="preserved")
     if len(shown) and "compressed" in set(shown["family"]):
@@ -84,12 +84,7 @@ def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.Da
                 "operators": json.dumps(found["operators"]),
             }
         )
-    for task in plan.make(run.config):
-        reason = run.record(task.name).not_possible
-        if reason and task.family and not task.replicate:
-            rows.append(
-                {"model": task.name, "family": task.family, "not_possible": reason}
-            )
+    rows += _refused(run)
     columns = ["model", "family", "method", "tuned", "bytes", "gzip_bytes", "weights"]
     columns += ["sparsity", "accuracy", "ratio", "preserved", "low", "high", "rests_on"]
     columns += ["disagreement", "operators"]
@@ -100,6 +95,16 @@ def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.Da
         table.loc[itself, ["ratio", "preserved"]] = 0.0, 100.0
     table.loc[itself, "disagreement"] = 0.0
     return table.reindex(columns=[*columns, "not_possible"])
+
+
+def _refused(run: RunDirectory) -> list[dict[str, object]]:
+    """The rows of models that a library cannot make."""
+    return [
+        {"model": task.name, "family": task.family, "not_possible": reason}
+        for task in plan.make(run.config)
+        if task.family and not task.replicate
+        if (reason := run.record(task.name).not_possible)
+    ]
 
 
 def _base(run: RunDirectory) -> dict[str, object]:
