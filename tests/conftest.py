@@ -7,6 +7,14 @@ import pytest
 hypothesis.settings.register_profile("kdfunc", deadline=None)
 hypothesis.settings.load_profile("kdfunc")
 
+#: Files that take minutes. They begin first, so that no process is left with one of
+#: them when the others have nothing to do any more.
+SLOW = ("test_notebooks.py", "test_interruption.py", "test_experiment.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in SLOW)
+
 
 @pytest.fixture(scope="session")
 def tensorflow():
