@@ -66,8 +66,7 @@ def verdicts(root: str) -> str:
 def _marked(setup: setups.Setup, result: Result) -> str:
     """What a reader must know of a run, in brackets."""
     marks = [setup.marks] if setup.marks else []
-    if result.config.alphas and "student" not in result.families:
-        marks += ["no students yet"]
+    marks += result.trainings_left_out
     marks += [] if result.judged_today else ["rules of an earlier version"]
     return f" ({'; '.join(marks)})" if marks else ""
 
@@ -148,9 +147,9 @@ def _ranked(row) -> str:
 
 
 def judged(row, today: bool = True) -> str:
-    """A verdict with its effect, if it has one, and whether by today's rules."""
+    """A verdict with its effect, if it has one on today's scale."""
     outcome = row.outcome if today else f"({row.outcome} by earlier rules)"
-    if pd.isna(row.effect):
+    if pd.isna(row.effect) or not today:
         return outcome
     return f"{outcome}, {interval(row.effect, row.low, row.high)}"
 

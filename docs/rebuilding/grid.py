@@ -1,12 +1,9 @@
 """Which of the paper's runs are there, as tables: functions of the way to the root."""
 
-from collections.abc import Iterator
-
 from kdfunc import presets
 from kdfunc.analysis import setups
 from kdfunc.analysis.names import DATASET_NAMES, title
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
-from kdfunc.runs import plan
 from rebuilding.runs import NOT_RUN, Result, markdown, paper, results, results_of
 
 
@@ -65,25 +62,9 @@ def _lacks(result: Result | None, root: str) -> str:
     lacks = {
         f"{config.epochs} epochs instead of {setups.EPOCHS}": config.epochs
         < setups.EPOCHS,
-        **dict.fromkeys(_trainings_left_out(result), True),
+        **dict.fromkeys(result.trainings_left_out, True),
         "one base model, no spread": result.table("spread") is None,
         "tables of an earlier version": not result.judged_today,
     }
     told = "; ".join(text for text, lacking in lacks.items() if lacking)
     return f"{result.cited(root)}: {told or 'all there'}"
-
-
-def _trainings_left_out(result: Result) -> Iterator[str]:
-    """How many of its preset's students and controls a run has, if not all."""
-    config = result.config
-    preset = ExperimentConfig(
-        dataset=config.dataset, architecture=config.architecture, preset=config.preset
-    )
-    there = {task.name for task in result.models}
-    for family, plural in (("student", "students"), ("control", "controls")):
-        wanted = {task.name for task in plan.make(preset) if task.family == family}
-        if found := len(wanted & there):
-            if found < len(wanted):
-                yield f"{found} of {len(wanted)} {plural}"
-        else:
-            yield f"no {plural}"

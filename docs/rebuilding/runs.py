@@ -9,7 +9,9 @@ import pandas as pd
 from kdfunc import presets
 from kdfunc.analysis import keep, published, setups
 from kdfunc.analysis.names import DATASET_NAMES
+from kdfunc.config import ExperimentConfig
 from kdfunc.report.results import Results
+from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.text import duration
 
@@ -51,9 +53,24 @@ class Result(Results):
         return "".join(f" `--{flag}={text}`" for flag, text in different.items())
 
     @property
-    def families(self) -> set[str]:
-        """Which kinds of models there are."""
-        return {task.family for task in self.models}
+    def trainings_left_out(self) -> list[str]:
+        """How many of its preset's students and controls it has, where not all."""
+        config = self.config
+        preset = ExperimentConfig(
+            dataset=config.dataset,
+            architecture=config.architecture,
+            preset=config.preset,
+        )
+        there = {task.name for task in self.models}
+        told = []
+        for family, plural in (("student", "students"), ("control", "controls")):
+            wanted = {task.name for task in plan.make(preset) if task.family == family}
+            found = len(wanted & there)
+            if found < len(wanted):
+                told.append(
+                    f"{found} of {len(wanted)} {plural}" if found else f"no {plural}"
+                )
+        return told
 
     @property
     def judged_today(self) -> bool:

@@ -100,10 +100,10 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
     Returns:
       One row per claim and set-up: `run`, `dataset`, `architecture`, `preset`,
       `epochs`; its `marks`; whether it is `short`; and from its verdict `claim`,
-      `outcome`, `effect`, `low`, `high`, `estimate`, `error` and `scale`.
+      `outcome`, `effect`, `low`, `high`, `p`, `estimate`, `error` and `scale`.
     """
     columns = ["claim", "outcome", "effect", "low", "high"]
-    columns += ["estimate", "error", "scale"]
+    columns += ["p", "estimate", "error", "scale"]
     rows = []
     for setup in setups:
         known = {
@@ -157,11 +157,12 @@ def _answer(text: str, claim: Claim | None, rows: pd.DataFrame) -> Answer:
     if claim is not None:
         usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
         usable &= (rows["error"] > 0) & (rows["scale"] == claim.scale)
+        usable &= rows["p"] < 1  # else the run cannot decide, whatever the estimate
         chosen = rows[usable & ~rows["short"]]
     if claim is None or claim.holds is None or len(chosen) < FEWEST:
         told = (
             f"{len(chosen)} of {len(rows)} set-ups can be averaged; it takes {FEWEST} "
-            f"that were trained for {EPOCHS} epochs and have the estimate."
+            f"of {EPOCHS} epochs that meet all conditions of the claim."
         )
         return Answer(text, "undecided", told, None)
     pooled = pool(chosen["estimate"], chosen["error"])

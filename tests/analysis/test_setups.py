@@ -18,6 +18,7 @@ def setup(number, estimate, error=0.1, dataset="mnist", **config):
             "effect": 1.0,
             "low": 0.5,
             "high": 1.5,
+            "p": 0.01,
             "estimate": estimate,
             "error": error,
             "scale": CLAIMS[number].scale,
@@ -90,6 +91,18 @@ def test_older_verdicts_without_estimates_are_shown_and_not_averaged():
         found = setups.answers([each] * 3)[CLAIMS[number].text]
         assert (found.outcome, found.pooled) == ("undecided", None)
         assert "0 of 3 set-ups can be averaged" in found.sentence
+
+
+def test_runs_that_do_not_meet_the_conditions_of_the_claim_are_not_averaged():
+    trained_once = setup(6, 1.0)
+    trained_once.verdicts["p"] = 1.0
+    runs = [setup(6, each) for each in (-1.8, -1.2)]
+    found = setups.answers([*runs, trained_once])[CLAIMS[6].text]
+    assert (found.outcome, found.pooled) == ("undecided", None)
+    assert "2 of 3 set-ups can be averaged" in found.sentence
+    runs.append(setup(6, -1.5))
+    found = setups.answers([*runs, trained_once])[CLAIMS[6].text]
+    assert (found.outcome, found.pooled.setups) == ("contradicted", 3)
 
 
 def test_what_was_left_out_or_added_is_no_difference():

@@ -615,6 +615,7 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
     )
     assert never.outcome == "undecided" and "to adopt." in never.sentence
     assert "Neither adoption is clearly above 5 %" in none.sentence
+    assert none.p == 1  # so it is not averaged with other runs
     few = np.where(
         (np.cumsum(BASE.argmax(axis=1) != LABELS) > 99)[:, None],
         np.eye(CLASSES)[LABELS],
@@ -629,6 +630,7 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
     )
     assert found.outcome == "undecided" and found.effect == pytest.approx(0)
     assert "The teacher makes 99 errors, too few to judge by" in found.sentence
+    assert found.p == 1
     made = evidence(controls={"other-teacher": blends(0)})
     made.controls["other-teacher"] = {"a": blend(0)}
     assert verdicts(made)[5].sentence == (

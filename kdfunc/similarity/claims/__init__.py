@@ -1,7 +1,7 @@
 """Claims about compression, each judged on the records of one run.
 
 A claim is a function registered with `register`; its docstring states the rule of its
-verdict. The first five are the paper's, the sixth is from its authors' later work.
+verdict. The first five are the paper's, the sixth is from later work.
 """
 
 from kdfunc.similarity.claims import compression, distillation, transfer

@@ -100,7 +100,8 @@ class Verdict:
       low: Lower end of its interval.
       high: Upper end.
       rests_on: The trainings that the interval rests on.
-      p: P value of the likelier of "supported" and "contradicted", two-sided.
+      p: P value of the likelier of "supported" and "contradicted", two-sided; 1 if the
+        run does not meet a condition of the claim or trained a kind of model once.
       adjusted_p: The same after Holm's correction over the claims.
       against: The groups of models that decide.
       outcome: By the rule of the claim's function, if `adjusted_p` is below 0.05.

@@ -178,9 +178,8 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     clean = held[ANOTHER_TEACHER]
     effect = clean.asymmetry
     none_adopted = some([each.p_above(SOME_ADOPTION) for each in clean.adoption])
-    caveat, open_ = "", 0.0
+    caveat, p_open = "", 1.0
     if clean.errors < FEWEST_ERRORS:
-        open_ = 1.0
         caveat = (
             f" The teacher makes {count(clean.errors, 'error')}, too few to judge by; "
             f"{FEWEST_ERRORS} are needed."
@@ -190,7 +189,8 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             f" Neither adoption is clearly above {SOME_ADOPTION:g} %, so there is "
             "nothing to compare."
         )
-    p_open = max(open_, none_adopted)
+    else:
+        p_open = none_adopted
     return Finding(
         effect=effect,
         p_supported=max(p_open, effect.p_above(MARGIN)),
