@@ -247,3 +247,49 @@ def _kept(row) -> str:
     if pd.isna(row.preserved):
         return size
     return f"{size}; {row.preserved:.1f} % ({row.ratio:.3g})"
+
+
+def restored(root: str) -> str:
+    """What giving back one kind of array does to models pruned in all arrays."""
+    parts = []
+    for result in results():
+        table = result.table("restored_arrays")
+        if table is None:
+            continue
+        cells = table.pivot(index="level", columns="restored", values="deviation")
+        kinds = list(dict.fromkeys(table["restored"]))
+        rows = (
+            [f"{100 * level:g} %", *(f"{row[kind]:.2f}" for kind in kinds)]
+            for level, row in cells.iterrows()
+        )
+        text = markdown(["pruned", *kinds], rows)
+        parts.append(f"{result.cited(root)}:\n\n{text}")
+    return "\n".join(parts) or "No run in `results/` has this table yet.\n"
+
+
+def scopes(root: str) -> str:
+    """Pruning of all arrays beside pruning of kernels, where batch norm is pruned."""
+    rows = []
+    for result in results():
+        table = result.table("pruned_arrays")
+        if table is None or not table["zero"].any():
+            continue
+        for level, pair in table.groupby("level"):
+            scope = pair.set_index("scope")
+            everything, kernels = scope.loc["all arrays"], scope.loc["kernels alone"]
+            rows.append(
+                [
+                    result.cited(root),
+                    f"{100 * level:g} %",
+                    f"{everything['zero']:,} of {everything['moving_variances']:,}",
+                    *(f"{each['deviation']:.2f}" for each in (everything, kernels)),
+                    *(
+                        f"{score(each['ratio']):.1f} ({each['ratio']:.3g})"
+                        for each in (everything, kernels)
+                    ),
+                ]
+            )
+    header = ["run", "pruned", "moving variances set to zero"]
+    header += ["accuracy, all arrays", "accuracy, kernels alone"]
+    header += ["function preserved, all arrays", "function preserved, kernels alone"]
+    return markdown(header, rows)

@@ -57,6 +57,8 @@ TABLES: dict[str, Callable[[str], str]] = {
     "corruptions": findings.corruptions,
     "verdicts": findings.verdicts,
     "compression": findings.compression,
+    "scopes": findings.scopes,
+    "restored": findings.restored,
     "missing": grid.missing,
     "spread": findings.spread,
     "fidelity": findings.fidelity,
