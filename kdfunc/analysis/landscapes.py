@@ -112,7 +112,8 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
             placed = made.place(points.iloc[places])
             columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
             tables.write(run, f"landscape-{panel}", placed[columns])
-            title = f"{naming.title(config)}, {config.rules}: {panel}"
+            shown = "All methods" if panel == "all" else panel.capitalize()
+            title = naming.heading(shown, config)
             told = (made.perplexity, made.stress, made.disparity)
             draw = figures.landscape.landscape
             jobs.draw(run.path / "figures" / panel, draw, placed, panel, title, *told)
