@@ -225,7 +225,8 @@ def _draw_preserved(run, tasks, evidence, jobs) -> None:
     )
     tables.write(run, "preserved_by_size", points.drop(columns="each"))
     draw = figures.preserved.preserved_by_size
-    heading = naming.heading("Function preserved, by size of the zipped file", run.config)
+    says = "Function preserved, by size of the zipped file"
+    heading = naming.heading(says, run.config)
     jobs.draw(_figure(run, "preserved_by_size"), draw, points, heading)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
