@@ -7,7 +7,7 @@ import pandas as pd
 from kdfunc.analysis import corruptions, everything, published, summary
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.similarity import group_of
-from kdfunc.runs import kept
+from kdfunc.runs import kept, plan
 from kdfunc.similarity.scale import score
 from rebuilding.findings import (
     CORRUPTIONS,
@@ -120,6 +120,21 @@ def _made(result: Result) -> str:
         "[provenance.json](provenance.json) the sessions. "
         f"Versions: {versions}. Models and records are not kept in the repository. "
         + _outputs(result)
+        + _left_out(result)
+    )
+
+
+def _left_out(result: Result) -> str:
+    """Which tasks of the command have not been run, if any."""
+    there = {*result.times["task"]}
+    planned = [task.name for task in plan.make(result.config)]
+    missing = [name for name in planned if name not in there]
+    if not missing:
+        return ""
+    named = ", ".join(f"`{name}`" for name in missing)
+    return (
+        f"\n\nOf the {len(planned)} tasks that the command makes, {len(missing)} have "
+        f"not been run: {named}."
     )
 
 
