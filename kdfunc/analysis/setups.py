@@ -100,10 +100,10 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
     Returns:
       One row per claim and set-up: `run`, `dataset`, `architecture`, `preset`,
       `epochs`; its `marks`; whether it is `short`; and from its verdict `claim`,
-      `outcome`, `effect`, `low`, `high`, `p`, `estimate`, `error` and `scale`.
+      `outcome`, `effect`, `low`, `high`, `estimate`, `error` and `scale`.
     """
     columns = ["claim", "outcome", "effect", "low", "high"]
-    columns += ["p", "estimate", "error", "scale"]
+    columns += ["estimate", "error", "scale"]
     rows = []
     for setup in setups:
         known = {
@@ -157,7 +157,6 @@ def _answer(text: str, claim: Claim | None, rows: pd.DataFrame) -> Answer:
     if claim is not None:
         usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
         usable &= (rows["error"] > 0) & (rows["scale"] == claim.scale)
-        usable &= rows["p"] < 1  # else the run cannot decide, whatever the estimate
         chosen = rows[usable & ~rows["short"]]
     if claim is None or claim.holds is None or len(chosen) < FEWEST:
         told = (

@@ -18,7 +18,6 @@ def setup(number, estimate, error=0.1, dataset="mnist", **config):
             "effect": 1.0,
             "low": 0.5,
             "high": 1.5,
-            "p": 0.01,
             "estimate": estimate,
             "error": error,
             "scale": CLAIMS[number].scale,
@@ -94,8 +93,7 @@ def test_older_verdicts_without_estimates_are_shown_and_not_averaged():
 
 
 def test_runs_that_do_not_meet_the_conditions_of_the_claim_are_not_averaged():
-    trained_once = setup(6, 1.0)
-    trained_once.verdicts["p"] = 1.0
+    trained_once = setup(6, math.nan, math.inf)
     runs = [setup(6, each) for each in (-1.8, -1.2)]
     found = setups.answers([*runs, trained_once])[CLAIMS[6].text]
     assert (found.outcome, found.pooled) == ("undecided", None)

@@ -308,6 +308,7 @@ def test_what_was_trained_once_is_named():
     once = "chance in training is not covered: same-start."
     beside = judge(1, controls={"same-start": blends(0, seeds=1)})
     assert once in beside.sentence and beside.outcome == "supported"
+    assert "the teacher" not in beside.sentence.partition("without a teacher")[2]
     assert "Trained once" not in judge(1).sentence
 
 
@@ -333,6 +334,7 @@ def test_nothing_is_decided_by_single_trainings(single, decided):
         else:
             assert once and verdict.outcome == "undecided" and verdict.p == 1
             assert "so nothing is decided; train more." in verdict.sentence
+            assert np.isnan(verdict.estimate)  # nor averaged with other runs
 
 
 # Claim 3: quantization
@@ -615,7 +617,7 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
     )
     assert never.outcome == "undecided" and "to adopt." in never.sentence
     assert "Neither adoption is clearly above 5 %" in none.sentence
-    assert none.p == 1  # so it is not averaged with other runs
+    assert np.isnan(none.estimate)  # so it is not averaged with other runs
     few = np.where(
         (np.cumsum(BASE.argmax(axis=1) != LABELS) > 99)[:, None],
         np.eye(CLASSES)[LABELS],
@@ -630,7 +632,7 @@ def test_transfer_needs_errors_adoption_and_the_same_seeds():
     )
     assert found.outcome == "undecided" and found.effect == pytest.approx(0)
     assert "The teacher makes 99 errors, too few to judge by" in found.sentence
-    assert found.p == 1
+    assert np.isnan(found.estimate)
     made = evidence(controls={"other-teacher": blends(0)})
     made.controls["other-teacher"] = {"a": blend(0)}
     assert verdicts(made)[5].sentence == (

@@ -8,6 +8,7 @@ from operator import attrgetter
 from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims.rules import (
     MARGIN,
+    UNKNOWN,
     Effect,
     Finding,
     missing,
@@ -18,7 +19,6 @@ from kdfunc.similarity.claims.rules import (
     table,
 )
 from kdfunc.similarity.groups import Evidence
-from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.scale import Preserved
 
 #: Relative loss of accuracy (%) that counts as none: the paper's "less than 1 % away
@@ -28,8 +28,6 @@ ALIKE_ACCURACY = 1.0
 SAME_FUNCTION = 90.0
 #: Function preserved (%) by a model half as far from the base as independent models.
 HALFWAY = 50.0
-#: Instead of a number that must not be averaged over runs.
-UNKNOWN = TEstimate(math.nan, math.inf, 1.0)
 #: Level from which pruning counts as compression: float16 saves as much.
 WORTHWHILE_LEVEL = 0.5
 

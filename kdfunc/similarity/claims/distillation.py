@@ -157,7 +157,8 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
             f"optimizer, a student {gains['independent']}."
         )
     if NO_TEACHER in gains:
-        lines.append(_teachers_part(effect, gains[NO_TEACHER]))
+        single = once(evidence, [students, NO_TEACHER])
+        lines.append(_teachers_part(effect, gains[NO_TEACHER], bool(single)))
         lines.append(str(tests[controls.index(NO_TEACHER)]))
     if evidence.shared_order:
         lines.append(
@@ -199,13 +200,13 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     )
 
 
-def _teachers_part(effect: Effect, added: Effect) -> str:
-    """Whether the closeness, if any, comes from the teacher."""
+def _teachers_part(effect: Effect, added: Effect, single: bool) -> str:
+    """Whether the closeness comes from the teacher; after one training nobody knows."""
     beside = (
         "Compared with models of the same initial weights and optimizer without a "
         f"teacher, students preserve {more_or_less(added)}"
     )
-    if effect.p_above(0) >= LEVEL:
+    if effect.p_above(0) >= LEVEL or single:
         return f"{beside}."
     if added.p_above(MARGIN) < LEVEL:
         return f"{beside}: the teacher contributes to the closeness."

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import pandas as pd
 
 from kdfunc.similarity.groups import Evidence
+from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.learnt import NO_FUNCTION, learnt
 from kdfunc.similarity.rank_tests import LEVEL, holm
 from kdfunc.similarity.scale import count
@@ -24,6 +25,9 @@ MARGIN = 10.0
 
 #: The margin as the logarithm of a ratio of distances: a tenth closer or farther.
 LOG_MARGIN = -math.log(1 - MARGIN / 100)
+
+#: Instead of a number that must not be averaged over runs.
+UNKNOWN = TEstimate(math.nan, math.inf, 1.0)
 
 Outcome = Literal["supported", "contradicted", "undecided"]
 Scale = Literal["log ratio", "points"]
@@ -100,14 +104,14 @@ class Verdict:
       low: Lower end of its interval.
       high: Upper end.
       rests_on: The trainings that the interval rests on.
-      p: P value of the likelier of "supported" and "contradicted", two-sided; 1 if the
-        run does not meet a condition of the claim or trained a kind of model once.
+      p: P value of the likelier of "supported" and "contradicted", two-sided.
       adjusted_p: The same after Holm's correction over the claims.
       against: The groups of models that decide.
       outcome: By the rule of the claim's function, if `adjusted_p` is below 0.05.
       sentence: The verdict for a person to read; the first sentence is the plain one.
       details: The numbers it rests on.
-      estimate: The number that is averaged over several runs, see `Claim.scale`.
+      estimate: The number that is averaged over several runs, see `Claim.scale`; NaN if
+        the run does not meet a condition of the claim or trained a kind of model once.
       error: Its standard error.
       scale: Its scale.
     """
@@ -232,7 +236,11 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
         "chance changes, so nothing is decided; train more."
     )
     return replace(
-        found, p_supported=1.0, p_contradicted=1.0, numbers=found.numbers + told
+        found,
+        p_supported=1.0,
+        p_contradicted=1.0,
+        numbers=found.numbers + told,
+        averaged=UNKNOWN,
     )
 
 

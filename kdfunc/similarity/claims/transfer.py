@@ -22,6 +22,7 @@ import numpy as np
 from kdfunc.catalog import ANOTHER_TEACHER, NO_TEACHER
 from kdfunc.similarity.claims.rules import (
     MARGIN,
+    UNKNOWN,
     Finding,
     missing,
     more_or_less,
@@ -218,6 +219,7 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
             ],
         ),
         chance=[students, ANOTHER_TEACHER],
+        averaged=UNKNOWN if caveat else None,
     )
 
 
