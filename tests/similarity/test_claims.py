@@ -308,8 +308,14 @@ def test_what_was_trained_once_is_named():
     once = "chance in training is not covered: same-start."
     beside = judge(1, controls={"same-start": blends(0, seeds=1)})
     assert once in beside.sentence and beside.outcome == "supported"
-    assert "the teacher" not in beside.sentence.partition("without a teacher")[2]
     assert "Trained once" not in judge(1).sentence
+
+
+@pytest.mark.parametrize(("seeds", "known"), [(1, False), (3, True)])
+def test_one_training_does_not_show_whether_the_teacher_contributes(seeds, known):
+    alone = {"same-start": blends(0, seeds=seeds)}
+    found = judge(1, students={0.9: blends(0.8)}, controls=alone)
+    assert ("the teacher contributes" in found.sentence) is known
 
 
 @pytest.mark.parametrize(
