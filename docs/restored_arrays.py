@@ -14,6 +14,7 @@ import pandas as pd
 
 from kdfunc import models, runtime
 from kdfunc.analysis import everything, tables
+from kdfunc.analysis.accuracy import deviation
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.training import predictor
 
@@ -38,36 +39,35 @@ def restored(run: RunDirectory) -> pd.DataFrame:
       One row per model and kind: `level`, `restored`, how many `values` are no longer
       zero, `accuracy`, and its relative `deviation` from the base model's in percent.
     """
-    record = run.record("data").path
-    images, labels = np.load(record / "images.npy"), np.load(record / "labels.npy")
+    images, labels = np.load(run.record("data").path / "images.npy"), run.labels
     base = models.load(run.record("base").path / "final.keras")
     kinds = [array.name.partition(":")[0].rpartition("/")[2] for array in base.weights]
     unpruned = base.get_weights()
 
-    def accuracy(model) -> float:
-        return float((predictor(model)(images).argmax(axis=1) == labels).mean())
+    def accuracy(predict) -> float:
+        return float((predict(images).argmax(axis=1) == labels).mean())
 
-    whole, rows = accuracy(base), []
+    whole, rows = accuracy(predictor(base)), []
     for task in everything.finished(run):
         if task.family != "pruned" or task.replicate:
             continue
         model = models.load(run.record(task.name).path / "model.keras")
-        pruned = model.get_weights()
+        pruned, predict = model.get_weights(), predictor(model)
+        there = sum(map(np.count_nonzero, pruned))
         for kind, name in KINDS.items():
             mixed = [
                 full if kind and ending.endswith(kind) else sparse
                 for ending, full, sparse in zip(kinds, unpruned, pruned, strict=True)
             ]
             model.set_weights(mixed)
-            found = accuracy(model)
+            found = accuracy(predict)
             rows.append(
                 {
                     "level": task.settings["level"],
                     "restored": name,
-                    "values": sum(map(np.count_nonzero, mixed))
-                    - sum(map(np.count_nonzero, pruned)),
+                    "values": sum(map(np.count_nonzero, mixed)) - there,
                     "accuracy": found,
-                    "deviation": 100 * (found / whole - 1),
+                    "deviation": deviation(found, whole),
                 }
             )
     return pd.DataFrame(rows)

@@ -29,7 +29,7 @@ def preserved(root: str) -> str:
         group = group.where(table["family"] != "pruned", table["model"])
         ratios = table.groupby(group, sort=False)["ratio"].mean()
         columns += [name for name in ratios.index if name not in columns]
-        texts = ratios.map(lambda ratio: f"{score(ratio):.1f} ({ratio:.3g})")
+        texts = ratios.map(_scored)
         rows.append((result.cited(root), texts.to_dict()))
     columns = columns or ["independent"]
     return markdown(
@@ -239,6 +239,11 @@ def compression(root: str) -> str:
     return shown + drawn
 
 
+def _scored(ratio: float) -> str:
+    """The function preserved, in percent, and the distance ratio."""
+    return f"{score(ratio):.1f} ({ratio:.3g})"
+
+
 def _kept(row) -> str:
     """Bytes and function, or that a library cannot make the model."""
     if not pd.isna(row.not_possible):
@@ -283,10 +288,7 @@ def scopes(root: str) -> str:
                     f"{100 * level:g} %",
                     f"{everything['zero']:,} of {everything['moving_variances']:,}",
                     *(f"{each['deviation']:.2f}" for each in (everything, kernels)),
-                    *(
-                        f"{score(each['ratio']):.1f} ({each['ratio']:.3g})"
-                        for each in (everything, kernels)
-                    ),
+                    *(_scored(each["ratio"]) for each in (everything, kernels)),
                 ]
             )
     header = ["run", "pruned", "moving variances set to zero"]

@@ -9,7 +9,6 @@ import pandas as pd
 from kdfunc import presets
 from kdfunc.analysis import keep, published, setups
 from kdfunc.analysis.names import DATASET_NAMES
-from kdfunc.config import ExperimentConfig
 from kdfunc.report.results import Results
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
@@ -55,16 +54,11 @@ class Result(Results):
     @property
     def trainings_left_out(self) -> list[str]:
         """How many of its preset's students and controls it has, where not all."""
-        config = self.config
-        preset = ExperimentConfig(
-            dataset=config.dataset,
-            architecture=config.architecture,
-            preset=config.preset,
-        )
+        planned = plan.make(setups.preset_of(self.config))
         there = {task.name for task in self.models}
         told = []
         for family, plural in (("student", "students"), ("control", "controls")):
-            wanted = {task.name for task in plan.make(preset) if task.family == family}
+            wanted = {task.name for task in planned if task.family == family}
             found = len(wanted & there)
             if found < len(wanted):
                 told.append(

@@ -59,6 +59,19 @@ class Answer:
     pooled: Pooled | None
 
 
+def preset_of(config: ExperimentConfig) -> ExperimentConfig:
+    """The experiment that a run's preset is for its data set and architecture.
+
+    Args:
+      config: the experiment.
+    """
+    return ExperimentConfig(
+        dataset=config.dataset,
+        architecture=config.architecture,
+        preset=config.preset,
+    )
+
+
 def differences(config: ExperimentConfig) -> dict[str, str]:
     """The flags in which a run differs from its preset, parts left out or added aside.
 
@@ -68,12 +81,7 @@ def differences(config: ExperimentConfig) -> dict[str, str]:
     Returns:
       values as a command gives them, by the flag's name.
     """
-    preset = ExperimentConfig(
-        dataset=config.dataset,
-        architecture=config.architecture,
-        preset=config.preset,
-    )
-    usual = preset.settings
+    usual = preset_of(config).settings
     return {
         flag: text
         for flag, text in config.settings.items()
