@@ -129,3 +129,13 @@ def size(count: float) -> str:
         units.pop(0)
     digits = 1 if count < 10 and units[0] != "bytes" else 0
     return f"{count:.{digits}f} {units[0]}"
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words: 1 model, 2 models.
+
+    Args:
+      number: How many there are.
+      what: The thing in the singular; its plural ends in s.
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -209,3 +211,26 @@ def test_an_unknown_scope_is_told(odd):
 
     with pytest.raises(InputError, match="'global'; allowed: all, kernels, layerwise"):
         pruning.prune(odd["nested"], 0.5, "global")
+
+
+def test_a_model_whose_outputs_are_no_numbers_is_told_and_not_kept(
+    lenet, monkeypatch, tmp_path
+):
+    """As where no epsilon protects batch normalization from a variance of zero."""
+    from kdfunc.runs import compressing
+
+    monkeypatch.setattr(compressing, "trained", lambda place, base: lenet)
+    nothing = np.full((4, 10), np.nan, "float32")
+    monkeypatch.setattr(
+        compressing.training, "predictor", lambda model: lambda images: nothing
+    )
+    place = types.SimpleNamespace(
+        config=types.SimpleNamespace(pruning_scope="all"),
+        data=types.SimpleNamespace(test_images=None),
+    )
+    task = types.SimpleNamespace(settings={"base": "base", "level": 0.5})
+    written = compressing.prune(task, place, tmp_path, print)
+    assert written == [file.name for file in tmp_path.iterdir()]
+    (told,) = written
+    assert told == "not_possible.txt"
+    assert "some of its outputs are no numbers" in (tmp_path / told).read_text()

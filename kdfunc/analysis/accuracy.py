@@ -1,6 +1,7 @@
 """The paper's tables from records."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -129,17 +130,15 @@ def latex(table: pd.DataFrame, caption: str) -> str:
 
     Args:
       table: from `paper_layout`.
-      caption: in LaTeX.
+      caption: plain text.
     """
     text = table.to_latex(
         multicolumn_format="c",
         column_format="l" + "r" * table.shape[1],
-        caption=caption,
-        escape=False,
+        caption=re.sub(r"[&%$#_{}]", r"\\\g<0>", caption),
+        escape=True,
     )
-    for plain, command in {"±": r"$\pm$", "%": r"\%", "alpha": r"$\alpha$"}.items():
-        text = text.replace(plain, command)
-    return text
+    return text.replace("±", r"$\pm$").replace("alpha ", r"$\alpha$ ")
 
 
 def terminal(deviations: pd.DataFrame, base_accuracy: float) -> str:

@@ -19,8 +19,8 @@ from kdfunc.similarity.claims.rules import within
 from kdfunc.similarity.fidelity import FEWEST_MODELS
 from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.rank_tests import LEVEL, holm
-from kdfunc.similarity.scale import count
 from kdfunc.similarity.shifts import Distant, Shift, distant
+from kdfunc.text import count
 
 #: What the corrupted images of all kinds and strengths are called, together.
 ALL = "all"

@@ -20,7 +20,7 @@ from kdfunc.errors import InputError
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
-from kdfunc.similarity.scale import count
+from kdfunc.text import count
 
 #: Sizes and checksums of tables and figures, and the models that they cover.
 MANIFEST = "analysis.json"
@@ -65,7 +65,8 @@ def write(
             "tables and figures leave them out, but those of files, landscapes and "
             "several base models stay as they are."
         )
-    _remove_damaged(run)
+    foreign = _foreign(run)
+    _remove_earlier(run)
     with Jobs(submit) as jobs:
         finish_landscapes = None
         if not run.kept:  # they need the models and all epochs, as files do
@@ -81,7 +82,7 @@ def write(
             files.write(run, tasks, jobs)
             corruptions.write(run, tasks, jobs)
             finish_landscapes()
-    _seal(run, models)
+    _seal(run, models, foreign)
 
 
 def left_out(run: RunDirectory) -> list[str]:
@@ -103,18 +104,33 @@ def write_corruptions(run: RunDirectory) -> None:
     Args:
       run: the run directory.
     """
-    done = finished(run)
+    done, foreign = finished(run), _foreign(run)
     with Jobs() as jobs:
         corruptions.write(run, [task for task in done if not task.replicate], jobs)
-    _seal(run, [task.name for task in done])
+    _seal(run, [task.name for task in done], foreign)
 
 
-def _seal(run: RunDirectory, models: list[str]) -> None:
-    written = (
-        path.relative_to(run.path).as_posix()
+def _files(run: RunDirectory) -> dict[str, int]:
+    """When each file among tables and figures was written."""
+    return {
+        path.relative_to(run.path).as_posix(): path.stat().st_mtime_ns
         for folder in ("tables", "figures")
         for path in (run.path / folder).glob("[!.]*")
         if path.is_file()
+    }
+
+
+def _foreign(run: RunDirectory) -> set[tuple[str, int]]:
+    """Files among tables and figures that no analysis wrote, such as a user's notes."""
+    if run.kept:  # whose tables came as they are
+        return set()
+    known = checksums.read_manifest(run.path, MANIFEST).get("files", {})
+    return {(name, when) for name, when in _files(run).items() if name not in known}
+
+
+def _seal(run: RunDirectory, models: list[str], foreign: set[tuple[str, int]]) -> None:
+    written = (
+        name for name, time in _files(run).items() if (name, time) not in foreign
     )
     checksums.seal(run.path, written, MANIFEST, models=models)
 
@@ -155,16 +171,20 @@ def outdated(run: RunDirectory) -> list[str]:
     return checksums.damages(run.path, MANIFEST)
 
 
-def _remove_damaged(run: RunDirectory) -> None:
-    """Removes what is damaged, so that nothing in it is kept, as latencies are."""
+def _remove_earlier(run: RunDirectory) -> None:
+    """Removes what an earlier analysis wrote, but the latencies if they are intact.
+
+    So no table stays that this analysis has no reason to write. Of a run without
+    records, which tables of files are not made again, only what is damaged goes.
+    """
     for folder in ("tables", "figures"):
         if not (run.path / folder).is_dir():
             writing.remove(run.path / folder)
     entries = checksums.read_manifest(run.path, MANIFEST).get("files", {})
     for name, entry in entries.items():
-        path = run.path / name
+        path, stays = run.path / name, run.kept or name == "tables/latency.csv"
         with contextlib.suppress(OSError):  # what cannot be read can be replaced
-            if path.is_file() and checksums.sha256(path) == entry["sha256"]:
+            if stays and path.is_file() and checksums.sha256(path) == entry["sha256"]:
                 continue
         writing.remove(path)
     in_the_way = [run.path / "report.html", *run.path.glob("tables/*.*")]

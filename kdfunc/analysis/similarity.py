@@ -67,13 +67,21 @@ def evidence_of(
 ) -> Evidence:
     """The final outputs of a run's models, sorted as evidence for the claims.
 
+    Where the students of the controls' alpha are not there, controls with soft targets
+    are left out: beside other students, alpha would differ, too.
+
     Args:
       run: the run directory.
       tasks: those that have records.
       final: softmax `[n_test, classes]` of the last snapshot by the name of the model.
     """
     groups: dict[str, dict] = {family: {} for family in (*COMPRESSED, "control")}
+    tasks = list(tasks)
+    alphas = {t.settings["alpha"] for t in tasks if t.family == "student"}
     for task in tasks:
+        alpha = task.settings.get("alpha")
+        if task.family == "control" and alphas and alpha not in {None, *alphas}:
+            continue
         match task.family:
             case "student":
                 seeds = groups["student"].setdefault(task.settings["alpha"], {})

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.analysis import names, pruned_arrays, tables
-from kdfunc.catalog import FAIR_ZERO, FAMILIES
+from kdfunc.catalog import FAIR_ZERO, FAMILIES, NO_TEACHER
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN
-from kdfunc.similarity.scale import count, score
+from kdfunc.similarity.scale import score
+from kdfunc.text import count
 
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 _OUTCOMES = ("supported", "contradicted", "undecided")
@@ -92,8 +93,8 @@ def opening(
         fair = preserved[preserved["model"].str.startswith(f"{FAIR_ZERO}-")]
         if len(fair):
             came_out.append(
-                "For comparison: independent models with the students' optimizer "
-                f"{_kept(fair['ratio'].mean())}."
+                f"For comparison: {count(len(fair), 'independent model')} with the "
+                f"students' optimizer {_kept(fair['ratio'])}."
             )
     sure = [] if verdicts is None else [_how_sure(verdicts["outcome"])]
     return [" ".join(part) for part in (compared, came_out, sure) if part]
@@ -119,8 +120,12 @@ def doubts(
     if not independents:
         told.append(
             "There are no independent models, so there is no yardstick to tell how "
-            "much of the function is preserved; add some with "
-            + ("--stages=train,analyse." if config.independents else "--independents.")
+            "much of the function is preserved; "
+            + (
+                "add some with --stages=train,analyse."
+                if config.independents
+                else "repeat the run in another --output_dir with --independents=5."
+            )
         )
     elif independents < _FEW:
         told.append(
@@ -158,10 +163,11 @@ def doubts(
             f"Training was short: {count(config.epochs, 'epoch')} instead of the "
             f"paper's {usual}. Networks that have not converged differ more."
         )
-    if students and not families["control"]:
+    if students and not any(t.settings.get("control") == NO_TEACHER for t in models):
         told.append(
-            "There are no controls, so the effect of the teacher cannot be separated "
-            "from that of its initial weights."
+            "There are no models of the same start without a teacher (--controls="
+            f"{NO_TEACHER}), so the effect of the teacher cannot be separated from "
+            "that of its initial weights."
         )
     return told
 
@@ -262,13 +268,14 @@ def terminal(
 
 def _direction(config: ExperimentConfig) -> str:
     """Which way alpha points, of which there are two conventions."""
-    most = max(config.alphas)
     if config.alpha_convention == "labels":
         return (
-            "Alpha weights the true labels: students of alpha "
-            f"{most:g} lean least on their teacher."
+            "Alpha weights the true labels: the larger it is, the less students learn "
+            "from their teacher."
         )
-    return f"Alpha weights the teacher: students of alpha {most:g} lean most on it."
+    return (
+        "Alpha weights the teacher: the larger it is, the more students learn from it."
+    )
 
 
 def _how_sure(outcomes: pd.Series) -> str:
@@ -306,11 +313,13 @@ def _range(what: str, kept: pd.Series) -> str:
     )
 
 
-def _kept(ratio: float) -> str:
-    """A distance ratio as a predicate."""
+def _kept(ratios: pd.Series) -> str:
+    """The mean distance ratio of one or several models as a predicate."""
+    ratio, one = ratios.mean(), len(ratios) == 1
     if ratio <= 1:
-        return f"preserve {_percent(ratio)} of its function"
-    return f"are {_times(ratio)} as independent models are"
+        verb = "preserves" if one else "preserve"
+        return f"{verb} {_percent(ratio)} of its function"
+    return f"{'is' if one else 'are'} {_times(ratio)} as independent models are"
 
 
 def _times(*ratios: float) -> str:

@@ -11,6 +11,7 @@ from kdfunc.comparison.catalog import PRESERVED
 from kdfunc.comparison.quantities import Quantity, estimated, share
 from kdfunc.similarity import MEASURES, bootstrap_measures, function_preserved
 from kdfunc.similarity.evaluate import per_example
+from kdfunc.similarity.scale import score
 from kdfunc.similarity.tails import TAILED, divergences, quantiles
 
 #: Measures whose components count events: their intervals reach as far as what none of
@@ -133,8 +134,7 @@ def _with_unseen(
     def ends(confidence: float, examples: int) -> tuple[float, float]:
         low, high = own(confidence, examples)
         ratio = of_flips(confidence, examples)[1] / yardstick
-        unseen = 100 * (1 - ratio) if ratio <= 1 else 100 * (1 / ratio - 1)
-        return min(low, unseen), high
+        return min(low, score(ratio)), high
 
     return replace(preserved, ends=ends)
 

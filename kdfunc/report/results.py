@@ -46,6 +46,11 @@ class Results:
         """Architecture and data set, as readers see them."""
         return naming.title(self.config)
 
+    @property
+    def is_papers(self) -> bool:
+        """Whether accuracies are made by the paper's protocol, chance aside."""
+        return setups.is_papers(self.config)
+
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
         """How the run was made: commands, times, machines, versions."""
@@ -119,7 +124,7 @@ class Results:
         if beside is None:
             return table
         # Under another protocol, a difference is not a failure to reproduce.
-        return beside.assign(marked=beside["marked"] & setups.is_papers(self.config))
+        return beside.assign(marked=beside["marked"] & self.is_papers)
 
     @cached_property
     def metrics(self) -> pd.DataFrame | None:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kdfunc import presets
 from kdfunc.analysis import accuracy as accuracy_tables
+from kdfunc.analysis import published
 from kdfunc.report.results import Results
 from kdfunc.similarity import TAILS
 from kdfunc.similarity.scale import score
@@ -58,6 +60,25 @@ _COLUMNS = {
 }
 
 
+#: Settings that give the same heading another meaning, and what each value means.
+_MEANINGS = {
+    "alpha_convention": (
+        "Alpha is",
+        {
+            "labels": "the weight of the labels (0.1 leans on the teacher)",
+            "teacher": "the weight of the teacher (0.9 leans on it)",
+        },
+    ),
+    "soft_targets": (
+        "Students learn from the teacher's softened",
+        {"probabilities": "probabilities", "logits": "logits"},
+    ),
+    "pruning_scope": (
+        "Pruning takes the smallest numbers of",
+        {"all": "all arrays", "kernels": "kernels alone"},
+    ),
+}
+
 #: Columns that name the rows.
 _NAMES = ("name", "setting", "students")
 
@@ -93,7 +114,7 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
 
     Returns:
       methods with their numbers of columns, settings, rows of cells and whether each
-      cell is marked, whether the paper has such numbers, id and download.
+      cell is marked, whether the paper has such numbers, `meanings`, id and download.
     """
     settings = list(
         dict.fromkeys(
@@ -112,7 +133,9 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
         cells = run.accuracy.set_index(["method", "setting"])
         if "published" in cells and told != run.title:
             told = run.title
-            paper = cells[["published", "published_std"]].reindex(settings)
+            printed = published.load(run.config.dataset, run.config.architecture)
+            paper = printed.set_index(["method", "setting"])[["deviation", "std"]]
+            paper = paper.reindex(settings)
             rows.append(
                 (
                     f"The paper, {run.title}",
@@ -132,6 +155,7 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
             )
         )
         numbers.append(run.accuracy.assign(run=run.name))
+    compared = any("published" in run.accuracy for run in runs)
     return {
         "methods": [
             (method, sum(other == method for other, _ in settings))
@@ -139,10 +163,32 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
         ],
         "settings": [setting for _, setting in settings],
         "rows": rows,
-        "compared": any("published" in run.accuracy for run in runs),
+        "compared": compared,
+        "meanings": meanings(runs, compared),
         "id": f"{id}-accuracy-table",
         "download": download("accuracy", pd.concat(numbers)),
     }
+
+
+def meanings(runs: Sequence[Results], paper: bool = False) -> list[str]:
+    """What differs between runs although the heading is the same, in sentences.
+
+    Args:
+      runs: one or more.
+      paper: whether the paper's numbers, made by its notebooks, stand beside them.
+    """
+    told = []
+    for setting, (says, values) in _MEANINGS.items():
+        has: dict[str, list[str]] = {value: [] for value in values}
+        if paper:
+            has[presets.RULES["published"][setting]].append("the paper")
+        for run in runs:
+            name = "this run" if len(runs) == 1 else run.name
+            has[getattr(run.config, setting)].append(name)
+        if all(has.values()):
+            parts = (f"{values[v]} in {' and '.join(n)}" for v, n in has.items())
+            told.append(f"{says} {'; '.join(parts)}.")
+    return told
 
 
 def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:

@@ -133,6 +133,7 @@ def _stored(content, place, folder, test_images) -> list[str]:
     return ["model.tflite", *_snapshot(place, folder, softmax)]
 
 
+@_or_why_not
 def prune(task, place, folder, report) -> list[str]:
     """Prunes a trained model. Settings: `base`, its task; `level`, the share.
 
@@ -144,8 +145,10 @@ def prune(task, place, folder, report) -> list[str]:
     """
     model = trained(place, task.settings["base"])
     model = pruning.prune(model, task.settings["level"], place.config.pruning_scope)
-    models.save(model, folder / "model.keras")
     softmax = training.predictor(model)(place.data.test_images)
+    if not np.isfinite(softmax).all():
+        raise NotPossible("pruned so far, some of its outputs are no numbers")
+    models.save(model, folder / "model.keras")
     return ["model.keras", *_snapshot(place, folder, softmax)]
 
 

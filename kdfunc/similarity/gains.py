@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kdfunc.similarity.intervals import CONFIDENCE, TEstimate
-from kdfunc.similarity.scale import count, log, ratio_at, score
+from kdfunc.similarity.scale import log, ratio_at, score
+from kdfunc.text import count
 
 if TYPE_CHECKING:
     from kdfunc.similarity.distances import Distances

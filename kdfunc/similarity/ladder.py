@@ -30,10 +30,11 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
     students' optimizer, the base model's initial weights, the teacher's probabilities,
     its logits. Beside them are `side` rungs, each compared with one of these: initial
     weights alone, a teacher of no knowledge, another teacher. The rows of
-    `catalog.CONTROLS` say which rung a control is. Rungs without models are left out;
-    without independent models, all are. If the independent models share the base
-    model's data order, the step from them to models of other seeds also changes the
-    data order, and the name of its rung says so.
+    `catalog.CONTROLS` say which rung a control is. Rungs without models are left out,
+    and the next one, which adds their ingredients too, is named after all of them;
+    without independent models, all are left out. If the independent models share the
+    base model's data order, the step from them to models of other seeds also changes
+    the data order, and the name of its rung says so.
 
     Args:
       evidence: The models.
@@ -47,9 +48,16 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
     """
     rows = []
     last = None
+    together: list[str] = []  # ingredients of rungs left out
     for group, rung, beside in _rungs(evidence):
         if group not in evidence.groups or not evidence.has_scale:
+            # The base model's optimizer, if the students have it, adds nothing.
+            nothing = group == FAIR_ZERO and evidence.same_optimizer
+            if group in CONTROLS and CONTROLS[group].rung and not (beside or nothing):
+                together.append(rung)
             continue
+        if not beside:
+            rung, together = _joined([*together, rung]), []
         over = beside or last
         if evidence.shared_order and _own_start(over) and not _own_start(group):
             rung += ", other order"
@@ -79,6 +87,11 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
         if not beside:
             last = group
     return pd.DataFrame(rows, columns=LADDER)
+
+
+def _joined(rungs: list[str]) -> str:
+    first, *others = rungs
+    return ", ".join([first, *(rung.removeprefix("+ ") for rung in others)])
 
 
 def _rungs(evidence: Evidence) -> list[tuple[str | None, str, str | None]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kdfunc.similarity.intervals import TEstimate
+from kdfunc.text import count
 
 
 def score(ratio: float) -> float:
@@ -83,16 +84,6 @@ def log(value: float) -> float:
       value: A number of at least 0.
     """
     return math.log(value) if value else -math.inf
-
-
-def count(number: int, what: str) -> str:
-    """A number of things in words: 1 model, 2 models.
-
-    Args:
-      number: How many there are.
-      what: The thing in the singular; its plural ends in s.
-    """
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ def test_the_papers_layout_in_markdown_and_latex(table):
     latex = accuracy_tables.latex(layout, "On digits")
     assert r"LeNet & 8.73 ($\pm$0.64) & 0.00 & -50.00 \\" in latex
     assert r"90 \%" in latex and r"$\alpha$ 0.1" in latex and "method" not in latex
+    own = accuracy_tables.paper_layout(table, "my_nets:build")
+    latex = accuracy_tables.latex(own, "In % on my_set, pruning_scope=kernels")
+    assert r"my\_nets:build &" in latex
+    assert r"\caption{In \% on my\_set, pruning\_scope=kernels}" in latex
 
 
 def test_the_terminal_has_the_same_numbers(table):

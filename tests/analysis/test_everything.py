@@ -2,6 +2,7 @@
 
 import io
 import json
+import types
 import zipfile
 
 import h5py
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kdfunc import checksums
-from kdfunc.analysis import everything, figures, files
+from kdfunc.analysis import everything, figures, files, similarity
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.report import page
@@ -125,6 +126,20 @@ def test_any_part_of_an_experiment_can_be_analysed(families, tmp_path, capsys):
     assert told == ("compressed" in families)
 
 
+def test_controls_are_not_compared_with_students_of_another_alpha():
+    """Controls have the alpha that leans most on the teacher: 0.1 in the notebooks."""
+    config = ExperimentConfig(controls=("same-start", "other-targets"))
+    run = types.SimpleNamespace(config=config, labels=None)
+    tasks = plan.make(config)
+    final = dict.fromkeys((task.name for task in tasks), "softmax")
+    found = similarity.evidence_of(run, tasks, final)
+    assert {*found.controls} == {"same-start", "other-targets"}
+    some = [task for task in tasks if task.group != "student-alpha0.1"]
+    assert len(some) < len(tasks)
+    found = similarity.evidence_of(run, some, final)
+    assert {*found.controls} == {"same-start"} and {*found.students} == {0.5, 0.9}
+
+
 def test_without_a_base_model_there_is_no_analysis(tmp_path):
     run = made(tmp_path / "run", ["student"])
     run.discard("base")
@@ -169,6 +184,22 @@ def test_new_records_make_the_analysis_outdated(analysed):
     )
     (reason,) = everything.outdated(analysed)
     assert "made from other records" in reason
+
+
+def test_no_table_of_an_earlier_analysis_stays(analysed):
+    """Without independent models, nothing has a scale any more."""
+    tables, figures = analysed.path / "tables", analysed.path / "figures"
+    (tables / "my_own.csv").write_text("a\n1\n", "utf-8")
+    everything.write(analysed)  # which does not make it its own
+    assert (tables / "function_preserved.csv").exists()
+    latencies = (tables / "latency.csv").read_bytes()
+    analysed.discard("independent-1")
+    everything.write(analysed)
+    assert not (tables / "function_preserved.csv").exists()
+    assert not (figures / "preserved_by_method.png").exists()
+    assert (tables / "my_own.csv").exists()
+    assert (tables / "latency.csv").read_bytes() == latencies
+    assert everything.outdated(analysed) == []
 
 
 def test_a_damaged_record_is_left_out_of_the_analysis(analysed, capsys):

@@ -67,16 +67,21 @@ def test_no_number_of_the_opening_has_a_minus(ratios):
     assert text.count("preserve") + text.count("as far from it") >= 3
 
 
+def test_one_model_is_told_in_the_singular():
+    text = opening(KEPT[KEPT["model"] != "independent-optimizer-2"])
+    assert "1 independent model with the students' optimizer is 2.5 times" in text
+
+
 def test_a_share_is_not_rounded_up():
     at_least = opening(KEPT.assign(ratio=0.00118))  # 99.88 %
     assert "as in the paper preserve at least 99.8 % of its function." in at_least
 
 
 def test_which_way_alpha_points_is_told():
-    assert "students of alpha 0.9 lean least on their teacher." in opening()
+    assert "the larger it is, the less students learn from their teacher" in opening()
     config = dataclasses.replace(CONFIG, alpha_convention="teacher")
     told = summary.opening(config, 0.98, True, KEPT, VERDICTS)[0]
-    assert "students of alpha 0.9 lean most on it." in told
+    assert "the larger it is, the more students learn from it." in told
 
 
 def test_no_model_is_called_one_time_as_far():
@@ -112,16 +117,18 @@ def test_what_a_run_cannot_tell():
     warning, few, once, short, controls = doubts(poor, warning="It learnt nothing.")
     assert warning == "It learnt nothing."
     assert "only 2 independent models" in few and "trained only once" in once
-    assert "2 epochs instead of the paper's 25" in short and "controls" in controls
+    assert "2 epochs instead of the paper's 25" in short and "same start" in controls
     (none, *_) = doubts(dataclasses.replace(poor, independents=0))
-    assert "no yardstick" in none and none.endswith("add some with --independents.")
+    assert "no yardstick" in none and none.endswith("with --independents=5.")
 
 
 def test_what_counts_is_what_was_trained_and_not_what_was_asked_for():
     (none,) = doubts(without=["independent"])
     assert "no yardstick" in none and none.endswith("with --stages=train,analyse.")
     (controls,) = doubts(without=["control"])
-    assert controls.startswith("There are no controls")
+    assert controls.startswith("There are no models of the same start")
+    others = dataclasses.replace(CONFIG, controls=("other-teacher", "no-knowledge"))
+    assert doubts(others) == [controls]
     poor = dataclasses.replace(CONFIG, distillation_seeds=(2,), controls=())
     (students,) = doubts(poor, without=["student"])
     assert students.startswith("No students were trained")

@@ -16,10 +16,11 @@ import pandas as pd
 import pytest
 from made_run import CLAIMS, CONFIG, write_run
 
+from kdfunc import presets
 from kdfunc.analysis import published
 from kdfunc.cli import main
 from kdfunc.config import PANELS
-from kdfunc.report import assets, charts, overview, page
+from kdfunc.report import assets, charts, overview, page, tables
 from kdfunc.report.results import Results
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity import claims
@@ -453,6 +454,38 @@ def test_only_the_papers_protocol_deviates_from_the_paper(mnist, tmp_path):
     (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
     other = Results(RunDirectory(tmp_path / "run"), "a", "run")
     assert "published" in other.accuracy and not other.accuracy["marked"].any()
+
+
+def test_one_heading_with_two_meanings_is_told():
+    """Alpha 0.1 leans on the teacher in the notebooks, and away from it elsewhere."""
+    runs = [RunDirectory(MNIST.parent / f"cifar10-lenet-{p}") for p in presets.RULES]
+    together, standard, papers = (
+        read(*runs).text,
+        read(runs[1]).text,
+        read(runs[0]).text,
+    )
+    said = (
+        "Alpha is the weight of the labels (0.1 leans on the teacher) in {}; "
+        "the weight of the teacher (0.9 leans on it) in {}."
+    )
+    assert said.format("the paper and cifar10-lenet-published", runs[1].path.name) in (
+        together
+    )
+    assert said.format("the paper", "this run") in standard
+    assert "Pruning takes the smallest numbers of all arrays in the paper;" in standard
+    assert "Alpha is the weight" not in papers
+
+
+def test_the_papers_row_has_what_any_run_has(tmp_path):
+    """The first run has no students; the second has the paper's."""
+    shutil.copytree(MNIST, tmp_path / "a")
+    path = tmp_path / "a" / "tables" / "accuracy.csv"
+    table = pd.read_csv(path)
+    table[table["method"] != "Self-distillation"].to_csv(path, index=False)
+    a, b = (Results(RunDirectory(p), p.name, p.name) for p in (tmp_path / "a", MNIST))
+    alone, both = tables.accuracy([b], "b"), tables.accuracy([a, b], "ab")
+    cells = dict(zip(alone["settings"], alone["rows"][0][1], strict=True))
+    assert dict(zip(both["settings"], both["rows"][0][1], strict=True)) == cells
 
 
 def test_a_short_run_is_not_the_papers_protocol(mnist, tmp_path):

@@ -191,7 +191,7 @@ def test_measures_and_verdicts_are_those_of_the_records(finished):
     ladder = pd.read_csv(folder / "tables" / "ladder.csv")
     assert ladder["rung"].tolist() == [
         "Independent",
-        "+ teacher's probabilities, other order",
+        "+ optimizer, initial weights, teacher's probabilities, other order",
         "Teacher of no knowledge",
     ]
 

@@ -393,6 +393,13 @@ def test_quantization_that_may_be_best():
     assert verdict.outcome == "undecided" and verdict.low < MARGIN < verdict.high
 
 
+def test_quantization_is_not_judged_where_a_mode_has_no_pruned_rival():
+    """8 bits save 75 %, and nothing is pruned by as much."""
+    verdict = judge(2, pruned={0.5: blend(0.8)})
+    assert verdict.outcome == "undecided" and np.isnan(verdict.effect)
+    assert "models pruned by as much as quantization saves" in verdict.sentence
+
+
 def test_an_unknown_mode_is_held_against_all_pruning():
     verdict = judge(2, quantized={"ternary": blend(0.9)})
     assert verdict.details["rival"].all() and verdict.outcome == "contradicted"
@@ -885,11 +892,18 @@ def test_ladder(soft_targets):
 
 
 def test_ladder_with_missing_rungs():
-    made = evidence(controls={"no-knowledge": blends(0)}, students={0.9: blends(0.3)})
+    """The next rung adds their ingredients too, and its name says so."""
+    left = {"controls": {"no-knowledge": blends(0)}, "students": {0.9: blends(0.3)}}
+    made = evidence(**left)
     table = ladder(made).set_index("group")
     assert table.index.tolist() == ["independent", "alpha 0.9", "no-knowledge"]
     assert table.loc["alpha 0.9", "over"] == "independent"
     assert np.isnan(table.loc["no-knowledge", "step"])
+    assert table.loc["alpha 0.9", "rung"] == "+ initial weights, teacher's logits"
+    other = ladder(evidence(**left, same_optimizer=False)).set_index("group")
+    assert other.loc["alpha 0.9", "rung"] == (
+        "+ optimizer, initial weights, teacher's logits"
+    )
 
 
 def test_ladder_tells_where_the_data_order_changes_too():

@@ -60,10 +60,9 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     needed = {
         "quantized models": evidence.quantized,
         "students": evidence.alphas,
-        "models pruned by as much as quantization saves": any(
-            level >= _saves(mode)
+        "models pruned by as much as quantization saves": all(
+            max(evidence.pruned, default=0) >= _saves(mode)
             for mode in evidence.quantized
-            for level in evidence.pruned
         ),
     }
     if lacking := missing(needed):

@@ -11,7 +11,7 @@ from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.learnt import NO_FUNCTION, learnt
 from kdfunc.similarity.rank_tests import LEVEL, holm
-from kdfunc.similarity.scale import count
+from kdfunc.text import count
 
 #: Largest difference in function preserved, in points, that does not matter. Near the
 #: base model it is a tenth of the independent models' distance to it; near those

@@ -35,7 +35,7 @@ from kdfunc.similarity.claims.rules import (
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate, mean_of
 from kdfunc.similarity.rank_tests import LEVEL
-from kdfunc.similarity.scale import count
+from kdfunc.text import count
 
 #: Number of teacher's errors below which nothing is decided.
 FEWEST_ERRORS = 100
