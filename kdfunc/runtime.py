@@ -23,7 +23,27 @@ require("kdfunc.runtime", "tensorflow", "tf_keras", "tensorflow_model_optimizati
 # none (attributes of operations that one part of TensorFlow does not know of another).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 machine.prefer_onednn()
-with quiet_stderr():
+
+
+@contextlib.contextmanager
+def _legacy_keras() -> Iterator[None]:
+    """TensorFlow imports Keras 2 with itself, and not Keras 3, which takes as long.
+
+    Only meanwhile, so that `tf.keras` is still what the user expects.
+    """
+    name = "TF_USE_LEGACY_KERAS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+with quiet_stderr(), _legacy_keras():
     try:
         import tf_keras as keras
 

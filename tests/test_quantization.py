@@ -20,40 +20,46 @@ def images(model):
     return rng.random((7, *model.input_shape[1:]), np.float32)
 
 
-def test_float16_halves_the_file_and_int8_quarters_it(model):
+@pytest.fixture(scope="module")
+def content(model):
+    """The files of the model, by mode."""
     from kdfunc import quantization
 
+    modes = ("float16", "dynamic-range")
+    return {mode: quantization.convert(model, mode) for mode in modes}
+
+
+def test_float16_halves_the_file_and_int8_quarters_it(model, content):
     float32 = 4 * model.count_params()
-    assert len(quantization.convert(model, "float16")) / float32 < 0.54
-    assert len(quantization.convert(model, "dynamic-range")) / float32 < 0.32
+    assert len(content["float16"]) / float32 < 0.54
+    assert len(content["dynamic-range"]) / float32 < 0.32
 
 
 @pytest.mark.parametrize(
     ("mode", "tolerance"), [("float16", 1e-3), ("dynamic-range", 2e-2)]
 )
-def test_quantized_models_stay_close(model, images, mode, tolerance):
-    from kdfunc import edge, quantization
+def test_quantized_models_stay_close(model, content, images, mode, tolerance):
+    from kdfunc import edge
 
-    predicted = edge.predict(quantization.convert(model, mode), images)
+    predicted = edge.predict(content[mode], images)
     np.testing.assert_allclose(predicted, model(images), atol=tolerance)
 
 
 @pytest.mark.parametrize("mode", ["float16", "dynamic-range"])
-def test_batched_predictions_equal_those_one_at_a_time(model, images, mode):
-    from kdfunc import edge, quantization
+def test_batched_predictions_equal_those_one_at_a_time(content, images, mode):
+    from kdfunc import edge
 
-    content = quantization.convert(model, mode)
-    one_at_a_time = edge.predict(content, images, edge.Settings(batch_size=1))
+    file = content[mode]
+    one_at_a_time = edge.predict(file, images, edge.Settings(batch_size=1))
     for batch_size in (2, 3, 7, 100):
-        batched = edge.predict(content, images, edge.Settings(batch_size=batch_size))
+        batched = edge.predict(file, images, edge.Settings(batch_size=batch_size))
         np.testing.assert_array_equal(batched, one_at_a_time)
 
 
-def test_the_same_model_gives_the_same_file(model):
+def test_the_same_model_gives_the_same_file(model, content):
     from kdfunc import quantization
 
-    first, again = (quantization.convert(model, "dynamic-range") for _ in range(2))
-    assert first == again
+    assert quantization.convert(model, "dynamic-range") == content["dynamic-range"]
 
 
 def test_an_unknown_mode_is_refused(model):

@@ -6,7 +6,6 @@ import types
 import zipfile
 
 import h5py
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,12 +49,10 @@ def no_files_of_models(monkeypatch):
     monkeypatch.setattr(files.edge, "inspect", lambda path: found)
     monkeypatch.setattr(files.edge, "benchmark", lambda path: [timed])
 
-    def save(figure, path):
-        path.parent.mkdir(exist_ok=True)
-        Image.new("RGB", (4, 3)).save(path.with_suffix(".png"))
-        plt.close(figure)
-
-    monkeypatch.setattr(figures.style, "save", save)
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(picture, "png")
+    drawn = {"png": picture.getvalue()}
+    monkeypatch.setattr(figures.style, "contents", lambda figure: drawn)
 
 
 def model_without_arrays(path):

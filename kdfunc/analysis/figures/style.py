@@ -255,6 +255,7 @@ def contents(figure: Figure) -> dict[str, bytes]:
     """
     drawn, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=160, pil_kwargs={"compress_level": 0})
+    figure.set_layout_engine("none")  # both have one layout, which is computed once
     # Without the alpha channel, which is 1 throughout, a tenth smaller.
     Image.open(drawn).convert("RGB").save(png, "png", optimize=True)
     # Type 42 keeps letters as letters; dates and versions would change the bytes.
