@@ -26,24 +26,28 @@ machine.prefer_onednn()
 
 
 @contextlib.contextmanager
-def _legacy_keras() -> Iterator[None]:
-    """TensorFlow imports Keras 2 with itself, and not Keras 3, which takes as long.
+def _without_keras_3() -> Iterator[None]:
+    """TensorFlow, if it is imported here, does not load Keras 3, which nobody uses.
 
-    Only meanwhile, so that `tf.keras` is still what the user expects.
+    That takes as long as all of the rest. Afterwards, `tf.keras` and `tensorflow.keras`
+    are what they would have been: TensorFlow chooses when they are first used.
     """
-    name = "TF_USE_LEGACY_KERAS"
-    before = os.environ.get(name)
+    name, chosen = "TF_USE_LEGACY_KERAS", os.environ.get("TF_USE_LEGACY_KERAS")
+    first = "tensorflow" not in sys.modules
     os.environ[name] = "1"
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
+        if chosen is not None:
+            os.environ[name] = chosen
         else:
-            os.environ[name] = before
+            del os.environ[name]
+            if first and (module := sys.modules.get("tensorflow")):
+                legacy = os.path.join("tf_keras", "api", "_v2")
+                module.__path__ = [p for p in module.__path__ if legacy not in str(p)]
 
 
-with quiet_stderr(), _legacy_keras():
+with quiet_stderr(), _without_keras_3():
     try:
         import tf_keras as keras
 

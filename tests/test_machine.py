@@ -1,5 +1,7 @@
 """The machine's description, and oneDNN where the environment has no say."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -41,3 +43,25 @@ def test_once_tensorflow_is_imported_nothing_is_claimed(monkeypatch):
 def test_the_best_vector_instructions_are_named(monkeypatch, flags, name):
     monkeypatch.setattr(machine.system, "cpuinfo", lambda entry: flags)
     assert machine.instruction_set() == name
+
+
+def test_tensorflow_keeps_its_keras_and_loads_it_only_when_asked():
+    """In a process of its own, since other tests import both."""
+    script = (
+        "import sys, kdfunc.runtime\n"
+        "print('keras' in sys.modules)\n"
+        "import tensorflow as tf\n"
+        "from tensorflow.keras import layers\n"
+        "print(layers.Dense.__module__, tf.keras.__version__)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, after = done.stdout.splitlines()
+    assert before == "False"
+    assert after.startswith("keras.src.layers") and after.split()[1].startswith("3.")

@@ -1,7 +1,7 @@
 """Every table and figure of a run."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from kdfunc import checksums, writing
 from kdfunc.analysis import (
@@ -24,6 +24,8 @@ from kdfunc.text import count
 
 #: Sizes and checksums of tables and figures, and the models that they cover.
 MANIFEST = "analysis.json"
+#: The one table whose numbers an analysis takes over from the one before.
+LATENCIES = "tables/latency.csv"
 
 
 def write(
@@ -31,7 +33,7 @@ def write(
 ) -> None:
     """Writes the tables and figures of a run directory; prints a summary.
 
-    Parts of the plan that have not been run, models that a library cannot make and
+    Parts of the plan that have not been run, models that cannot be made and
     damaged records are left out. If only the final outputs of a run were kept, its
     tables and figures of files and landscapes stay unchanged.
 
@@ -65,8 +67,9 @@ def write(
             "tables and figures leave them out, but those of files, landscapes and "
             "several base models stay as they are."
         )
-    foreign = _foreign(run)
-    _remove_earlier(run)
+    foreign = {} if run.kept else _foreign(run)
+    if not run.kept:
+        _remove_earlier(run, foreign)
     with Jobs(submit) as jobs:
         finish_landscapes = None
         if not run.kept:  # they need the models and all epochs, as files do
@@ -82,7 +85,8 @@ def write(
             files.write(run, tasks, jobs)
             corruptions.write(run, tasks, jobs)
             finish_landscapes()
-    _seal(run, models, foreign)
+    if not run.kept:
+        _seal(run, models, foreign)
 
 
 def left_out(run: RunDirectory) -> list[str]:
@@ -104,7 +108,8 @@ def write_corruptions(run: RunDirectory) -> None:
     Args:
       run: the run directory.
     """
-    done, foreign = finished(run), _foreign(run)
+    done, own = finished(run), checksums.read_manifest(run.path, MANIFEST)
+    foreign = _others(run, own.get("files", ()))
     with Jobs() as jobs:
         corruptions.write(run, [task for task in done if not task.replicate], jobs)
     _seal(run, [task.name for task in done], foreign)
@@ -120,19 +125,34 @@ def _files(run: RunDirectory) -> dict[str, int]:
     }
 
 
-def _foreign(run: RunDirectory) -> set[tuple[str, int]]:
-    """Files among tables and figures that no analysis wrote, such as a user's notes."""
-    if run.kept:  # whose tables came as they are
-        return set()
-    known = checksums.read_manifest(run.path, MANIFEST).get("files", {})
-    return {(name, when) for name, when in _files(run).items() if name not in known}
+def _foreign(run: RunDirectory) -> dict[str, int]:
+    """Files among tables and figures that no analysis wrote, such as a user's notes.
+
+    While an analysis is not finished, its manifest names them instead of its own files.
+    Without such a manifest, as of an earlier version, nobody knows: then all may be.
+    """
+    manifest = checksums.read_manifest(run.path, MANIFEST)
+    if "foreign" not in manifest:
+        return _files(run)
+    if manifest["models"]:
+        return _others(run, manifest["files"])
+    return _others(run, _files(run).keys() - {*manifest["foreign"]})
 
 
-def _seal(run: RunDirectory, models: list[str], foreign: set[tuple[str, int]]) -> None:
-    written = (
-        name for name, time in _files(run).items() if (name, time) not in foreign
+def _others(run: RunDirectory, own: Container[str]) -> dict[str, int]:
+    return {name: when for name, when in _files(run).items() if name not in own}
+
+
+def _seal(run: RunDirectory, models: list[str], foreign: dict[str, int]) -> None:
+    there = _files(run)
+    foreign = {name: when for name, when in foreign.items() if there.get(name) == when}
+    checksums.seal(
+        run.path,
+        there.keys() - foreign.keys(),
+        MANIFEST,
+        models=models,
+        foreign=sorted(foreign),
     )
-    checksums.seal(run.path, written, MANIFEST, models=models)
 
 
 def finished(run: RunDirectory) -> list[Task]:
@@ -171,24 +191,24 @@ def outdated(run: RunDirectory) -> list[str]:
     return checksums.damages(run.path, MANIFEST)
 
 
-def _remove_earlier(run: RunDirectory) -> None:
+def _remove_earlier(run: RunDirectory, foreign: dict[str, int]) -> None:
     """Removes what an earlier analysis wrote, but the latencies if they are intact.
 
-    So no table stays that this analysis has no reason to write. Of a run without
-    records, which tables of files are not made again, only what is damaged goes.
+    So no table stays that this analysis has no reason to write.
     """
     for folder in ("tables", "figures"):
         if not (run.path / folder).is_dir():
             writing.remove(run.path / folder)
     entries = checksums.read_manifest(run.path, MANIFEST).get("files", {})
-    for name, entry in entries.items():
-        path, stays = run.path / name, run.kept or name == "tables/latency.csv"
-        with contextlib.suppress(OSError):  # what cannot be read can be replaced
-            if stays and path.is_file() and checksums.sha256(path) == entry["sha256"]:
-                continue
+    checksums.seal(run.path, [], MANIFEST, models=[], foreign=sorted(foreign))
+    for name in _files(run).keys() - foreign.keys():
+        path = run.path / name
+        if name == LATENCIES and name in entries:
+            with contextlib.suppress(OSError):  # what cannot be read can be replaced
+                if checksums.sha256(path) == entries[name]["sha256"]:
+                    continue
         writing.remove(path)
     in_the_way = [run.path / "report.html", *run.path.glob("tables/*.*")]
     for path in (*in_the_way, *run.path.glob("figures/*.*")):
         if path.is_dir():
             writing.remove(path)
-    writing.remove(run.path / MANIFEST)

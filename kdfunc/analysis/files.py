@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from kdfunc import edge, pipelines, text
+from kdfunc import edge, pipelines, text, writing
 from kdfunc.analysis import figures, tables
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
@@ -28,6 +28,8 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     """
     stored = [t for t in tasks if (run.record(t.name).path / "model.tflite").exists()]
     refused = _refused(run)
+    if not stored:
+        writing.remove(run.path / "tables" / "latency.csv")  # of models that were here
     if not stored and not refused:
         return
     table = compression(run, stored, any(t.family == "independent" for t in tasks))
@@ -61,8 +63,7 @@ def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.Da
       `sparsity`, the share of them that is zero; `accuracy`; distance `ratio` and
       function `preserved` in percent with the ends of its interval, `low` and `high`,
       and what that `rests_on` (NaN without independent models); `disagreement` with the
-      base model; `operators` as JSON; `not_possible`, which library cannot make it and
-      why.
+      base model; `operators` as JSON; `not_possible`, why it cannot be made.
     """
     rows = [_base(run)]
     for task in stored:
@@ -98,7 +99,7 @@ def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.Da
 
 
 def _refused(run: RunDirectory) -> list[dict[str, object]]:
-    """The rows of models that a library cannot make."""
+    """The rows of models that cannot be made."""
     return [
         {"model": task.name, "family": task.family, "not_possible": reason}
         for task in plan.make(run.config)

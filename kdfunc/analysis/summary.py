@@ -29,7 +29,7 @@ GLOSSARY = {
     "Control": "a model trained like a student but with one thing changed or removed, "
     "such as the teacher, to show the effect of each ingredient.",
     "Rung": "a step of the ladder from independent models to students; each rung adds "
-    "one ingredient, or two where its name says so.",
+    "one ingredient, or several where its name says so.",
     "Pipeline": "steps of compression, such as prune90+finetune+sparse: pruneN sets "
     "the N % smallest kernel weights to zero, finetune trains on, clusterN leaves N "
     "values for each kernel, qat trains for 8-bit numbers, sparse stores only what is "
@@ -164,10 +164,12 @@ def doubts(
             f"paper's {usual}. Networks that have not converged differ more."
         )
     if students and not any(t.settings.get("control") == NO_TEACHER for t in models):
+        asked = NO_TEACHER in config.controls
+        flag = "--stages=control,analyse" if asked else f"--controls={NO_TEACHER}"
         told.append(
-            "There are no models of the same start without a teacher (--controls="
-            f"{NO_TEACHER}), so the effect of the teacher cannot be separated from "
-            "that of its initial weights."
+            f"There are no models of the same start without a teacher ({flag}), so "
+            "the effect of the teacher cannot be separated from that of its initial "
+            "weights."
         )
     return told
 

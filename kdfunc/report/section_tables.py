@@ -247,7 +247,7 @@ def _of_files(run: Results, name: str, caption: str) -> tables.Table | None:
 
 
 def not_possible(run: Results) -> list[tuple[str, str]]:
-    """Models that a library cannot make, and why.
+    """Models that cannot be made, and why.
 
     Args:
       run: the run.

@@ -60,9 +60,11 @@ _COLUMNS = {
 }
 
 
-#: Settings that give the same heading another meaning, and what each value means.
+#: Settings that give the same heading another meaning: for which family of models, and
+#: what each value means.
 _MEANINGS = {
     "alpha_convention": (
+        "student",
         "Alpha is",
         {
             "labels": "the weight of the labels (0.1 leans on the teacher)",
@@ -70,10 +72,12 @@ _MEANINGS = {
         },
     ),
     "soft_targets": (
+        "student",
         "Students learn from the teacher's softened",
         {"probabilities": "probabilities", "logits": "logits"},
     ),
     "pruning_scope": (
+        "pruned",
         "Pruning takes the smallest numbers of",
         {"all": "all arrays", "kernels": "kernels alone"},
     ),
@@ -178,15 +182,16 @@ def meanings(runs: Sequence[Results], paper: bool = False) -> list[str]:
       paper: whether the paper's numbers, made by its notebooks, stand beside them.
     """
     told = []
-    for setting, (says, values) in _MEANINGS.items():
+    for setting, (family, says, values) in _MEANINGS.items():
         has: dict[str, list[str]] = {value: [] for value in values}
         if paper:
             has[presets.RULES["published"][setting]].append("the paper")
         for run in runs:
-            name = "this run" if len(runs) == 1 else run.name
-            has[getattr(run.config, setting)].append(name)
+            if any(model.family == family for model in run.models):
+                name = "this run" if len(runs) == 1 else run.name
+                has[getattr(run.config, setting)].append(name)
         if all(has.values()):
-            parts = (f"{values[v]} in {' and '.join(n)}" for v, n in has.items())
+            parts = (f"{values[v]} in {', '.join(n)}" for v, n in has.items())
             told.append(f"{says} {'; '.join(parts)}.")
     return told
 

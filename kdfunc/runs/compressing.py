@@ -16,7 +16,7 @@ REPRESENTATIVES = 200
 
 
 def _or_why_not(kind):
-    """A kind of task that writes a library's message if it cannot make the model."""
+    """A kind of task that writes why if the model cannot be made."""
 
     @functools.wraps(kind)
     def attempt(task, place, folder, report) -> list[str]:
@@ -147,7 +147,7 @@ def prune(task, place, folder, report) -> list[str]:
     model = pruning.prune(model, task.settings["level"], place.config.pruning_scope)
     softmax = training.predictor(model)(place.data.test_images)
     if not np.isfinite(softmax).all():
-        raise NotPossible("pruned so far, some of its outputs are no numbers")
+        raise NotPossible("pruned to this level, some of its outputs are no numbers")
     models.save(model, folder / "model.keras")
     return ["model.keras", *_snapshot(place, folder, softmax)]
 

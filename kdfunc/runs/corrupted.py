@@ -19,6 +19,7 @@ from kdfunc import checksums
 from kdfunc.corruptions import CORRUPTIONS
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
+from kdfunc.text import count
 
 #: How many test images are corrupted, at most.
 IMAGES = 2000
@@ -110,9 +111,17 @@ def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:
       models: the tasks that made them.
     """
     found = {}
+    models = list(models)
+    earlier = [model.name for model in models if outdated(run, model)]
+    if earlier:
+        print(
+            f"Outputs for corrupted images of {count(len(earlier), 'model')} are older "
+            "than the models or the images; left out until `kdfunc corruptions` makes "
+            "them again."
+        )
     for model in models:
         record = run.record(prediction(model).name)
-        if not record.exists or outdated(run, model):
+        if not record.exists or model.name in earlier:
             continue
         if problems := checksums.damages(record.path):
             print(f"{record.path}: {'; '.join(problems)}; left out.")

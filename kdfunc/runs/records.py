@@ -3,7 +3,7 @@
     softmax.npy              [snapshots, n_test, classes] float32, test split
     metrics.csv              one row per snapshot
     *.keras, model.tflite    the models
-    not_possible.txt         instead of all these: why a library cannot make the model
+    not_possible.txt         instead of all these: why the model cannot be made
     manifest.json            sizes and checksums, written last
 
 No TensorFlow is imported here.

@@ -183,20 +183,60 @@ def test_new_records_make_the_analysis_outdated(analysed):
     assert "made from other records" in reason
 
 
-def test_no_table_of_an_earlier_analysis_stays(analysed):
-    """Without independent models, nothing has a scale any more."""
-    tables, figures = analysed.path / "tables", analysed.path / "figures"
-    (tables / "my_own.csv").write_text("a\n1\n", "utf-8")
-    everything.write(analysed)  # which does not make it its own
+@pytest.fixture
+def with_notes(analysed):
+    """A run with files of the user's among the tables, from before and from after."""
+    for name in ("before", "after"):
+        (analysed.path / "tables" / f"{name}.csv").write_text("a\n1\n", "utf-8")
+        if name == "before":
+            everything.write(analysed)
+    return analysed
+
+
+def analysed_again(run):
+    """What is left among the tables once there is no independent model any more."""
+    run.discard("independent-1")
+    everything.write(run)
+    assert everything.outdated(run) == []
+    assert not (run.path / "figures" / "preserved_by_method.png").exists()
+    return {path.stem for path in (run.path / "tables").iterdir()}
+
+
+def test_no_table_of_an_earlier_analysis_stays_but_files_of_ones_own(with_notes):
+    """Without independent models, nothing has a scale."""
+    tables = with_notes.path / "tables"
     assert (tables / "function_preserved.csv").exists()
     latencies = (tables / "latency.csv").read_bytes()
+    left = analysed_again(with_notes)
+    assert {"before", "after", "similarity"} <= left
+    assert "function_preserved" not in left
+    assert (tables / "latency.csv").read_bytes() == latencies
+
+
+def test_nothing_of_an_analysis_that_was_killed_stays(with_notes, monkeypatch):
+    def killed(run, tasks):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(everything.pruned_arrays, "write", killed)
+        everything.write(with_notes)
+    assert (with_notes.path / "tables" / "function_preserved.csv").exists()
+    assert everything.outdated(with_notes)
+    left = analysed_again(with_notes)
+    assert {"before", "after", "similarity"} <= left
+    assert "function_preserved" not in left
+
+
+def test_what_an_earlier_version_left_is_not_removed(analysed):
+    """Its manifest does not tell whose the files are."""
+    path = analysed.path / "analysis.json"
+    entries = json.loads(path.read_text())
+    checksums.seal(analysed.path, entries["files"], path.name, models=entries["models"])
+    assert everything.outdated(analysed) == []
+    left = {file.stem for file in (analysed.path / "tables").iterdir()}
     analysed.discard("independent-1")
     everything.write(analysed)
-    assert not (tables / "function_preserved.csv").exists()
-    assert not (figures / "preserved_by_method.png").exists()
-    assert (tables / "my_own.csv").exists()
-    assert (tables / "latency.csv").read_bytes() == latencies
-    assert everything.outdated(analysed) == []
+    assert left <= {file.stem for file in (analysed.path / "tables").iterdir()}
 
 
 def test_a_damaged_record_is_left_out_of_the_analysis(analysed, capsys):

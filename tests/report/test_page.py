@@ -468,7 +468,7 @@ def test_one_heading_with_two_meanings_is_told():
         "Alpha is the weight of the labels (0.1 leans on the teacher) in {}; "
         "the weight of the teacher (0.9 leans on it) in {}."
     )
-    assert said.format("the paper and cifar10-lenet-published", runs[1].path.name) in (
+    assert said.format("the paper, cifar10-lenet-published", runs[1].path.name) in (
         together
     )
     assert said.format("the paper", "this run") in standard

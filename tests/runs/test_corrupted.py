@@ -86,13 +86,16 @@ def test_with_damaged_images_all_is_made_again(answered):
     assert "Gaussian noise" in (answered.path / "report.html").read_text()
 
 
-def test_what_another_model_said_is_asked_again(answered):
+def test_what_another_model_said_is_asked_again(answered, capsys):
     before = contents(answered)
     (float16,) = [t for t in plan.make(CONFIG) if t.name == "float16"]
     path = answered.record("float16").path / "manifest.json"
     path.write_text(path.read_text() + "\n")  # as if it were made again
     assert corrupted.outdated(answered, float16)
+    capsys.readouterr()
     assert not corrupted.outputs(answered, [float16])
+    told = capsys.readouterr().out
+    assert told.startswith("Outputs for corrupted images of 1 model are older than")
     experiment.corrupt(answered.path, workers=0)
     assert not corrupted.outdated(answered, float16)
     changed = {p.name for p, c in contents(answered).items() if before[p] != c}

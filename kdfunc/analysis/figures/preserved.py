@@ -3,6 +3,8 @@
 They take the tables that the analysis makes.
 """
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -198,7 +200,7 @@ def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
         xlim=(low - 6, 106),
         ylim=(len(rungs) - 0.5, -0.5),
         yticks=range(len(rungs)),
-        yticklabels=rungs["rung"],
+        yticklabels=[textwrap.fill(rung, 36) for rung in rungs["rung"]],
     )
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.grid(axis="x", color="0.9", linewidth=0.6)

@@ -255,6 +255,7 @@ def contents(figure: Figure) -> dict[str, bytes]:
     """
     drawn, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=160, pil_kwargs={"compress_level": 0})
+    layout = figure.get_layout_engine()
     figure.set_layout_engine("none")  # both have one layout, which is computed once
     # Without the alpha channel, which is 1 throughout, a tenth smaller.
     Image.open(drawn).convert("RGB").save(png, "png", optimize=True)
@@ -262,6 +263,8 @@ def contents(figure: Figure) -> dict[str, bytes]:
     with mpl.rc_context({"pdf.fonttype": 42}):
         metadata = {"CreationDate": None, "Producer": None}
         figure.savefig(pdf, format="pdf", metadata=metadata)
+    if layout is not None:
+        figure.set_layout_engine(layout)
     return {"png": png.getvalue(), "pdf": pdf.getvalue()}
 
 

@@ -61,7 +61,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         "quantized models": evidence.quantized,
         "students": evidence.alphas,
         "models pruned by as much as quantization saves": all(
-            max(evidence.pruned, default=0) >= _saves(mode)
+            max(evidence.pruned, default=-1) >= _saves(mode)
             for mode in evidence.quantized
         ),
     }
