@@ -1,6 +1,6 @@
 """What the runs found, as tables, each a function of the way to the root."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -56,11 +56,19 @@ def verdicts(root: str) -> str:
         [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
         for claim, answer in together.items()
     )
-    said = "".join(
-        f"- {each.claim} {each.outcome.capitalize()}. {each.sentence}\n"
-        for each in together.values()
+    papers = [setup for setup in asked if setup.config.preset == "published"]
+    return (
+        markdown(["claim", *texts, "all set-ups"], rows)
+        + f"\nOver all set-ups:\n\n{_told(together)}"
+        + f"\nUnder the paper's protocol alone:\n\n{_told(setups.answers(papers))}"
     )
-    return markdown(["claim", *texts, "all set-ups"], rows) + f"\n{said}"
+
+
+def _told(answers: Mapping[str, setups.Answer]) -> str:
+    return "".join(
+        f"- {each.claim} {each.outcome.capitalize()}. {each.sentence}\n"
+        for each in answers.values()
+    )
 
 
 def _marked(setup: setups.Setup, result: Result) -> str:
