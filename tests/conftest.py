@@ -7,13 +7,19 @@ import pytest
 hypothesis.settings.register_profile("kdfunc", deadline=None)
 hypothesis.settings.load_profile("kdfunc")
 
-#: Files that take minutes. They begin first, so that no process is left with one of
-#: them when the others have nothing to do any more.
-SLOW = ("test_notebooks.py", "test_interruption.py", "test_experiment.py")
+#: Files that take a minute or more, the slowest first. They begin first, so that no
+#: process is left with one of them when the others have nothing to do any more.
+SLOW = (
+    *("test_interruption.py", "test_experiment.py", "test_notebooks.py"),
+    *("test_docs.py", "test_downloads.py", "test_damage.py", "test_quantization.py"),
+    *("test_everything.py", "test_page.py", "test_catalog.py", "test_install.py"),
+)
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in SLOW)
+    last = len(SLOW)
+    places = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path.name, last))
 
 
 @pytest.fixture(scope="session")

@@ -199,6 +199,12 @@ def _remove_earlier(run: RunDirectory, foreign: dict[str, int]) -> None:
     for folder in ("tables", "figures"):
         if not (run.path / folder).is_dir():
             writing.remove(run.path / folder)
+    files = [run.path / MANIFEST, run.path / "report.html"]
+    for folder in ("tables", "figures"):
+        files += (run.path / folder).glob("*.*")
+    for path in files:
+        if path.is_dir():
+            writing.remove(path)
     entries = checksums.read_manifest(run.path, MANIFEST).get("files", {})
     checksums.seal(run.path, [], MANIFEST, models=[], foreign=sorted(foreign))
     for name in _files(run).keys() - foreign.keys():
@@ -208,7 +214,3 @@ def _remove_earlier(run: RunDirectory, foreign: dict[str, int]) -> None:
                 if checksums.sha256(path) == entries[name]["sha256"]:
                     continue
         writing.remove(path)
-    in_the_way = [run.path / "report.html", *run.path.glob("tables/*.*")]
-    for path in (*in_the_way, *run.path.glob("figures/*.*")):
-        if path.is_dir():
-            writing.remove(path)
