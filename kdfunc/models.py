@@ -283,7 +283,7 @@ def check_own(
     together = np.asarray(model(images, training=False), np.float64)
     alone = [model(images[i : i + 1], training=False) for i in range(2)]
     sums = together.sum(axis=1)
-    if not np.allclose(sums, 1, atol=0.01):  # also where some are no numbers
+    if not np.allclose(sums, 1, atol=0.01):  # also where some are not numbers
         raise refuse(
             f"gives outputs that add up to {sums[0]:g}",
             "start from finite weights and end in a softmax over the classes",

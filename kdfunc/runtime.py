@@ -29,7 +29,7 @@ machine.prefer_onednn()
 def _without_keras_3() -> Iterator[None]:
     """TensorFlow, if it is imported here, does not load Keras 3, which nobody uses.
 
-    That takes as long as all of the rest. Afterwards, `tf.keras` and `tensorflow.keras`
+    That takes a third of a start. Afterwards, `tf.keras` and `tensorflow.keras`
     are what they would have been: TensorFlow chooses when they are first used.
     """
     name, chosen = "TF_USE_LEGACY_KERAS", os.environ.get("TF_USE_LEGACY_KERAS")

@@ -128,7 +128,7 @@ def _stored(content, place, folder, test_images) -> list[str]:
         images = test_images.astype(np.float32) / 255
         softmax = edge.predict(content, images, edge.Settings(threads=place.threads))
         if not np.isfinite(softmax).all():
-            raise ValueError("some outputs are no numbers")
+            raise ValueError("some outputs are not numbers")
     (folder / "model.tflite").write_bytes(content)
     return ["model.tflite", *_snapshot(place, folder, softmax)]
 
@@ -147,7 +147,7 @@ def prune(task, place, folder, report) -> list[str]:
     model = pruning.prune(model, task.settings["level"], place.config.pruning_scope)
     softmax = training.predictor(model)(place.data.test_images)
     if not np.isfinite(softmax).all():
-        raise NotPossible("pruned to this level, some of its outputs are no numbers")
+        raise NotPossible("pruned to this level, some of its outputs are not numbers")
     models.save(model, folder / "model.keras")
     return ["model.keras", *_snapshot(place, folder, softmax)]
 
