@@ -32,7 +32,8 @@ def _without_keras_3() -> Iterator[None]:
     That takes a third of a start. Afterwards, `tf.keras` and `tensorflow.keras`
     are what they would have been: TensorFlow chooses when they are first used.
     """
-    name, chosen = "TF_USE_LEGACY_KERAS", os.environ.get("TF_USE_LEGACY_KERAS")
+    name = "TF_USE_LEGACY_KERAS"
+    chosen = os.environ.get(name)
     first = "tensorflow" not in sys.modules
     os.environ[name] = "1"
     try:

@@ -67,9 +67,7 @@ def write(
             "tables and figures leave them out, but those of files, landscapes and "
             "several base models stay as they are."
         )
-    foreign = {} if run.kept else _foreign(run)
-    if not run.kept:
-        _remove_earlier(run, foreign)
+    foreign = {} if run.kept else _begin(run)
     with Jobs(submit) as jobs:
         finish_landscapes = None
         if not run.kept:  # they need the models and all epochs, as files do
@@ -191,17 +189,20 @@ def outdated(run: RunDirectory) -> list[str]:
     return checksums.damages(run.path, MANIFEST)
 
 
-def _remove_earlier(run: RunDirectory, foreign: dict[str, int]) -> None:
+def _begin(run: RunDirectory) -> dict[str, int]:
     """Removes what an earlier analysis wrote, but the latencies if they are intact.
 
     So no table stays that this analysis has no reason to write.
+
+    Returns:
+      What is not of an analysis, see `_foreign`.
     """
-    for folder in ("tables", "figures"):
-        if not (run.path / folder).is_dir():
-            writing.remove(run.path / folder)
+    foreign = _foreign(run)
     files = [run.path / MANIFEST, run.path / "report.html"]
-    for folder in ("tables", "figures"):
-        files += (run.path / folder).glob("*.*")
+    for folder in (run.path / "tables", run.path / "figures"):
+        if not folder.is_dir():
+            writing.remove(folder)
+        files += folder.glob("*.*")
     for path in files:
         if path.is_dir():
             writing.remove(path)
@@ -214,3 +215,4 @@ def _remove_earlier(run: RunDirectory, foreign: dict[str, int]) -> None:
                 if checksums.sha256(path) == entries[name]["sha256"]:
                     continue
         writing.remove(path)
+    return foreign
