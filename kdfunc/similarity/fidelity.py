@@ -75,38 +75,44 @@ def ranking(
     near = np.asarray(ratios) < NEAR
     groups = {"all": np.full(len(near), True), "near": near, "far": ~near}
     groups = {k: g for k, g in groups.items() if g.sum() >= FEWEST_MODELS}
-    found: dict[tuple[str, str, int], list[float]] = {}
-    for _ in range(resamples):
-        for count in dict.fromkeys((min(FEW, len(p)), len(p))):
-            chosen = rng.integers(len(p), size=count)
-            weights = np.bincount(chosen, minlength=len(p)) / count
-            means = {name: weights @ values for name, values in each.items()}
-            for measure, of in MEASURES.items():
-                values = of(means)
-                for group, members in groups.items():
-                    found.setdefault((group, measure, count), []).append(
-                        _correlation(values[members], truth[members])
-                    )
-    rows = [
-        {
-            "group": group,
-            "models": int(groups[group].sum()),
-            "measure": measure,
-            "examples": count,
-            "correlation": np.mean(draws),
-            "low": np.quantile(draws, 0.025),
-            "high": np.quantile(draws, 0.975),
-        }
-        for (group, measure, count), draws in found.items()
-    ]
+    sizes = dict.fromkeys((min(FEW, len(p)), len(p)))
+    drawn = {size: np.empty((resamples, len(p))) for size in sizes}
+    for draw in range(resamples):
+        for size, times in drawn.items():
+            chosen = rng.integers(len(p), size=size)
+            times[draw] = np.bincount(chosen, minlength=len(p))
+    rows = []
+    for size, times in drawn.items():
+        means = {name: times @ values / size for name, values in each.items()}
+        for measure, of in MEASURES.items():
+            values = of(means)
+            for group, members in groups.items():
+                found = _correlations(values[:, members], truth[members])
+                rows.append(
+                    {
+                        "group": group,
+                        "models": int(members.sum()),
+                        "measure": measure,
+                        "examples": size,
+                        "correlation": found.mean(),
+                        "low": np.quantile(found, 0.025),
+                        "high": np.quantile(found, 0.975),
+                    }
+                )
     columns = ["group", "models", "measure", "examples", "correlation", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["group", "examples"], kind="stable", ignore_index=True)
 
 
-def _correlation(values: np.ndarray, truth: np.ndarray) -> float:
-    """Spearman's; a measure that tells no two models apart ranks nothing: 0."""
-    if np.ptp(values) == 0:
-        return 0.0
-    ranks = stats.rankdata(values), stats.rankdata(truth)
-    return float(np.corrcoef(*ranks)[0, 1])
+def _correlations(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Spearman's, per draw; a measure that tells no two models apart ranks nothing: 0.
+
+    Args:
+      values: `[draws, models]`.
+      truth: `[models]`.
+    """
+    ranks, expected = stats.rankdata(values, axis=1), stats.rankdata(truth)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    expected -= expected.mean()
+    scale = np.sqrt(np.square(ranks).sum(axis=1) * np.square(expected).sum())
+    return np.divide(ranks @ expected, scale, out=np.zeros(len(ranks)), where=scale > 0)
