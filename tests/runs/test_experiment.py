@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
+from kdfunc import cli
 from kdfunc.errors import InputError
+from kdfunc.runs import engine
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
@@ -226,7 +228,6 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
 ):
     """float16 carries distance ratios to a thousandth, and every answer."""
     from kdfunc.analysis import keep
-    from kdfunc.cli import main
     from kdfunc.runs.directory import RunDirectory
 
     folder, _ = finished
@@ -243,7 +244,7 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     for name in made:
         (kept / "tables" / f"{name}.csv").unlink()
     (kept / "figures" / "preserved_by_size.png").unlink()
-    assert main(["report", "--recompute", str(kept)]) == 0
+    assert cli.main(["report", "--recompute", str(kept)]) == 0
     assert (kept / "figures" / "preserved_by_size.png").exists()
 
     def both(name, *index):
@@ -424,14 +425,15 @@ def test_less_of_what_is_there_is_no_other_experiment(finished):
     ],
 )
 def test_bad_input_is_told_in_one_sentence_and_nothing_is_written(
-    tmp_path, flags, told
+    tmp_path, monkeypatch, capsys, flags, told
 ):
     (tmp_path / "file").write_text("in the way")
-    done = run(*flags, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    (line,) = done.stderr.splitlines()
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(flags, command="run_experiments.py") == 2
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
     assert line.startswith("run_experiments.py: ") and told in line
-    assert done.stdout == ""
+    assert printed.out == ""
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -465,10 +467,14 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
         ),
     ],
 )
-def test_dry_run_refuses_what_the_run_refuses(tmp_path, flags, told):
-    done = run("--dry_run", "--workers=0", *flags, cwd=tmp_path)
-    assert done.returncode == 2
-    assert told in done.stderr and done.stderr.count("\n") == 1
+def test_dry_run_refuses_what_the_run_refuses(
+    tmp_path, monkeypatch, capsys, flags, told
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "CONNECT_TIMEOUT", "0.5s")
+    assert cli.run(["--dry_run", "--workers=0", *flags]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
     assert os.listdir(tmp_path) == []
 
 
