@@ -13,6 +13,8 @@ from rebuilding.runs import Result, markdown, results
 
 #: Models of the paper, and what they are held against.
 FAMILIES = ("independent", "control", "student", "quantized", "pruned")
+#: What each preset follows.
+PRACTICES = {"published": "the paper's protocol", "standard": "common practice"}
 
 
 def preserved(root: str) -> str:
@@ -56,11 +58,12 @@ def verdicts(root: str) -> str:
         [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
         for claim, answer in together.items()
     )
-    papers = [setup for setup in asked if setup.config.preset == "published"]
-    return (
-        markdown(["claim", *texts, "all set-ups"], rows)
-        + f"\nOver all set-ups:\n\n{_told(together)}"
-        + f"\nUnder the paper's protocol alone:\n\n{_told(setups.answers(papers))}"
+    answered = {"Over all set-ups": together}
+    for preset, practice in PRACTICES.items():
+        alone = [setup for setup in asked if setup.config.preset == preset]
+        answered[f"Under {practice} alone"] = setups.answers(alone)
+    return markdown(["claim", *texts, "all set-ups"], rows) + "".join(
+        f"\n{where}:\n\n{_told(found)}" for where, found in answered.items()
     )
 
 

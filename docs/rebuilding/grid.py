@@ -17,7 +17,8 @@ def finished(root: str) -> str:
         )
         theirs = "" if cells.empty else f"{cells['base_accuracy'].iloc[0]:.2f} %"
         ours = f"{100 * result.base_accuracy:.2f} %"
-        name = result.cited(root)
+        there = result.trainings_left_out
+        name = result.cited(root) + (f" ({'; '.join(there)})" if there else "")
         rows.append([name, ours, theirs, result.time])
     return markdown(["run", "accuracy of the base model", "the paper's", "time"], rows)
 

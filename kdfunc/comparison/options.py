@@ -54,8 +54,8 @@ def add_comparing(parser: argparse.ArgumentParser, what: str) -> None:
         action="append",
         default=[],
         metavar="'MEASURE>=X'",
-        help="limit to meet, with >= or <=; add `at 95%%` to ask for confidence; exit "
-        "code 1 if missed, 3 if undecided; may be repeated",
+        help="limit to meet, with >= or <=; add `at 95%%` to ask for confidence; may "
+        "be repeated",
     )
     parser.add_argument(
         "--outputs",

@@ -13,7 +13,7 @@ from kdfunc.writing import write_atomic
 
 DESCRIPTION = """\
 What is in a .tflite file, how fast it is, and whether it still computes the function
-of the model it came from. Needs numpy and ai-edge-litert, but not TensorFlow.
+of the model it came from. Needs the base install of kdfunc, but not TensorFlow.
 """
 INSPECT = """\
 Shows inputs, outputs, operators and tensors, how the model was quantized, and
@@ -52,6 +52,8 @@ Compares two models (.tflite or, if TensorFlow is installed, .keras or the
 folder of a SavedModel): every functional measure with its interval, the images
 whose class changes, the classes that suffer most, size and speed. Without
 labels, measures that need them are left out.
+
+The exit code is 1 if a limit is missed and 3 if one is undecided.
 
 example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
          kdfunc-edge compare base.tflite small.tflite --data=images.npz \\

@@ -35,8 +35,8 @@ FIELDS = {
     "independents": "Number of independently trained models besides the base model. "
     f"{_by_preset('independents')}",
     "base_models": "How many base models to quantize and prune, to measure the spread "
-    "of the paper's columns: the base model, the independent models, and as many more "
-    "as needed, trained in the same way.",
+    "of results on quantization and pruning: the base model, the independent models, "
+    "and as many more as needed, trained in the same way.",
     "alphas": "Distillation weights from 0 to 1; see --alpha_convention.",
     "temperature": "Temperature that softens the outputs of teacher and student.",
     "distillation_seeds": "Seeds of the students' data order, one student each. "

@@ -16,11 +16,11 @@ from kdfunc.text import count
 #: Largest difference in function preserved, in points, that does not matter. Near the
 #: base model it is a tenth of the independent models' distance to it; near those
 #: models, a tenth closer or farther (distance ratios of 0.9 and 1.11). A margin says
-#: what matters, so it is fixed before anybody looks at a run: a margin taken from the
-#: run's own spread would grow where trainings differ much, and call everything alike
-#: there. The intervals contain the spread; if independent models differ among
-#: themselves by more than the margin, the yardstick says so. With a margin below about
-#: 5 points, three trainings with the usual spread of 2 to 5 % could show nothing.
+#: what matters, so it is the same for every run: a margin taken from the run's own
+#: spread would grow where trainings differ much, and call everything alike there.
+#: The intervals contain the spread; if independent models differ among themselves by
+#: more than the margin, the yardstick says so. With a margin below about 5 points,
+#: three trainings with the usual spread of 2 to 5 % could show nothing.
 MARGIN = 10.0
 
 #: The margin as the logarithm of a ratio of distances: a tenth closer or farther.
