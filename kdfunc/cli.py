@@ -203,13 +203,14 @@ def _resumable(command: str, work: Callable[[], int]) -> int:
 
 
 def _corruptions(asked: argparse.Namespace) -> int:
+    from kdfunc import text
     from kdfunc.runs import experiment
 
     def work() -> int:
         with contextlib.redirect_stdout(Heard(sys.stdout)):
             told = experiment.corrupt(asked.directory, asked.workers)
             report = os.path.join(asked.directory, "report.html")
-            print(f"\n{textwrap.fill(told, 79)}\n\nReport: {report}")
+            print(f"\n{textwrap.fill(told, text.WIDTH)}\n\nReport: {report}")
         return 0
 
     return _resumable("kdfunc corruptions", work)
@@ -265,7 +266,3 @@ def _report(asked: argparse.Namespace) -> int:
     default = runs[0].path / "report.html" if len(runs) == 1 else "report.html"
     print(page.write(runs, default if asked.output is None else asked.output))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

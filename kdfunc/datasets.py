@@ -53,7 +53,7 @@ class Dataset:
 
 
 def describe(name: str, data_dir: str | None = None) -> Description:
-    """Shape and classes of a data set; fast, and does not import TensorFlow.
+    """Shape and classes of a data set; fast, since no images are read.
 
     Args:
       name: `digits` or a TFDS name.
@@ -325,16 +325,3 @@ class _NotInteresting(logging.Filter):
 
 
 _not_interesting = _NotInteresting()
-
-
-def write_test_split(data: Dataset, folder: pathlib.Path) -> list[str]:
-    """Writes the parts of the data that the analysis needs; returns the files' names.
-
-    Args:
-      data: the data set.
-      folder: where to write `labels.npy`, `images.npy` and `class_names.json`.
-    """
-    np.save(folder / "labels.npy", data.test_labels)
-    np.save(folder / "images.npy", data.test_images)
-    (folder / "class_names.json").write_text(json.dumps(data.class_names), "utf-8")
-    return ["labels.npy", "images.npy", "class_names.json"]

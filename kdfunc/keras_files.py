@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
 
 MOST_BYTES = 64 << 20  # of a config
 #: Modules whose classes build models, under `keras` or `tf_keras`, or inside of them.
@@ -86,9 +86,8 @@ def check(path: str | os.PathLike[str], registered: Collection[str] = ()) -> str
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{path} cannot be loaded ({reason.rstrip('.')[:200]}); give a .keras "
+            f"{path} cannot be loaded ({first_line(error)[:200]}); give a .keras "
             "file that Keras saved."
         ) from error
     for found in _objects(config):

@@ -33,10 +33,10 @@ texts = {}
 draw = Jobs.draw
 
 
-def told(jobs, path, function, *arguments):
+def told(jobs, run, name, function, *arguments):
     figure = function(*arguments)
-    texts[path.name] = [text.get_text() for text in figure.findobj(Text)]
-    draw(jobs, path, function, *arguments)
+    texts[name] = [text.get_text() for text in figure.findobj(Text)]
+    draw(jobs, run, name, function, *arguments)
 
 
 Jobs.draw = told

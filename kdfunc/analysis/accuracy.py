@@ -61,6 +61,16 @@ def deviation(accuracy: np.ndarray | float, base: float) -> np.ndarray | float:
     return 100 * (np.asarray(accuracy) - base) / base
 
 
+def final_accuracies(run: RunDirectory, tasks: list[Task]) -> dict[str, float]:
+    """The accuracy of each model after its last epoch, by name.
+
+    Args:
+      run: a run directory.
+      tasks: those that have records.
+    """
+    return {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+
+
 def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
     """The numbers of the paper's Tables 3 to 5.
 
@@ -74,7 +84,7 @@ def accuracy_deviations(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
       model in %) and `std` (population standard deviation of it, ddof 0; NaN for one
       model).
     """
-    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+    final = final_accuracies(run, tasks)
     groups: dict[tuple[str, str], list[float]] = {}
     for task in tasks:
         if task.family in METHODS:

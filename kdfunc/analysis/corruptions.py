@@ -52,7 +52,7 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
         says = "Function preserved on corrupted and on clean images"
         heading = naming.heading(says, run.config)
         draw = figures.corruptions.corruptions
-        jobs.draw(run.path / "figures" / "corruptions", draw, shown, heading)
+        jobs.draw(run, "corruptions", draw, shown, heading)
 
 
 def compressed(table: pd.DataFrame) -> pd.Series:

@@ -36,7 +36,7 @@ def write(
     says = "Which cheap measures rank models as the function preserved does"
     heading = names.heading(says, run.config)
     draw = figures.fidelity.fidelity
-    jobs.draw(run.path / "figures" / "fidelity", draw, found, heading)
+    jobs.draw(run, "fidelity", draw, found, heading)
 
 
 def sentence(table: pd.DataFrame) -> str:

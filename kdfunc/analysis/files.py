@@ -43,7 +43,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
         draw = figures.compression.compression
         says = "Function preserved, by size of the .tflite file"
         heading = naming.heading(says, run.config)
-        jobs.draw(run.path / "figures" / "compression", draw, shown, heading)
+        jobs.draw(run, "compression", draw, shown, heading)
 
 
 def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """The parts of the analysis that run concurrently: maps and figures."""
 
 import functools
-import os
 import pathlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from kdfunc.analysis.figures import style
+from kdfunc.runs.directory import RunDirectory
 
 #: Called with a function and its arguments; returns a future of what it returns.
 Submit = Callable[..., Future]
@@ -54,14 +54,16 @@ class Jobs:
 
     def draw(
         self,
-        path: str | os.PathLike[str],
+        run: RunDirectory,
+        name: str,
         function: Callable[..., Figure],
         *arguments: Any,
     ) -> None:
         """Starts to draw a figure, which is written as PNG and PDF at the end.
 
         Args:
-          path: of the files, without a suffix.
+          run: the run directory.
+          name: of the figure's files, without a suffix.
           function: makes the figure.
           *arguments: of the function.
         """
@@ -69,7 +71,7 @@ class Jobs:
             drawn = self._submit(_contents, function, arguments).result
         else:  # in the end, since matplotlib is not made for threads
             drawn = functools.partial(_contents, function, arguments)
-        self._figures.append((pathlib.Path(path), drawn))
+        self._figures.append((run.path / "figures" / name, drawn))
 
 
 def _contents(function: Callable[..., Figure], arguments: tuple) -> dict[str, bytes]:

@@ -116,7 +116,7 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
             title = naming.heading(shown, config)
             told = (made.perplexity, made.stress, made.disparity)
             draw = figures.landscape.landscape
-            jobs.draw(run.path / "figures" / panel, draw, placed, panel, title, *told)
+            jobs.draw(run, panel, draw, placed, panel, title, *told)
             quality.append((panel, made.stress, *made.disparity))
         columns = ["panel", "stress", "disparity_least", "disparity_most"]
         tables.write(run, "landscape-stress", pd.DataFrame(quality, columns=columns))

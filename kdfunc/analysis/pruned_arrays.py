@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.analysis import tables
-from kdfunc.analysis.accuracy import deviation
+from kdfunc.analysis.accuracy import deviation, final_accuracies
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 
@@ -77,7 +77,7 @@ def table(run: RunDirectory, tasks: list[Task], whole: np.ndarray) -> pd.DataFra
       independent models); how many `moving_variances` there are and how many of them
       the pruning set to `zero`.
     """
-    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+    final = final_accuracies(run, tasks)
     ratios, preserved = pd.Series(dtype=float), tables.preserved(run)
     if preserved is not None:
         ratios = preserved.set_index("model")["ratio"]

@@ -13,7 +13,7 @@ from kdfunc.similarity.claims.rules import Claim
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
 
 #: Epochs of the paper; a run of fewer is shown but not pooled.
-EPOCHS = 25
+EPOCHS = ExperimentConfig.epochs
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     tables.write(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
         heading = naming.heading("What each ingredient adds", run.config)
-        jobs.draw(_figure(run, "ladder"), figures.preserved.ladder, rungs, heading)
+        jobs.draw(run, "ladder", figures.preserved.ladder, rungs, heading)
     tables.write(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
@@ -172,13 +172,13 @@ def _write_measures(run, tasks, final, jobs) -> None:
         shown = (table["measure"] == MEASURE) & (table["family"] != "compressed")
         heading = naming.heading("Function preserved, by method", run.config)
         draw = figures.preserved.preserved_by_method
-        jobs.draw(_figure(run, "preserved_by_method"), draw, named[shown], heading)
+        jobs.draw(run, "preserved_by_method", draw, named[shown], heading)
         compared = variants.table(run, others, final)
         if len(compared):
             tables.write(run, "variants", compared)
             draw = figures.preserved.variants
             heading = naming.heading("Students with one setting changed", run.config)
-            jobs.draw(_figure(run, "variants"), draw, compared, heading)
+            jobs.draw(run, "variants", draw, compared, heading)
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
     places = {name: place for place, name in enumerate(names)}
@@ -187,7 +187,8 @@ def _write_measures(run, tasks, final, jobs) -> None:
     shown = [task for task in tasks if task.family != "compressed"]  # would crowd it
     rows = [places[task.name] for task in shown]
     jobs.draw(
-        _figure(run, "distances"),
+        run,
+        "distances",
         figures.similarity.distance_heatmap,
         apart[np.ix_(rows, rows)],
         pd.DataFrame(
@@ -235,13 +236,13 @@ def _draw_preserved(run, tasks, evidence, jobs) -> None:
     draw = figures.preserved.preserved_by_size
     says = "Function preserved, by size of the zipped file"
     heading = naming.heading(says, run.config)
-    jobs.draw(_figure(run, "preserved_by_size"), draw, points, heading)
+    jobs.draw(run, "preserved_by_size", draw, points, heading)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
         pruned["sparsity"] = pruned["sparsity"].astype(float)
         draw = figures.preserved.preserved_by_sparsity
         heading = naming.heading("Function preserved, by weights pruned", run.config)
-        jobs.draw(_figure(run, "preserved_by_sparsity"), draw, pruned, heading)
+        jobs.draw(run, "preserved_by_sparsity", draw, pruned, heading)
 
 
 def group_of(task: Task) -> str:
@@ -282,7 +283,8 @@ def _write_trajectories(run, tasks, base, jobs) -> None:
     tables.write(run, "trajectories", table[columns])
     shown = table[table["family"] != "variant"]
     jobs.draw(
-        _figure(run, "distance_over_epochs"),
+        run,
+        "distance_over_epochs",
         figures.similarity.distance_over_epochs,
         shown.rename(columns={"jensen_shannon": "distance"}),
         JENSEN_SHANNON,
@@ -319,7 +321,8 @@ def _write_classes(run, others, final, jobs) -> None:
     families = pd.Series([task.family for task in shown], agreement.index)
     by_label = agreement.groupby(level=0, sort=False).mean()  # seeds together
     jobs.draw(
-        _figure(run, "agreement_by_class"),
+        run,
+        "agreement_by_class",
         figures.similarity.agreement_by_class,
         by_label,
         [families[[label]].iloc[0] for label in by_label.index],
@@ -337,13 +340,9 @@ def _write_classes(run, others, final, jobs) -> None:
         says = "The test images whose predicted class most methods change"
         heading = naming.heading(says, run.config)
         told = (run.class_names, labels, answers, after, methods, heading)
-        jobs.draw(_figure(run, "lost_images"), _lost_images, images, *told)
+        jobs.draw(run, "lost_images", _lost_images, images, *told)
 
 
 def _lost_images(images: pathlib.Path, *told) -> Figure:
     """The figure; the images are read here, in the worker, since they are large."""
     return figures.similarity.lost_images(np.load(images, mmap_mode="r"), *told)
-
-
-def _figure(run: RunDirectory, name: str) -> pathlib.Path:
-    return run.path / "figures" / name

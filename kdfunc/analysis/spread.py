@@ -37,7 +37,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
         tables.write(run, name, written)
     heading = naming.heading("The spread over base models", run.config)
     draw = figures.spread.spread
-    jobs.draw(run.path / "figures" / "spread", draw, each, table, heading)
+    jobs.draw(run, "spread", draw, each, table, heading)
 
 
 def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:
       others the function `preserved` in %, measured from their own base model with all
       the other base models as the yardstick (NaN without any).
     """
-    final = {t.name: run.record(t.name).metrics["accuracy"].iloc[-1] for t in tasks}
+    final = accuracy.final_accuracies(run, tasks)
     bases = [name for name in trainings.base_models(run.config) if name in final]
     rows = [(name, *BASE, final[name], 100 * final[name], np.nan) for name in bases]
     softmax = {name: run.record(name).softmax[-1] for name in bases}

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.analysis import names, pruned_arrays, tables
+from kdfunc.analysis.setups import EPOCHS
 from kdfunc.catalog import FAIR_ZERO, FAMILIES, NO_TEACHER
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN
 from kdfunc.similarity.scale import score
-from kdfunc.text import count
+from kdfunc.text import WIDTH, count
 
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 _OUTCOMES = ("supported", "contradicted", "undecided")
@@ -157,11 +158,10 @@ def doubts(
             "No students were trained, so nothing is said about distillation, and "
             "verdicts on all methods rest on the others."
         )
-    usual = ExperimentConfig(dataset=config.dataset).epochs
-    if config.epochs < usual:
+    if config.epochs < EPOCHS:
         told.append(
             f"Training was short: {count(config.epochs, 'epoch')} instead of the "
-            f"paper's {usual}. Networks that have not converged differ more."
+            f"paper's {EPOCHS}. Networks that have not converged differ more."
         )
     if students and not any(t.settings.get("control") == NO_TEACHER for t in models):
         asked = NO_TEACHER in config.controls
@@ -245,12 +245,12 @@ def terminal(
     """
     lines = []
     for paragraph in paragraphs:
-        lines += [*textwrap.wrap(paragraph, 79), ""]
+        lines += [*textwrap.wrap(paragraph, WIDTH), ""]
     if told:
         lines.append("What this run cannot tell:")
         for sentence in told:
             lines += textwrap.wrap(
-                sentence, 79, initial_indent="- ", subsequent_indent="  "
+                sentence, WIDTH, initial_indent="- ", subsequent_indent="  "
             )
         lines.append("")
     if verdicts is not None:
@@ -258,12 +258,12 @@ def terminal(
         for verdict in verdicts.itertuples():
             indent = {"initial_indent": "  ", "subsequent_indent": "    "}
             lines += textwrap.wrap(
-                f"{verdict.outcome.upper()}: {verdict.claim}", 79, **indent
+                f"{verdict.outcome.upper()}: {verdict.claim}", WIDTH, **indent
             )
             plain, _ = quoted(verdict.sentence)
             indent["initial_indent"] = "    "
-            lines += textwrap.wrap(plain, 79, **indent)
-            lines += textwrap.wrap(notes.get(verdict.claim, ""), 79, **indent)
+            lines += textwrap.wrap(plain, WIDTH, **indent)
+            lines += textwrap.wrap(notes.get(verdict.claim, ""), WIDTH, **indent)
         lines += ["", "For the numbers, see tables/verdicts.csv and report.html."]
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from kdfunc.comparison import limits, result
 from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import Comparison
-from kdfunc.errors import InputError, refuse_string
+from kdfunc.errors import InputError, first_line, refuse_string
 from kdfunc.similarity.softmax import listed
 
 Arrays = np.ndarray | Mapping[str, np.ndarray]
@@ -141,9 +141,8 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         else:
             found = {"": np.load(path, mmap_mode="r", allow_pickle=False)}
     except Exception as error:  # numpy and zipfile raise many kinds for damaged files
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{path} cannot be read ({reason.rstrip('.')}); {EXPECTED}."
+            f"{path} cannot be read ({first_line(error)}); {EXPECTED}."
         ) from error
     for name, array in found.items():
         if array.ndim < 1 or array.size == 0 or array.dtype.kind not in "fiub":

@@ -45,7 +45,7 @@ def costly_layers(
     independents: Sequence[str | os.PathLike] = (),
     limit: Sequence[str] = (),
     outputs: str | None = None,
-    resamples: int = 1000,
+    resamples: int = 2000,
     confidence: float = 0.95,
     output: str | os.PathLike | None = None,
     settings: Settings | None = None,

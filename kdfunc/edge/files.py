@@ -18,7 +18,7 @@ from typing import IO, Literal
 import numpy as np
 
 from kdfunc.comparison.labels import check_labels
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
 
 EXPECTED = (
     "give a .npy file of images [n, ...] or a .npz file with images as `images`, or "
@@ -63,8 +63,7 @@ def read_header(file: IO[bytes], size: int) -> Header:
         )
         shape, fortran_order, dtype = read(start)
     except Exception as error:  # its parser raises many kinds for damaged headers
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"its header is damaged: {reason.rstrip('.')}") from error
+        raise ValueError(f"its header is damaged: {first_line(error)}") from error
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its header gives the shape {shape}")
     if dtype.kind not in "biufc":
@@ -270,7 +269,6 @@ class DataFile:
         except (InputError, GeneratorExit):
             raise
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"{self._path} cannot be read ({reason.rstrip('.')}); {EXPECTED}."
+                f"{self._path} cannot be read ({first_line(error)}); {EXPECTED}."
             ) from error

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
+from kdfunc.edge.names import operator_name, type_name
 from kdfunc.edge.reading import read
 from kdfunc.errors import InputError
 
@@ -52,8 +53,6 @@ class Graph:
         self.name = os.fspath(path)
         self.content = read(path).content  # whose parts have been checked
         self.schema = _schema()
-        self._names = _names(self.schema.BuiltinOperator)
-        self._types = _names(self.schema.TensorType)
         self.model = self.schema.ModelT.InitFromPackedBuf(bytearray(self.content))
         if len(self.content) >= LARGEST:
             raise InputError(
@@ -91,8 +90,7 @@ class Graph:
           operator: An element of the graph.
         """
         code = self.model.operatorCodes[operator.opcodeIndex]
-        number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        return self._names.get(number, str(number))
+        return operator_name(max(code.builtinCode, code.deprecatedBuiltinCode))
 
     def type_of(self, tensor: Any) -> str:
         """Type of a tensor, such as `float32`.
@@ -100,7 +98,7 @@ class Graph:
         Args:
           tensor: An element of the graph.
         """
-        return self._types[tensor.type].lower()
+        return type_name(tensor.type)
 
     def origin(self, index: int) -> Any:
         """The tensor before it was unpacked.
@@ -245,11 +243,6 @@ def _same(candidate: Graph, mine: Any, reference: Graph, other: Any) -> bool:
     one, two = candidate.data(mine), reference.data(other)
     assert one is not None and two is not None  # of constants
     return mine.type == other.type and np.array_equal(one, two)
-
-
-def _names(numbers: type) -> dict[int, str]:
-    """The names of an enumeration in the schema, by number."""
-    return {v: name for name, v in vars(numbers).items() if isinstance(v, int)}
 
 
 def _schema() -> ModuleType:

@@ -14,6 +14,7 @@ from kdfunc.edge.schema import ModelFile
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, first_line
 from kdfunc.quiet import quiet_stderr
+from kdfunc.text import count
 
 KERNELS = {
     "xnnpack": "optimized kernels",
@@ -147,8 +148,7 @@ class Interpreter:
                 ]
         if self.kernels != self._settings.kernels:
             parts.append("because XNNPACK rejected the model")
-        threads = self._settings.threads
-        return ", ".join([*parts, "1 thread" if threads == 1 else f"{threads} threads"])
+        return ", ".join([*parts, count(self._settings.threads, "thread")])
 
     def refusal(self, error: Exception) -> InputError:
         """The message for an error of the interpreter.

@@ -249,7 +249,3 @@ def _blame(asked: argparse.Namespace) -> int:
         write_atomic(node_data, json.dumps(blame.node_data(found), indent=2))
     _print(found, asked, str)
     return 1 if found["limits"] and found["best"] is None else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,13 +14,14 @@ from kdfunc.edge.metadata import Described
 from kdfunc.edge.ports import ANY, Port
 from kdfunc.edge.preparing import Preparation
 from kdfunc.edge.settings import Settings
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
+from kdfunc.text import count
 
 
 class Network:
     """A model run by TensorFlow.
 
-    Has the methods of `kdfunc.edge.Model`.
+    Has `run`, `told` and `random_run`, as `kdfunc.edge.Model` does.
 
     Args:
       path: of a `.keras` file or the folder of a SavedModel.
@@ -45,10 +46,9 @@ class Network:
         except InputError:
             raise
         except Exception as error:  # loaders raise many kinds
-            lines = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
-                f"{path} cannot be loaded ({lines[0][:200]}); give a .keras file, the "
-                "folder of a SavedModel or a .tflite file."
+                f"{path} cannot be loaded ({first_line(error)[:200]}); give a .keras "
+                "file, the folder of a SavedModel or a .tflite file."
             ) from error
         # Of an example, by the input's name, once there was one.
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -88,7 +88,7 @@ class Network:
                 port.name: prepared.told
                 for port, prepared in zip(self.inputs, self._preparations, strict=True)
             },
-            "how": f"TensorFlow, {threads} thread{'s' if threads > 1 else ''}",
+            "how": f"TensorFlow, {count(threads, 'thread')}",
             "threads": threads,
             "kernels": "TensorFlow",
             "delegates": None,

@@ -20,8 +20,9 @@ from kdfunc.edge.settings import Settings
 from kdfunc.edge.surgery import restored
 from kdfunc.errors import InputError
 from kdfunc.similarity import Estimate, bootstrap_measures, measure
+from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.scale import score
 
-MEASURE = "jensen_shannon"
 Chosen = frozenset[Layer]
 
 
@@ -223,7 +224,7 @@ def _points_back(values: np.ndarray, count: int) -> np.ndarray:
     unit = values[..., count:].mean(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(unit > 0, values[..., :count] / unit, np.nan)
-        kept = 100 * np.where(ratio > 1, 1 / ratio - 1, 1 - ratio)
+    kept = np.vectorize(score, otypes=[float])(ratio)
     return kept[..., 1:] - kept[..., :1]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from kdfunc.config import ExperimentConfig
+from kdfunc.analysis.setups import EPOCHS
 from kdfunc.report.results import Results
 
 #: Function preserved (%) that is enough for most uses.
@@ -81,7 +81,7 @@ def _cells(run: Results) -> list[tuple[str, Any]]:
 
 def _is_short(run: Results) -> bool:
     """Whether training was shorter than the paper's."""
-    return run.config.epochs < ExperimentConfig(dataset=run.config.dataset).epochs
+    return run.config.epochs < EPOCHS
 
 
 def _files(run: Results) -> pd.DataFrame | None:

@@ -8,7 +8,7 @@ from kdfunc import lazy
 from kdfunc.runs import engine, forecast, plan
 from kdfunc.runs.forecast import Speed
 from kdfunc.runs.preparation import Job
-from kdfunc.text import duration, size
+from kdfunc.text import count, duration, size
 
 
 def show(job: Job, scheduler: str | None = None) -> None:
@@ -85,7 +85,7 @@ def _tell_of_time_and_disk(
     seconds = forecast.makespan(rest, forecast.seconds(rest, speeds), workers)
     needed = forecast.disk(left, speeds, job.place.config, job.about)
     free = shutil.disk_usage(job.directory.nearest).free
-    crew = f"{workers} worker" + ("s" if workers > 1 else "")
+    crew = count(workers, "worker")
     analysis = ", then some minutes of analysis" if job.analyses else ""
     print(f"To do: {len(left)} tasks, about {duration(seconds)} on {crew}{analysis}.")
     print(f"Disk space: about {size(needed)} needed, {size(free)} free.")

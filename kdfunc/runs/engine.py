@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kdfunc import system
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, first_line
 from kdfunc.runs.task import Task
 
 #: Called with (task, report); report takes keyword facts about how far it is. Returns
@@ -42,7 +42,7 @@ class InProcess:
     submit = None  # calls are made here or not at all
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
-        """Calls a function where tasks are done; returns its result.
+        """Calls a function where tasks are done; returns a list of its one result.
 
         Args:
           function: the function.
@@ -215,7 +215,7 @@ def open(
             if not scheduler:
                 client.wait_for_workers(1, timeout=START_TIMEOUT)
         except Exception as error:  # asserts of distributed are among them
-            reason = _reason(error)
+            reason = first_line(error)
         if reason is not None:
             # A client that found no scheduler ends when it is collected; in the thread
             # that serves it, it would wait for itself.
@@ -323,11 +323,6 @@ def _skip(name, need, failures, listener) -> None:
 
 
 def _fail(name, error, failures, listener) -> None:
-    failures[name] = _reason(error)
+    failures[name] = first_line(error)
     trace = "".join(traceback.format_exception(error))
     listener("failed", name, {"reason": failures[name], "trace": trace})
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

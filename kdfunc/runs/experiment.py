@@ -28,7 +28,7 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.progress import Progress
 from kdfunc.runs.records import CHECKPOINT
 from kdfunc.runs.workplace import Workplace
-from kdfunc.text import duration
+from kdfunc.text import WIDTH, count, duration
 from kdfunc.writing import remove, write_atomic
 
 
@@ -156,7 +156,7 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
 
     Args:
       config: the experiment.
-      output_dir: the run directory.
+      output_dir: the folder that contains its run directory.
 
     Returns:
       0 if all records are there and all files are intact, else 1.
@@ -207,7 +207,7 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
             f"Requested earlier but not now: {'; '.join(told)}. Existing results for "
             "these stay and are analysed, too."
         )
-        print(textwrap.fill(text, 79, break_on_hyphens=False))
+        print(textwrap.fill(text, WIDTH, break_on_hyphens=False))
 
 
 def _discard_damaged(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:
@@ -231,8 +231,8 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
     print(
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
         f"{len(tasks) - len(missing)} of {len(tasks)} tasks are already "
-        f"done,\n{len(missing)} to do on {crew.workers} "
-        f"worker{'s' if crew.workers > 1 else ''}. Run directory:\n{directory.path}/",
+        f"done,\n{len(missing)} to do on {count(crew.workers, 'worker')}. Run "
+        f"directory:\n{directory.path}/",
         flush=True,
     )
     if place.tensorboard:

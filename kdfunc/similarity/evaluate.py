@@ -270,7 +270,7 @@ def _capacity(p: np.ndarray, tolerance: float) -> np.ndarray:
     capacity = np.empty(len(p))
     rows = np.arange(len(p))
     weights = np.full(p.shape[:2], 1 / p.shape[1])
-    own = -entropy(p.swapaxes(1, 2))  # [n, inputs]
+    own = -entropy(p)  # [n, inputs]
     while len(rows):
         mixture = np.einsum("nm,nmc->nc", weights, p)
         log = np.log2(np.maximum(mixture, np.finfo(np.float64).tiny))

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kdfunc.similarity.intervals import CONFIDENCE, TEstimate
-from kdfunc.similarity.scale import log, ratio_at, score
+from kdfunc.similarity.scale import log, ratio_at, score, steepness
 from kdfunc.text import count
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Gain:
         min(r, 1 / r) points per unit of log r, where r is the distance ratio.
         """
         slopes = [
-            100 * _steepness(self.distances.ratio(group))
+            100 * steepness(self.distances.ratio(group))
             for group in (self.members, self.others)
         ]
         return self._estimate(
@@ -172,12 +172,7 @@ def _slope(ratio: float, moved: float) -> float:
     """Relative change of a moved ratio per change of the ratio; infinite off scale."""
     if not 0 < moved < math.inf:
         return math.inf
-    return _steepness(ratio) / _steepness(moved)
-
-
-def _steepness(ratio: float) -> float:
-    """Share of the scale by which the function preserved changes per unit of log r."""
-    return min(ratio, 1 / ratio) if ratio else 0.0
+    return steepness(ratio) / steepness(moved)
 
 
 def _first(inside: float, outside: float, refused: Callable[[float], bool]) -> float:

@@ -30,6 +30,15 @@ def score(ratio: float) -> float:
     return 100 * (1 / ratio - 1) if ratio > 1 else 100 * (1 - ratio)
 
 
+def steepness(ratio: float) -> float:
+    """Share of the scale by which the function preserved changes per unit of log r.
+
+    Args:
+      ratio: Distance ratio r, at least 0.
+    """
+    return min(ratio, 1 / ratio) if ratio else 0.0
+
+
 def ratio_at(score: float) -> float:
     """Distance ratio at which this much of the function is preserved.
 

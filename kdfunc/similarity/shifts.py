@@ -18,7 +18,7 @@ from kdfunc.similarity.distances import Distances, turn_taking
 from kdfunc.similarity.evaluate import pairwise
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import TEstimate
-from kdfunc.similarity.scale import Preserved, score
+from kdfunc.similarity.scale import Preserved, score, steepness
 
 RESAMPLES = 10_000
 
@@ -139,7 +139,7 @@ class Shift:
         ratios = self._clean.ratio(before), self._changed.ratio(after)
         if not all(map(math.isfinite, ratios)):
             return TEstimate(math.nan, math.inf, 1.0)
-        old, new = (min(ratio, 1 / ratio) if ratio else 0.0 for ratio in ratios)
+        old, new = map(steepness, ratios)
         models = (-new, after), (old, before)
         yardstick = (new, self._changed.independents), (-old, self._clean.independents)
         trainings = self._clean.trainings(*yardstick)

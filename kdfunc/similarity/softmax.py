@@ -218,7 +218,7 @@ def entropy(p: np.ndarray) -> np.ndarray:
     Returns:
       `[...]`, from 0 to log2 of the number of classes.
     """
-    return -(p * np.log2(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1)
+    return -(p * np.log2(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=-1)
 
 
 def blocks(

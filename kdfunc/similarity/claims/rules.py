@@ -317,7 +317,7 @@ def some(p_values: Sequence[float]) -> float:
     return min(1.0, len(p_values) * min(p_values))
 
 
-def within(effect: Effect, margin: float = MARGIN) -> float:
+def within(effect: Effect) -> float:
     """P value for the truth lying within the margin on both sides.
 
     Two one-sided tests (Schuirmann 1987), at half the usual level, so that it is below
@@ -325,19 +325,17 @@ def within(effect: Effect, margin: float = MARGIN) -> float:
 
     Args:
       effect: The number and its distribution.
-      margin: Largest difference that does not matter, in percentage points.
     """
-    return max(effect.p_above(-margin), effect.p_below(margin))
+    return max(effect.p_above(-MARGIN), effect.p_below(MARGIN))
 
 
-def beyond(effect: Effect, margin: float = MARGIN) -> float:
+def beyond(effect: Effect) -> float:
     """P value for the truth lying beyond the margin on one side.
 
     Args:
       effect: The number and its distribution.
-      margin: Largest difference that does not matter, in percentage points.
     """
-    return min(effect.p_above(margin), effect.p_below(-margin))
+    return min(effect.p_above(MARGIN), effect.p_below(-MARGIN))
 
 
 def p_text(p: float) -> str:
@@ -369,18 +367,17 @@ def text(effect: Effect, unit: str = "") -> str:
     return f"{value}{unit} [{low}, {high}]"
 
 
-def more_or_less(effect: Effect, unit: str = "points") -> str:
+def more_or_less(effect: Effect) -> str:
     """A difference as text: "12.0 [3.0, 21.0] points less", never a negative "more".
 
     Args:
-      effect: A difference and its distribution.
-      unit: What it is counted in.
+      effect: A difference in points and its distribution.
     """
     value, low, high = numbers(effect)
     if value < 0:
         value, low, high = -value, -high, -low
-        return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] {unit} less"
-    return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] {unit} more"
+        return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] points less"
+    return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] points more"
 
 
 def _plain(number: float) -> str:
