@@ -17,6 +17,10 @@ NUMBERS, TAGS, POSITIONS = "numbers", "tags", "positions"
 THRESHOLD = 0.5  # from which on a tag is given
 
 
+def _mean(means):
+    return means[..., 0]
+
+
 @dataclass(frozen=True)
 class ValueMeasure:
     """A measure of two outputs that are not class probabilities.
@@ -43,51 +47,30 @@ class ValueMeasure:
     formula: str
     kind: str
     components: Callable
-    combine: Callable[[np.ndarray], np.ndarray] | None
-    low: float
-    high: float
-    better: str
-    counts: bool
-    has_interval: bool
+    combine: Callable[[np.ndarray], np.ndarray] | None = _mean
+    low: float = 0.0
+    high: float = 1.0
+    better: str = "higher"
+    counts: bool = False
+    has_interval: bool = True
 
 
 MEASURES: dict[str, ValueMeasure] = {}
 
 
-def _mean(means):
-    return means[..., 0]
-
-
-def register(
-    label: str,
-    kind: str,
-    combine=_mean,
-    low=0.0,
-    high=1.0,
-    better="higher",
-    counts=False,
-    has_interval=True,
-):
+def register(label: str, kind: str, **fields):
     """Adds the decorated function to `MEASURES`; its docstring is the formula.
 
     Args:
       label: As in `ValueMeasure`.
       kind: As in `ValueMeasure`.
-      combine: As in `ValueMeasure`; by default the mean of a single component.
-      low: As in `ValueMeasure`.
-      high: As in `ValueMeasure`.
-      better: As in `ValueMeasure`.
-      counts: As in `ValueMeasure`.
-      has_interval: As in `ValueMeasure`.
+      **fields: Of `ValueMeasure`, if its defaults do not fit.
     """
 
     def add(components):
         name = components.__name__.removeprefix("_")
         formula = " ".join(components.__doc__.split())
-        fields = (label, formula, kind, components, combine)
-        MEASURES[name] = ValueMeasure(
-            name, *fields, low, high, better, counts, has_interval
-        )
+        MEASURES[name] = ValueMeasure(name, label, formula, kind, components, **fields)
         return components
 
     return add
