@@ -8,8 +8,19 @@ from typing import Any
 import numpy as np
 
 from kdfunc.comparison.catalog import PRESERVED
-from kdfunc.comparison.quantities import Quantity, estimated, share
-from kdfunc.similarity import MEASURES, bootstrap_measures, function_preserved
+from kdfunc.comparison.quantities import (
+    FEWEST_PRESERVED,
+    Quantity,
+    estimated,
+    share,
+)
+from kdfunc.errors import InputError
+from kdfunc.similarity import (
+    MEASURES,
+    bootstrap_measures,
+    function_preserved,
+    measure,
+)
 from kdfunc.similarity.evaluate import per_example
 from kdfunc.similarity.scale import score
 from kdfunc.similarity.tails import TAILED, divergences, quantiles
@@ -52,21 +63,23 @@ def compare(
         found["accuracy"] = shares["accuracy"]
     estimates = bootstrap_measures(p, [q], labels, **options)
     for name, estimate in estimates.items():
-        measure = MEASURES[name]
-        reach = (measure.low, measure.high) if name in COUNTING else None
+        bounds = MEASURES[name]
+        reach = (bounds.low, bounds.high) if name in COUNTING else None
         found[name] = shares.get(name) or estimated(estimate, n, reach)
     if "accuracy_corrected_disagreement" in found:
         found["accuracy_corrected_disagreement"] = _corrected(shares, n)
     if independents:
+        check_yardstick(p, independents)
         preserved = function_preserved(p, [q], independents, labels, **options)
         for name, kept in preserved.items():
-            found[PRESERVED + name] = replace(estimated(kept, n), narrows=False)
-        name = PRESERVED + "disagreement"
-        if name in found and found[name].ends is not None:
-            yardstick = float(
-                np.mean([(p.argmax(1) != x.argmax(1)).mean() for x in independents])
-            )
-            found[name] = _with_unseen(found[name], shares["disagreement"], yardstick)
+            one = replace(estimated(kept, n, fewest=FEWEST_PRESERVED), narrows=False)
+            same = MEASURES[name].identity
+            assert same is not None  # of what can be preserved
+            if name in {*shares, *COUNTING} and one.ends is not None:
+                values = [measure(name, p, x, labels) for x in independents]
+                yardstick = float(np.mean(np.abs(np.subtract(values, same))))
+                one = _with_unseen(one, found[name], same, yardstick)
+            found[PRESERVED + name] = one
     each = divergences(p, q)
     beyond = quantiles(each)
     for tail, value in beyond.items():
@@ -124,17 +137,36 @@ def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
     return Quantity(disagreement.value / error, n, ends)
 
 
+def check_yardstick(p: np.ndarray, independents: Sequence[np.ndarray]) -> None:
+    """Refuses independent models that are the reference itself.
+
+    Args:
+      p: `[n, classes]` softmax of the reference.
+      independents: The same for the independent models.
+
+    Raises:
+      InputError: One gives the same outputs as the reference.
+    """
+    for number, other in enumerate(independents, 1):
+        if np.array_equal(p, other):
+            raise InputError(
+                f"independent model {number} gives the same outputs as the reference, "
+                "so it is no yardstick; give a model that was trained like the "
+                "reference from other initial weights."
+            )
+
+
 def _with_unseen(
-    preserved: Quantity, disagreement: Quantity, yardstick: float
+    preserved: Quantity, measured: Quantity, same: float, yardstick: float
 ) -> Quantity:
-    """Function preserved by disagreement; its interval allows for unseen flips."""
-    own, of_flips = preserved.ends, disagreement.ends
-    assert own is not None and of_flips is not None
+    """Function preserved by a measure of events; allows for those not seen."""
+    own, of_events = preserved.ends, measured.ends
+    assert own is not None and of_events is not None
 
     def ends(confidence: float, examples: int) -> tuple[float, float]:
         low, high = own(confidence, examples)
-        ratio = of_flips(confidence, examples)[1] / yardstick
-        return min(low, score(ratio)), high
+        away = max(abs(end - same) for end in of_events(confidence, examples))
+        return min(low, score(away / yardstick)), high
 
     return replace(preserved, ends=ends)
 

@@ -156,7 +156,8 @@ def _values(
         if measure.combine is None:
             found[measure.name] = Quantity(float(components.max()))
             continue
-        if measure.counts and set(np.unique(components)) <= {0.0, 1.0}:
+        events = components.shape[1] == 1 and set(np.unique(components)) <= {0.0, 1.0}
+        if measure.counts and events:
             found[measure.name] = share(int(components.sum()), len(r), len(r))
             continue
         estimate = resampled(components, measure.combine, resamples, confidence)

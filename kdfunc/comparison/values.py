@@ -69,7 +69,7 @@ def register(label: str, kind: str, **fields):
 
     def add(components):
         name = components.__name__.removeprefix("_")
-        formula = " ".join(components.__doc__.split())
+        formula = " ".join((components.__doc__ or "").split())
         MEASURES[name] = ValueMeasure(name, label, formula, kind, components, **fields)
         return components
 

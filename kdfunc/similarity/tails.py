@@ -46,7 +46,7 @@ def quantiles(each: np.ndarray) -> dict[str, float | None]:
       100, 1,000.
     """
     return {
-        name: float(np.quantile(each, share, method="higher"))
+        name: float(np.quantile(each, share, method="inverted_cdf"))
         if len(each) * (1 - share) >= 1
         else None
         for name, share in TAILS.items()

@@ -84,6 +84,36 @@ def test_no_flips_do_not_make_the_function_preserved_certain(softmax):
     assert "more independently trained models may decide it" in result["outcome"]
 
 
+def test_nor_do_other_events_that_no_example_shows(softmax):
+    p, labels = softmax[0], softmax[0].argmax(axis=1)
+    q = 0.9 * p + 0.1 / 6
+    found = only(compared(p, q, p[::-1], labels=labels))["measures"]
+    unseen = 1 - 0.025 ** (1 / 300)
+    for name in ("negative_flips", "copied_correct"):
+        other = all_measures(p, p[::-1], labels)[name]
+        yardstick = abs(other - MEASURES[name].identity)
+        kept = found[name]["preserved"]
+        assert kept["value"] == 100
+        assert kept["low"] == pytest.approx(100 - 100 * unseen / yardstick), name
+
+
+def test_the_reference_is_no_yardstick_of_itself(softmax):
+    p, q = softmax
+    with pytest.raises(InputError, match="independent model 1 gives the same outputs"):
+        compared(p, q, p.copy())
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1)])
+def test_predicted_classes_are_compared(rng, shape):
+    r = rng.integers(0, 3, shape)
+    c = r.copy()
+    c[:4] = (c[:4] + 1) % 3
+    found = only(compared(r, c))["measures"]
+    assert found["pixel_agreement"]["value"] == pytest.approx(0.9)
+    assert 0 < found["mean_iou"]["value"] < 0.9
+    assert only(compared(r, r))["measures"]["mean_iou"]["value"] == 1
+
+
 def test_confident_flips_come_first(softmax):
     p, q = softmax
     flips = only(compared(p, q))["flips"]
@@ -104,8 +134,8 @@ def test_tails_of_the_divergence(rng):
     ordered = np.sort(each)
     assert found["tails"] == {
         "p95": 0.0,
-        "p99": pytest.approx(ordered[990], abs=1e-12),
-        "p99.9": pytest.approx(ordered[999], abs=1e-12),
+        "p99": pytest.approx(ordered[989], abs=1e-12),
+        "p99.9": pytest.approx(ordered[998], abs=1e-12),
         "max": pytest.approx(ordered[999], abs=1e-12),
     }
     assert [w["index"] for w in found["worst"]] == list(
@@ -193,7 +223,7 @@ def test_several_outputs_each_by_what_fits_it(softmax, rng):
     result = compared(
         reference,
         candidate,
-        reference,
+        {"scores": p[::-1], "boxes": boxes},
         labels=p.argmax(axis=1),
         wanted=["agreement>=1%", "cosine_similarity[boxes]>=99%", "accuracy>=10%"],
     )

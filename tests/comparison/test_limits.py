@@ -149,12 +149,12 @@ def test_intervals_of_means_narrow_with_the_root_of_examples(rng):
 
 
 def test_few_examples_decide_nothing_of_a_mean():
-    estimate = resampled(np.zeros((4, 1)), lambda means: means[..., 0], 50, 0.95)
+    estimate = resampled(np.zeros((499, 1)), lambda means: means[..., 0], 50, 0.95)
     assert (
-        outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 4)) == "undecided"
+        outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 499)) == "undecided"
     )
-    estimate = resampled(np.zeros((40, 1)), lambda means: means[..., 0], 50, 0.95)
-    assert outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 40)) == "met"
+    estimate = resampled(np.zeros((500, 1)), lambda means: means[..., 0], 50, 0.95)
+    assert outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 500)) == "met"
 
 
 def test_intervals_of_counting_measures_reach_as_far_as_the_unseen():

@@ -132,21 +132,13 @@ def test_without_labels_whatever_needs_none(lenet, compared):
 
 
 def test_a_model_and_itself(lenet):
-    found = compare(
-        lenet.float32,
-        lenet.float32,
-        lenet.data,
-        independents=[lenet.float32],
-        limit=["preserved.disagreement>=0"],
-        resamples=RESAMPLES,
-    )
+    given = (lenet.float32, lenet.float32, lenet.data)
+    found = compare(*given, resamples=RESAMPLES)
     output = only(found)
     assert output["measures"]["agreement"]["value"] == 1 and not output["flips"]
-    # No yardstick: the function preserved is not defined, and no limit on it is met.
-    assert output["measures"]["disagreement"]["preserved"]["value"] is None
-    (limit,) = found["limits"]
-    assert (limit["value"], limit["outcome"]) == (None, "missed")
     str(found)
+    with pytest.raises(InputError, match="the same outputs as the reference"):
+        compare(*given, independents=[lenet.float32], resamples=RESAMPLES)
 
 
 def test_a_keras_model(lenet):
