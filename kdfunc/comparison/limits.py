@@ -10,7 +10,7 @@ the whole interval misses it, and otherwise undecided.
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kdfunc.comparison.catalog import RELATIVE, SIZES, UNITS, Named, catalog
@@ -100,9 +100,10 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
         if need in named.needs and not there[need]:
             raise InputError(f"--limit: {name} needs {advice}.")
     if percent and name in UNITS:
+        unit = UNITS[name]
         raise InputError(
-            f"--limit: {name} is in {UNITS[name]}, not in percent; did you mean "
-            f"{(text[: match.start(5)] + text[match.end(5) :]).strip()}?"
+            f"--limit: {name} is in {unit}, not in percent; give a bound in {unit}, "
+            "without %."
         )
     value, least = float(bound), sign == ">="
     relative = name in SIZES and bool(percent)
@@ -117,7 +118,7 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
         relative,
         _confidence(text, named, confidence, in_percent),
     )
-    _check_range(limit, named, bound, bool(percent))
+    _check_bound(limit, named, match)
     return limit
 
 
@@ -149,37 +150,51 @@ def _confidence(text, named: Named, given: str | None, in_percent: str) -> float
         )
     value = float(given)
     if not in_percent or not 50 <= value < 100:
-        meant = 100 * value if 0.5 <= value < 1 else 95
+        meant = [x for x in (value, 100 * value) if 50 <= x < 100]
+        advice = "give one, such as at 95%."
+        if meant:
+            advice = f"did you mean at {meant[0]:g}%?"
         raise InputError(
-            f"--limit: the confidence in {text!r} must lie between 50 and 100 %; did "
-            f"you mean at {meant:g}%?"
+            f"--limit: the confidence in {text!r} must lie between 50 and 100 %; "
+            f"{advice}"
         )
     return value / 100
 
 
-def _check_range(limit: Limit, named: Named, given: str, percent: bool) -> None:
-    """Refuses a bound that is always or never met."""
+def _check_bound(limit: Limit, named: Named, match: re.Match) -> None:
+    """Refuses a bound that is always or never met, or may mean two things."""
+
+    def in_percent(bound: float) -> str:
+        text = match.string
+        return f"{text[: match.start(4)]}{bound:g}%{text[match.end(5) :]}".strip()
+
     low, high = (0.0, math.inf) if limit.relative else (named.low, named.high)
+    given, percent = float(match[4]), bool(match[5])
+    outcome = _foregone(limit, low, high)
+    advice = "give a bound within that range."
+    share_of_1 = named.is_share and limit.least and given == 1
+    if not percent and (share_of_1 or named.in_percent and 0 < given <= 1):
+        outcome = f"may mean {given:g} % or {100 * given:g} %"
+        advice = f"give {in_percent(given)} or {in_percent(100 * given)}."
+    elif not percent and high == 1:
+        if not _foregone(replace(limit, bound=given / 100), low, high):
+            advice = f"did you mean {in_percent(given)}?"
+    if outcome:
+        top = f"{high:.4g}" + (" percent" if named.in_percent else "")
+        raise InputError(
+            f"--limit: {limit.text!r} {outcome}, since {limit.name} lies between "
+            f"{low:.4g} and {top}; {advice}"
+        )
+
+
+def _foregone(limit: Limit, low: float, high: float) -> str:
+    """What is said of a bound that is always or never met in a range; else empty."""
     bound, certain = limit.bound, limit.confidence is not None
     if limit.least:
         always, never = bound <= low, bound > high or (certain and bound == high)
     else:
         always, never = bound >= high, bound < low or (certain and bound == low)
-    if always or never:
-        outcome = "is always met" if always else "can never be met"
-    elif named.is_share and not percent and bound == 1:
-        outcome = "may mean 1 % or 100 %"
-    else:
-        return
-    sign = ">=" if limit.least else "<="
-    advice = "give a bound within that range."
-    if named.is_share and not percent and 1 <= bound <= 100:
-        advice = f"did you mean {limit.name}{sign}{float(given):g}%?"
-    top = f"{high:.4g}" + (" percent" if named.in_percent else "")
-    raise InputError(
-        f"--limit: {limit.text!r} {outcome}, since {limit.name} lies between {low:.4g} "
-        f"and {top}; {advice}"
-    )
+    return "is always met" if always else "can never be met" if never else ""
 
 
 def judge(

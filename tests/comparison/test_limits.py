@@ -22,6 +22,8 @@ def test_limits_are_read():
     assert (limit.name, limit.least, limit.bound) == ("kl_forward", False, 0.001)
     (limit,) = parse(["preserved.disagreement>=80%"])
     assert limit.bound == 80  # it is in percent
+    (limit,) = parse(["preserved.disagreement>=0.8%"])
+    assert limit.bound == 0.8
     (limit,) = parse(["agreement>=99% at 97.5%"])
     assert (limit.bound, limit.confidence) == (0.99, 0.975)
     (limit,) = parse(["mean_absolute_difference[boxes:0]<=.5 at 95 %"])
@@ -62,23 +64,36 @@ def test_limits_that_make_no_sense_are_told(text, told):
         ("agreement>=99", r"can never be met.*did you mean agreement>=99%\?"),
         ("agreement<=99", r"is always met.*did you mean agreement<=99%\?"),
         ("disagreement<=1", r"is always met.*did you mean disagreement<=1%\?"),
-        ("agreement>=1", r"may mean 1 % or 100 %.*did you mean agreement>=1%\?"),
+        (
+            "agreement>=1 at 95%",
+            "may mean 1 % or 100 %.*give agreement>=1% at 95% or agreement>=100% at 95",
+        ),
         ("agreement>=0", "is always met.*within that range"),
-        ("snr_db>=30%", r"in dB, not in percent; did you mean snr_db>=30\?"),
-        ("kl_forward<=1%", r"in nats, not in percent; did you mean kl_forward<=1\?"),
-        ("snr_db[a%]>=30% at 95%", r"did you mean snr_db\[a%\]>=30 at 95%\?"),
+        ("agreement>=100 at 95%", "can never be met.*within that range"),
+        ("agreement[a%] >= 99 at 95%", r"mean agreement\[a%\] >= 99% at 95%\?"),
+        ("snr_db>=30%", "in dB, not in percent; give a bound in dB, without %"),
+        ("kl_forward<=1%", "in nats, not in percent; give a bound in nats, without %"),
         ("agreement>=100% at 95%", "can never be met"),
         ("disagreement<=0 at 95%", "can never be met"),
         ("agreement>=-1", "is always met"),
         ("disagreement<=-0.1", "can never be met"),
+        ("accuracy_difference>=-1", r"met.*did you mean accuracy_difference>=-1%\?"),
+        (
+            "preserved.jensen_shannon>=0.8",
+            "may mean 0.8 % or 80 %, since preserved.jensen_shannon lies between -100 "
+            "and 100 percent; give preserved.jensen_shannon>=0.8% or "
+            "preserved.jensen_shannon>=80%",
+        ),
+        ("preserved.disagreement>=1", "may mean 1 % or 100 %"),
         ("preserved.jensen_shannon>=101", "can never be met.*100 percent"),
         ("preserved.jensen_shannon<=100", "is always met"),
         ("bytes>=0", "is always met"),
         ("latency_ms<=-1", "can never be met"),
-        ("cosine_similarity>=98", "can never be met"),
+        ("cosine_similarity>=98", r"can never .*did you mean cosine_similarity>=98%"),
         ("agreement>=99% at 95", r"between 50 and 100 %; did you mean at 95%\?"),
+        ("agreement>=99% at 99", r"did you mean at 99%\?"),
         ("agreement>=99% at 0.9", r"did you mean at 90%\?"),
-        ("agreement>=99% at 100%", r"did you mean at 95%\?"),
+        ("agreement>=99% at 100%", "between 50 and 100 %; give one, such as at 95%"),
         ("bytes<=100 at 95%", "has no interval"),
     ],
 )
