@@ -19,7 +19,7 @@ from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
 from kdfunc.text import WIDTH, number, short_names, table
-from kdfunc.writing import output_path, write_atomic
+from kdfunc.writing import output_path, telling, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
 EXHAUSTIVE = 64
@@ -138,7 +138,8 @@ def costly_layers(
                 **work.gains([chosen], **options)[0],
             }
             if output is not None:
-                write_atomic(written, work.content(chosen))
+                with telling(output):
+                    write_atomic(written, work.content(chosen))
     return result
 
 

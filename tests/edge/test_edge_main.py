@@ -227,6 +227,22 @@ def test_predict_overwrites_nothing_that_it_reads(lenet, tmp_path, capsys):
     assert {path: path.read_bytes() for path in read} == read
 
 
+@pytest.mark.parametrize("name", ["file/page", "n" * 300, "n" * 250])
+def test_what_cannot_be_written_is_told_before_anything_is_read(name, tmp_path, capsys):
+    (tmp_path / "file").write_text("a file, not a folder")
+    for command, option in (
+        ("compare", "--report"),
+        ("blame", "--node-data"),
+        ("blame", "--output"),
+    ):
+        given = ["none.tflite", "none.tflite", "--data=none.npz"]
+        assert edge(command, *given, f"{option}={tmp_path / name}") == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"kdfunc-edge: {option}: {tmp_path / name} cannot be wr")
+        assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_data_that_promise_too_much_are_told(lenet, tmp_path, capsys):
     path = tmp_path / "huge.npz"
     np.save(tmp_path / "small.npy", lenet.images[:1])
