@@ -84,6 +84,18 @@ def test_no_flips_do_not_make_the_function_preserved_certain(softmax):
     assert "more independently trained models may decide it" in result["outcome"]
 
 
+def test_limits_are_shown_in_full(softmax):
+    wanted = ["jensen_shannon<=0.00125 at 95%", "top_k_agreement>=12.3456789%"]
+    result = compared(*softmax, wanted=wanted)
+    found = only(result)["measures"]
+    value, low, high = (
+        f"{found['jensen_shannon'][end]:.6g}" for end in ("value", "low", "high")
+    )
+    told = " ".join(str(result).split())
+    assert f"limits missed {wanted[0]}: {value} ({low} to {high}) met" in told
+    assert f"met {wanted[1]}: {found['top_k_agreement']['value']:.6g} " in told
+
+
 def test_confident_flips_come_first(softmax):
     p, q = softmax
     flips = only(compared(p, q))["flips"]
