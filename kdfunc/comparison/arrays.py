@@ -75,9 +75,12 @@ def compare(
     if not given[0]:
         raise InputError(f"{names[0]} has no outputs; {EXPECTED}.")
     first = next(iter(given[0].values()))
+    examples = len(first) if first.ndim else 0
     if labels is not None:
-        labels = check_labels(labels, len(first) if first.ndim else 0)
-    wanted = limits.parse(limit, labels is not None, len(independents) > 0, files=False)
+        labels = check_labels(labels, examples)
+    wanted = limits.parse(
+        limit, labels is not None, len(independents) > 0, [], examples
+    )
     return result.compare(
         given,
         [{"file": name} for name in names],

@@ -9,7 +9,7 @@ the whole interval misses it, and otherwise undecided.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +68,8 @@ def parse(
     texts: str | Sequence[str],
     labels: bool = True,
     independents: bool = True,
-    files: bool = True,
+    sizes: Collection[str] = tuple(SIZES),
+    examples: float = math.inf,
 ) -> list[Limit]:
     """Reads limits such as `agreement>=99%`, `bytes<=30%`, `agreement>=99% at 95%`.
 
@@ -76,18 +77,41 @@ def parse(
       texts: One or several limits.
       labels: Whether there are true classes.
       independents: Whether there are independently trained models.
-      files: Whether the models are files, which have a size and a speed.
+      sizes: Which of `SIZES` are measured.
+      examples: Number of examples.
 
     Raises:
       InputError: It is not a limit, there is no such number, it is always or never met,
         or something that it needs is missing.
     """
     texts = [texts] if isinstance(texts, str) else texts
-    there = {"labels": labels, "independents": independents, "files": files}
-    return [_parse(text, there) for text in texts]
+    limits = [_parse(text) for text in texts]
+    there = {"labels": labels, "independents": independents}
+    for limit in limits:
+        _check_available(catalog()[limit.name], there, sizes, examples)
+    return limits
 
 
-def _parse(text: str, there: Mapping[str, bool]) -> Limit:
+def _check_available(
+    named: Named, there: Mapping[str, bool], sizes: Collection[str], examples: float
+) -> None:
+    """Refuses a number that cannot be computed here."""
+    name = named.name
+    for need, advice in _NEEDS.items():
+        if need in named.needs and not there[need]:
+            raise InputError(f"--limit: {name} needs {advice}.")
+    if name in SIZES and name not in sizes:
+        raise InputError(
+            f"--limit: {name} is not measured here; use kdfunc-edge compare."
+        )
+    if examples < named.fewest:
+        raise InputError(
+            f"--limit: {name} needs at least {named.fewest:,} examples, but there are "
+            f"{examples:,}; give more examples or another limit."
+        )
+
+
+def _parse(text: str) -> Limit:
     match = PATTERN.fullmatch(text)
     if not match:
         raise InputError(
@@ -96,9 +120,6 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
         )
     name, output, sign, bound, percent, confidence, in_percent = match.groups()
     named = _named(name)
-    for need, advice in _NEEDS.items():
-        if need in named.needs and not there[need]:
-            raise InputError(f"--limit: {name} needs {advice}.")
     if percent and name in UNITS:
         unit = UNITS[name]
         raise InputError(
@@ -125,7 +146,6 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
 _NEEDS = {
     "labels": "true classes; give a .npz file that contains them as `labels`",
     "independents": "an independently trained model; give one with --independent",
-    "files": "model files; use kdfunc-edge compare",
 }
 
 

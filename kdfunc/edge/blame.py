@@ -91,7 +91,8 @@ def costly_layers(
                 "omit --output."
             )
     examples = DataFile(data)
-    wanted = limits.parse(limit, examples.labels is not None, len(independents) > 0)
+    labelled = examples.labels is not None
+    wanted = limits.parse(limit, labelled, bool(independents), ["bytes"], len(examples))
     work = Restorer(
         reference, candidate, examples, independents, outputs, settings or Settings()
     )

@@ -85,7 +85,7 @@ def test_bad_arrays_are_told(arrays):
     ]:
         with pytest.raises(InputError, match=told):
             kdfunc.compare(*wrong)
-    with pytest.raises(InputError, match="needs model files"):
+    with pytest.raises(InputError, match="is not measured here"):
         kdfunc.compare(p, q, limit=["bytes<=50%"])
 
 

@@ -18,7 +18,7 @@ RESAMPLES = 60
 def compared(*given, labels=None, wanted=(), said=None):
     given = [x if isinstance(x, dict) else {"": x} for x in given]
     models = [{"file": f"m{i}"} for i in range(len(given))]
-    wanted = limits.parse(wanted, labels is not None, len(given) > 2, files=False)
+    wanted = limits.parse(wanted, labels is not None, len(given) > 2, sizes=[])
     return compare(given, models, labels, wanted, said, resamples=RESAMPLES)
 
 

@@ -48,14 +48,15 @@ def test_limits_are_read():
         ("preserved.accuracy_difference>=1", "no measure"),
         ("negative_flips<=0.1", "needs true classes"),
         ("accuracy>=90%", "needs true classes"),
-        ("preserved.disagreement>=1", "needs an independently trained model"),
-        ("bytes<=30%", "needs model files"),
+        ("preserved.disagreement>=10", "needs an independently trained model"),
+        ("latency_ms<=5", "is not measured here; use kdfunc-edge compare"),
+        ("jensen_shannon.p99.9<=0.1", "needs at least 1,000 examples.*there are 999;"),
         ("jensen_shannon.p99<=0.1 at 95%", "has no interval"),
     ],
 )
 def test_limits_that_make_no_sense_are_told(text, told):
     with pytest.raises(InputError, match=told):
-        parse([text], labels=False, independents=False, files=False)
+        parse([text], False, False, ["bytes"], 999)
 
 
 @pytest.mark.parametrize(
