@@ -120,9 +120,8 @@ def compare_files(
     if labels is not None:
         members = read(labels)
         truth = members.get(LABELS, next(iter(members.values())))
-    alone = [_alone(arrays) for arrays in given]
     names = [os.fspath(path) for path in paths]
-    return compare(alone[0], alone[1], truth, alone[2:], names=names, **options)
+    return compare(given[0], given[1], truth, given[2:], names=names, **options)
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -190,11 +189,6 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _alone(arrays: dict[str, np.ndarray]) -> Arrays:
-    """The array itself if there is only one, whatever its name."""
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:

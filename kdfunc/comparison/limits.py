@@ -218,13 +218,17 @@ def _foregone(limit: Limit, low: float, high: float) -> str:
 
 
 def judge(
-    limits: Iterable[Limit], outputs: Mapping[str | None, Mapping[str, Quantity]]
+    limits: Iterable[Limit],
+    outputs: Mapping[str | None, Mapping[str, Quantity]],
+    kinds: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Judges the results by the limits.
 
     Args:
       limits: From `parse`.
       outputs: The numbers by name, for each output of the models; `FILES` for sizes.
+      kinds: What each output is compared as, by the models' own name for it, which a
+        limit may give. In `outputs`, the name of a single one is empty.
 
     Returns:
       For each limit and each output that has the number: `limit`, `output`, `value`,
@@ -235,27 +239,33 @@ def judge(
     Raises:
       InputError: No output has the number that a limit names.
     """
-    return [entry for limit in limits for entry in _judge(limit, outputs)]
+    return [entry for limit in limits for entry in _judge(limit, outputs, kinds)]
 
 
-def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
+def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
+    who, what = "the outputs are", list(dict.fromkeys(kinds.values()))
+    if limit.output is not None:
+        if limit.output not in kinds:
+            names = ", ".join(map(repr, filter(None, kinds)))
+            advice = f"choose from {names}" if names else f"omit [{limit.output}]"
+            raise InputError(
+                f"--limit: {limit.text!r} names an output that is not compared; "
+                f"{advice}."
+            )
+        who, what = f"output {limit.output!r} is", [kinds[limit.output]]
+        key = limit.output if limit.output in outputs else ""
+        outputs = {key: outputs[key]}
     name = RELATIVE + limit.name if limit.relative else limit.name
     chosen = {
         output: quantities[name]
         for output, quantities in outputs.items()
-        if name in quantities and limit.output in (None, output)
+        if name in quantities
     }
     if not chosen:
-        if limit.output is not None and limit.output not in outputs:
-            names = ", ".join(map(repr, filter(None, outputs))) or "but one"
-            raise InputError(
-                f"--limit: {limit.text!r} names an output that does not exist; the "
-                f"models have {names}."
-            )
         there = dict.fromkeys(name for found in outputs.values() for name in found)
         known = [name for name in there if not name.startswith(RELATIVE)]
         raise InputError(
-            f"--limit: {limit.name} cannot be computed from these models' outputs; "
+            f"--limit: {who} compared as {' and '.join(what)}, without {limit.name}; "
             f"choose from {', '.join(known)}."
         )
     entries = []

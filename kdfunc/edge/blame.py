@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.comparison import limits
+from kdfunc.comparison import forms, limits
 from kdfunc.comparison.result import check_resampling
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.graphs import Layer
@@ -127,7 +127,8 @@ def costly_layers(
         ]
 
         def meets(chosen: frozenset[Layer]) -> bool:
-            judged = limits.judge(wanted, work.quantities(chosen, **options))
+            found = work.quantities(chosen, **options)
+            judged = limits.judge(wanted, found, {work.name: forms.CLASSES})
             return limits.exit_code(judged) == 0
 
         chosen, complete = least(order, work.cost, meets)

@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -134,6 +135,7 @@ def test_examples_that_would_decide(count, of):
     (entry,) = judge(
         parse([f"disagreement<={bound} at 95%"]),
         {"": {"disagreement": share(count, of, of)}},
+        {"": "classes"},
     )
     assert entry["outcome"] == "undecided"
     needed = entry["examples_to_decide"]
@@ -145,7 +147,9 @@ def test_examples_that_would_decide(count, of):
 def test_a_value_on_the_bound_is_decided_by_no_number_of_examples():
     quantity = share(5, 100, 100)
     (entry,) = judge(
-        parse(["disagreement<=5% at 95%"]), {"": {"disagreement": quantity}}
+        parse(["disagreement<=5% at 95%"]),
+        {"": {"disagreement": quantity}},
+        {"": "classes"},
     )
     assert entry["outcome"] == "undecided" and entry["examples_to_decide"] is None
 
@@ -182,21 +186,44 @@ def test_intervals_of_counting_measures_reach_as_far_as_the_unseen():
 def test_limits_pick_outputs():
     found = {
         "a": {"cosine_similarity": Quantity(0.9)},
-        "b": {"cosine_similarity": Quantity(0.8), "agreement": Quantity(1.0)},
+        "b": {"tag_agreement": Quantity(1.0)},
+        "c": {"cosine_similarity": Quantity(0.8)},
+        None: {"bytes": Quantity(9), "relative.bytes": Quantity(0.5)},
     }
-    entries = judge(parse(["cosine_similarity>=85%"]), found)
+    kinds = {"a": "numbers", "b": "tags", "c": "numbers"}
+    entries = judge(parse(["cosine_similarity>=85%"]), found, kinds)
     assert [(e["output"], e["outcome"]) for e in entries] == [
         ("a", "met"),
-        ("b", "missed"),
+        ("c", "missed"),
     ]
-    (entry,) = judge(parse(["cosine_similarity[b]>=75%"]), found)
+    (entry,) = judge(parse(["cosine_similarity[c]>=75%"]), found, kinds)
     assert entry["outcome"] == "met"
-    with pytest.raises(InputError, match="the models have 'a', 'b'"):
-        judge(parse(["cosine_similarity[c]>=75%"]), found)
-    found[None] = {"bytes": Quantity(9), "relative.bytes": Quantity(0.5)}
-    with pytest.raises(InputError, match="accuracy cannot be .*cosine_.*bytes") as told:
-        judge(parse(["accuracy>=75%"]), found)
-    assert "relative" not in str(told.value)  # it is written bytes<=50%
+    # A number relative to the reference's is not listed: it is written bytes<=50%.
+    for text, told in [
+        ("cosine_similarity[d]>=75%", "not compared; choose from 'a', 'b', 'c'."),
+        (
+            "cosine_similarity[b]>=75%",
+            "output 'b' is compared as tags, without cosine_similarity; choose from "
+            "tag_agreement.",
+        ),
+        (
+            "accuracy>=75%",
+            "the outputs are compared as numbers and tags, without accuracy; choose "
+            "from cosine_similarity, tag_agreement, bytes.",
+        ),
+    ]:
+        with pytest.raises(InputError, match=f"{re.escape(told)}$"):
+            judge(parse([text]), found, kinds)
+
+
+def test_a_single_output_may_be_named():
+    found = {"": {"agreement": Quantity(1.0)}, None: {}}
+    text = ["agreement[probs]>=99%"]
+    (entry,) = judge(parse(text), found, {"probs": "classes"})
+    assert (entry["output"], entry["outcome"]) == ("", "met")
+    for name, told in [("p", "choose from 'p'"), ("", r"omit \[probs\]")]:
+        with pytest.raises(InputError, match=f"not compared; {told}[.]$"):
+            judge(parse(text), found, {name: "classes"})
 
 
 def test_exit_codes():
