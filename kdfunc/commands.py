@@ -77,7 +77,8 @@ def code_of(interrupt: KeyboardInterrupt) -> int:
 def exit_code(command: str, run: Callable[[], int]) -> int:
     """Runs a command to its exit code; reports bad input and Ctrl-C in one line.
 
-    SIGTERM is treated like Ctrl-C, and output to closed standard streams is discarded.
+    SIGTERM is treated like Ctrl-C. Output to closed standard streams is discarded, also
+    after its reader has left, and changes no exit code.
 
     Args:
       command: its name, with which the line begins.
@@ -86,40 +87,46 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
     Returns:
       What `run` returns; 2 for bad input, 130 after Ctrl-C and 143 after SIGTERM.
     """
-    try:
-        with _terminable():
-            _open_streams()
-            try:
-                return run()
-            finally:
-                sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has left, as `| head` does
-        _write_to_nowhere(sys.stdout)
-        return 2
-    except (InputError, OSError) as error:
-        text = error.with_flags if isinstance(error, InputError) else str(error)
-        print(f"{command}: {' '.join(text.split())}", file=sys.stderr)
-        return 2
-    except MemoryError as error:
-        reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
-        print(
-            f"{command}: there is not enough memory ({reason}); give fewer examples.",
-            file=sys.stderr,
-        )
-        return 2
-    except KeyboardInterrupt as interrupt:
-        print(f"{command}: stopped.", file=sys.stderr)
-        return code_of(interrupt)
+    _open_streams()
+    with (
+        contextlib.redirect_stdout(Heard(sys.stdout, BrokenPipeError)),
+        contextlib.redirect_stderr(Heard(sys.stderr, BrokenPipeError)),
+    ):
+        try:
+            with _terminable():
+                try:
+                    return run()
+                finally:
+                    sys.stdout.flush()
+        except (InputError, OSError) as error:
+            text = error.with_flags if isinstance(error, InputError) else str(error)
+            print(f"{command}: {' '.join(text.split())}", file=sys.stderr)
+            return 2
+        except MemoryError as error:
+            reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
+            print(
+                f"{command}: there is not enough memory ({reason}); give fewer "
+                "examples.",
+                file=sys.stderr,
+            )
+            return 2
+        except KeyboardInterrupt as interrupt:
+            print(f"{command}: stopped.", file=sys.stderr)
+            return code_of(interrupt)
 
 
 class Heard:
     """A stream that accepts output after its reader has left, as after `| head`.
 
     The rest of the output is lost, but the work continues.
+
+    Args:
+      stream: Where to write.
+      lost: The errors that lose output in this way.
     """
 
-    def __init__(self, stream: TextIO):
-        self._stream = stream
+    def __init__(self, stream: TextIO, lost: type[OSError] = OSError):
+        self._stream, self._lost = stream, lost
 
     def __getattr__(self, name: str):
         return getattr(self._stream, name)
@@ -132,7 +139,7 @@ class Heard:
         """
         try:
             return self._stream.write(text)
-        except OSError:
+        except self._lost:
             _write_to_nowhere(self._stream)
             return len(text)
 
@@ -140,7 +147,7 @@ class Heard:
         """Flushes the output, or discards it if the reader has left."""
         try:
             self._stream.flush()
-        except OSError:
+        except self._lost:
             _write_to_nowhere(self._stream)
 
 

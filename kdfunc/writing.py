@@ -16,7 +16,20 @@ from kdfunc.errors import InputError
 PARTIAL = ".partial"
 
 
-def check_writable(folder: str | os.PathLike[str]) -> None:
+def nearest(folder: pathlib.Path) -> pathlib.Path:
+    """The folder itself, or the one in which it will be created.
+
+    Args:
+      folder: the folder, which need not exist.
+    """
+    found = folder.absolute()
+    # The parent of a drive that is not there is that drive.
+    while found != found.parent and not os.path.lexists(found):
+        found = found.parent
+    return found
+
+
+def check_writable(folder: str | os.PathLike[str], name: str = "") -> None:
     """Creates a file in a folder and removes it.
 
     On Windows, before Python 3.13, `tempfile` would try for hours to create one where
@@ -24,13 +37,39 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
 
     Args:
       folder: the folder.
+      name: of the file that will be written there.
 
     Raises:
       OSError: no file can be created there.
     """
-    path = os.path.join(folder, f".{secrets.token_hex(8)}{PARTIAL}")
+    path = _partial(pathlib.Path(folder, name or "file"))
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     os.remove(path)
+
+
+def _partial(path: pathlib.Path) -> pathlib.Path:
+    """A hidden file beside another, by a name that nobody can foresee."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+
+
+@contextlib.contextmanager
+def telling(path: str | os.PathLike[str], option: str = "--output") -> Iterator[None]:
+    """Says in one sentence why a file that the user names cannot be written.
+
+    Args:
+      path: as the user gave it.
+      option: the option that gave it.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{option}: {os.fspath(path)} cannot be written ({error.strerror}); give a "
+            "file in a folder that exists, is writable and has enough space."
+        ) from error
 
 
 def output_path(
@@ -46,7 +85,8 @@ def output_path(
       option: the option that gave it.
 
     Raises:
-      InputError: it is empty, a folder, a device or similar, or one of the inputs.
+      InputError: it is empty, a folder, a device or similar, or one of the inputs, or
+        cannot be written there.
     """
     if not os.fspath(path):
         raise InputError(f"{option} is empty; give a file to write.")
@@ -61,6 +101,8 @@ def output_path(
                 f"{option}: {path} is also an input and would be overwritten; give "
                 "another file to write."
             )
+    with telling(path, option):
+        check_writable(nearest(real.parent), real.name)
     return real
 
 
@@ -83,10 +125,9 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
     if not path.is_symlink():
         _check_regular(path, os.fspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A name that nobody can foresee, and no link in its place, is written through.
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    partial = _partial(path)
     try:
-        with open(partial, "xb") as file:
+        with open(partial, "xb") as file:  # which follows no link in its place
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """What holds for every command: its help, its version, how flags are spelled."""
 
+import errno
 import io
 import os
 import pathlib
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import kdfunc
@@ -162,6 +164,27 @@ def test_nobody_need_listen(command, code, tmp_path):
     done = shell(command, tmp_path)
     assert done.returncode == code
     assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"), [("", 0), ("--limit 'agreement<=50%'", 1), ("--limit=x", 2)]
+)
+def test_limits_are_judged_though_the_reader_has_left(limit, code, tmp_path):
+    np.save(tmp_path / "p.npy", np.eye(40))
+    done = shell(f"kdfunc compare p.npy p.npy {limit} 2>&1 | true", tmp_path)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_output_that_does_not_fit_is_an_error(monkeypatch, capsys):
+    """Unlike a reader that leaves, who wants no more."""
+
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert exit_code("kdfunc", lambda: print("text") or 0) == 2
+    assert "No space left" in capsys.readouterr().err
 
 
 def test_text_that_a_terminal_cannot_show_is_escaped(monkeypatch):

@@ -75,9 +75,12 @@ def compare(
     if not given[0]:
         raise InputError(f"{names[0]} has no outputs; {EXPECTED}.")
     first = next(iter(given[0].values()))
+    examples = len(first) if first.ndim else 0
     if labels is not None:
-        labels = check_labels(labels, len(first) if first.ndim else 0)
-    wanted = limits.parse(limit, labels is not None, len(independents) > 0, files=False)
+        labels = check_labels(labels, examples)
+    wanted = limits.parse(
+        limit, labels is not None, len(independents) > 0, [], examples
+    )
     return result.compare(
         given,
         [{"file": name} for name in names],
@@ -117,9 +120,8 @@ def compare_files(
     if labels is not None:
         members = read(labels)
         truth = members.get(LABELS, next(iter(members.values())))
-    alone = [_alone(arrays) for arrays in given]
     names = [os.fspath(path) for path in paths]
-    return compare(alone[0], alone[1], truth, alone[2:], names=names, **options)
+    return compare(given[0], given[1], truth, given[2:], names=names, **options)
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -187,11 +189,6 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _alone(arrays: dict[str, np.ndarray]) -> Arrays:
-    """The array itself if there is only one, whatever its name."""
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:

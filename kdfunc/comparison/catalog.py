@@ -5,7 +5,7 @@ from functools import cache
 
 from kdfunc.comparison.values import MEASURES as VALUE_MEASURES
 from kdfunc.similarity import MEASURES
-from kdfunc.similarity.tails import TAILED, TAILS
+from kdfunc.similarity.tails import TAILED, TAILS, fewest
 
 PRESERVED = "preserved."
 RELATIVE = "relative."  # to the reference's
@@ -33,7 +33,8 @@ class Named:
       label: Name in tables.
       low: Lower end of its range.
       high: Upper end.
-      needs: Which of `labels`, `independents` and `files` it requires.
+      needs: Which of `labels` and `independents` it requires.
+      fewest: The number of examples that it requires.
       in_percent: Whether the value is already in percent.
       has_interval: Whether it has an interval.
     """
@@ -43,6 +44,7 @@ class Named:
     low: float = 0.0
     high: float = 1.0
     needs: frozenset[str] = frozenset()
+    fewest: int = 1
     in_percent: bool = False
     has_interval: bool = True
 
@@ -72,14 +74,14 @@ def catalog() -> dict[str, Named]:
             )
     for tail in TAILS:
         label = f"{MEASURES[TAILED].label}, {tail[1:]} % of examples below"
-        rows.append(Named(f"{TAILED}.{tail}", label, has_interval=False))
+        name = f"{TAILED}.{tail}"
+        rows.append(Named(name, label, fewest=fewest(tail), has_interval=False))
     rows += [
         Named(m.name, m.label, m.low, m.high, has_interval=m.has_interval)
         for m in VALUE_MEASURES.values()
     ]
-    files = frozenset({"files"})
     rows += [
-        Named(name, label, 0.0, float("inf"), files, has_interval=False)
+        Named(name, label, 0.0, float("inf"), has_interval=False)
         for name, label in SIZES.items()
     ]
     return {row.name: row for row in rows}

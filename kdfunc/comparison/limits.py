@@ -9,8 +9,8 @@ the whole interval misses it, and otherwise undecided.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kdfunc.comparison.catalog import RELATIVE, SIZES, UNITS, Named, catalog
@@ -68,7 +68,8 @@ def parse(
     texts: str | Sequence[str],
     labels: bool = True,
     independents: bool = True,
-    files: bool = True,
+    sizes: Collection[str] = tuple(SIZES),
+    examples: float = math.inf,
 ) -> list[Limit]:
     """Reads limits such as `agreement>=99%`, `bytes<=30%`, `agreement>=99% at 95%`.
 
@@ -76,18 +77,41 @@ def parse(
       texts: One or several limits.
       labels: Whether there are true classes.
       independents: Whether there are independently trained models.
-      files: Whether the models are files, which have a size and a speed.
+      sizes: Which of `SIZES` are measured.
+      examples: Number of examples.
 
     Raises:
       InputError: It is not a limit, there is no such number, it is always or never met,
         or something that it needs is missing.
     """
     texts = [texts] if isinstance(texts, str) else texts
-    there = {"labels": labels, "independents": independents, "files": files}
-    return [_parse(text, there) for text in texts]
+    limits = [_parse(text) for text in texts]
+    there = {"labels": labels, "independents": independents}
+    for limit in limits:
+        _check_available(catalog()[limit.name], there, sizes, examples)
+    return limits
 
 
-def _parse(text: str, there: Mapping[str, bool]) -> Limit:
+def _check_available(
+    named: Named, there: Mapping[str, bool], sizes: Collection[str], examples: float
+) -> None:
+    """Refuses a number that cannot be computed here."""
+    name = named.name
+    for need, advice in _NEEDS.items():
+        if need in named.needs and not there[need]:
+            raise InputError(f"--limit: {name} needs {advice}.")
+    if name in SIZES and name not in sizes:
+        raise InputError(
+            f"--limit: {name} is not measured here; use kdfunc-edge compare."
+        )
+    if examples < named.fewest:
+        raise InputError(
+            f"--limit: {name} needs at least {named.fewest:,} examples, but there are "
+            f"{examples:,}; give more examples or another limit."
+        )
+
+
+def _parse(text: str) -> Limit:
     match = PATTERN.fullmatch(text)
     if not match:
         raise InputError(
@@ -96,13 +120,11 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
         )
     name, output, sign, bound, percent, confidence, in_percent = match.groups()
     named = _named(name)
-    for need, advice in _NEEDS.items():
-        if need in named.needs and not there[need]:
-            raise InputError(f"--limit: {name} needs {advice}.")
     if percent and name in UNITS:
+        unit = UNITS[name]
         raise InputError(
-            f"--limit: {name} is in {UNITS[name]}, not in percent; did you mean "
-            f"{(text[: match.start(5)] + text[match.end(5) :]).strip()}?"
+            f"--limit: {name} is in {unit}, not in percent; give a bound in {unit}, "
+            "without %."
         )
     value, least = float(bound), sign == ">="
     relative = name in SIZES and bool(percent)
@@ -117,14 +139,13 @@ def _parse(text: str, there: Mapping[str, bool]) -> Limit:
         relative,
         _confidence(text, named, confidence, in_percent),
     )
-    _check_range(limit, named, bound, bool(percent))
+    _check_bound(limit, named, match)
     return limit
 
 
 _NEEDS = {
     "labels": "true classes; give a .npz file that contains them as `labels`",
     "independents": "an independently trained model; give one with --independent",
-    "files": "model files; use kdfunc-edge compare",
 }
 
 
@@ -149,47 +170,65 @@ def _confidence(text, named: Named, given: str | None, in_percent: str) -> float
         )
     value = float(given)
     if not in_percent or not 50 <= value < 100:
-        meant = 100 * value if 0.5 <= value < 1 else 95
+        meant = [x for x in (value, 100 * value) if 50 <= x < 100]
+        advice = "give one, such as at 95%."
+        if meant:
+            advice = f"did you mean at {meant[0]:g}%?"
         raise InputError(
-            f"--limit: the confidence in {text!r} must lie between 50 and 100 %; did "
-            f"you mean at {meant:g}%?"
+            f"--limit: the confidence in {text!r} must lie between 50 and 100 %; "
+            f"{advice}"
         )
     return value / 100
 
 
-def _check_range(limit: Limit, named: Named, given: str, percent: bool) -> None:
-    """Refuses a bound that is always or never met."""
+def _check_bound(limit: Limit, named: Named, match: re.Match) -> None:
+    """Refuses a bound that is always or never met, or may mean two things."""
+
+    def in_percent(bound: float) -> str:
+        text = match.string
+        return f"{text[: match.start(4)]}{bound:g}%{text[match.end(5) :]}".strip()
+
     low, high = (0.0, math.inf) if limit.relative else (named.low, named.high)
+    given, percent = float(match[4]), bool(match[5])
+    outcome = _foregone(limit, low, high)
+    advice = "give a bound within that range."
+    share_of_1 = named.is_share and limit.least and given == 1
+    if not percent and (share_of_1 or named.in_percent and 0 < given <= 1):
+        outcome = f"may mean {given:g} % or {100 * given:g} %"
+        advice = f"give {in_percent(given)} or {in_percent(100 * given)}."
+    elif not percent and high == 1:
+        if not _foregone(replace(limit, bound=given / 100), low, high):
+            advice = f"did you mean {in_percent(given)}?"
+    if outcome:
+        top = f"{high:.4g}" + (" percent" if named.in_percent else "")
+        raise InputError(
+            f"--limit: {limit.text!r} {outcome}, since {limit.name} lies between "
+            f"{low:.4g} and {top}; {advice}"
+        )
+
+
+def _foregone(limit: Limit, low: float, high: float) -> str:
+    """What is said of a bound that is always or never met in a range; else empty."""
     bound, certain = limit.bound, limit.confidence is not None
     if limit.least:
         always, never = bound <= low, bound > high or (certain and bound == high)
     else:
         always, never = bound >= high, bound < low or (certain and bound == low)
-    if always or never:
-        outcome = "is always met" if always else "can never be met"
-    elif named.is_share and not percent and bound == 1:
-        outcome = "may mean 1 % or 100 %"
-    else:
-        return
-    sign = ">=" if limit.least else "<="
-    advice = "give a bound within that range."
-    if named.is_share and not percent and 1 <= bound <= 100:
-        advice = f"did you mean {limit.name}{sign}{float(given):g}%?"
-    top = f"{high:.4g}" + (" percent" if named.in_percent else "")
-    raise InputError(
-        f"--limit: {limit.text!r} {outcome}, since {limit.name} lies between {low:.4g} "
-        f"and {top}; {advice}"
-    )
+    return "is always met" if always else "can never be met" if never else ""
 
 
 def judge(
-    limits: Iterable[Limit], outputs: Mapping[str | None, Mapping[str, Quantity]]
+    limits: Iterable[Limit],
+    outputs: Mapping[str | None, Mapping[str, Quantity]],
+    kinds: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Judges the results by the limits.
 
     Args:
       limits: From `parse`.
       outputs: The numbers by name, for each output of the models; `FILES` for sizes.
+      kinds: What each output is compared as, by the models' own name for it, which a
+        limit may give. In `outputs`, the name of a single one is empty.
 
     Returns:
       For each limit and each output that has the number: `limit`, `output`, `value`,
@@ -200,27 +239,33 @@ def judge(
     Raises:
       InputError: No output has the number that a limit names.
     """
-    return [entry for limit in limits for entry in _judge(limit, outputs)]
+    return [entry for limit in limits for entry in _judge(limit, outputs, kinds)]
 
 
-def _judge(limit: Limit, outputs) -> list[dict[str, Any]]:
+def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
+    who, what = "the outputs are", list(dict.fromkeys(kinds.values()))
+    if limit.output is not None:
+        if limit.output not in kinds:
+            names = ", ".join(map(repr, filter(None, kinds)))
+            advice = f"choose from {names}" if names else f"omit [{limit.output}]"
+            raise InputError(
+                f"--limit: {limit.text!r} names an output that is not compared; "
+                f"{advice}."
+            )
+        who, what = f"output {limit.output!r} is", [kinds[limit.output]]
+        key = limit.output if limit.output in outputs else ""
+        outputs = {key: outputs[key]}
     name = RELATIVE + limit.name if limit.relative else limit.name
     chosen = {
         output: quantities[name]
         for output, quantities in outputs.items()
-        if name in quantities and limit.output in (None, output)
+        if name in quantities
     }
     if not chosen:
-        if limit.output is not None and limit.output not in outputs:
-            names = ", ".join(map(repr, filter(None, outputs))) or "but one"
-            raise InputError(
-                f"--limit: {limit.text!r} names an output that does not exist; the "
-                f"models have {names}."
-            )
         there = dict.fromkeys(name for found in outputs.values() for name in found)
         known = [name for name in there if not name.startswith(RELATIVE)]
         raise InputError(
-            f"--limit: {limit.name} cannot be computed from these models' outputs; "
+            f"--limit: {who} compared as {' and '.join(what)}, without {limit.name}; "
             f"choose from {', '.join(known)}."
         )
     entries = []

@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from kdfunc.errors import InputError
-from kdfunc.writing import output_path
+from kdfunc.writing import output_path, telling
 
 RESAMPLES, CONFIDENCE = 2000, 0.95
 
@@ -87,7 +87,7 @@ def given(asked: argparse.Namespace) -> dict[str, Any]:
 
     Raises:
       InputError: Two options conflict, a number is out of range, or the page would
-        replace an input.
+        replace an input or cannot be written.
     """
     if asked.logits and asked.outputs not in (None, "logits"):
         raise InputError(
@@ -117,11 +117,13 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
     """
     from kdfunc.comparison import limits
 
+    print(json.dumps(compared, indent=2) if asked.json else compared)
     if asked.report is not None:
         from kdfunc.comparison import page
 
-        page.write(compared, checked_output(asked.report, asked, "--report"))
-    print(json.dumps(compared, indent=2) if asked.json else compared)
+        path = checked_output(asked.report, asked, "--report")
+        with telling(asked.report, "--report"):
+            page.write(compared, path)
     return limits.exit_code(compared["limits"])
 
 
@@ -134,7 +136,7 @@ def checked_output(path: str, asked: argparse.Namespace, option: str) -> pathlib
       option: The option that gave it.
 
     Raises:
-      InputError: It would replace an input, or is not a file.
+      InputError: It would replace an input, is not a file, or cannot be written.
     """
     read = [asked.reference, asked.candidate, *asked.independent]
     read += [getattr(asked, name, None) for name in ("data", "labels")]

@@ -102,7 +102,8 @@ def compare(
     if labelled is not None:
         for model, softmax in zip(described, labelled.arrays.values(), strict=True):
             model["accuracy"] = float(np.mean(softmax.argmax(axis=1) == labels))
-    judged = limits.judge(wanted, {**found, limits.FILES: sizes or {}})
+    kinds = {name: x.kind for name, x in zip(given[0], settled, strict=True)}
+    judged = limits.judge(wanted, {**found, limits.FILES: sizes or {}}, kinds)
     result = Comparison(
         data=data,
         examples=len(next(iter(settled[0].arrays.values()))),

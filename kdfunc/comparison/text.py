@@ -20,7 +20,7 @@ def as_text(result: Mapping[str, Any], flips: int = 10) -> str:
     for output in result["outputs"]:
         sections += _output(output, result, flips)
     if result["limits"]:
-        sections.append("limits\n" + _limits(result["limits"]))
+        sections.append(_limits(result["limits"]))
     sections.append(
         "\n".join(textwrap.wrap(result["outcome"], WIDTH, break_on_hyphens=False))
     )
@@ -175,16 +175,19 @@ def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
     yield f"hit hardest, by {by}\n{table(header, rows, left=0)}"
 
 
-def _limits(judged) -> str:
-    rows = []
+def _limits(judged: Iterable[Mapping[str, Any]]) -> str:
+    """A line for each, since a limit that is shortened for a table tells nothing."""
+    lines = []
     for entry in judged:
         title = entry["limit"]
         if entry["output"]:
             title += f" ({entry['output']})"
-        found = [entry["value"], *(entry["interval"] or (None, None))]
-        cells = [significant(value, LIMIT_DIGITS) for value in found]
-        rows.append([title, *cells, entry["outcome"]])
-    return table(["limit", "value", "low", "high", ""], rows)
+        found = significant(entry["value"], LIMIT_DIGITS)
+        if entry["interval"]:
+            ends = (significant(end, LIMIT_DIGITS) for end in entry["interval"])
+            found += f" ({' to '.join(ends)})"
+        lines.append(f"{entry['outcome']:<12} {title}: {found}")
+    return _wrapped("limits", lines, " " * 13)
 
 
 def significant(value: float | None, digits: int = 4) -> str:

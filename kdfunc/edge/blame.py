@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.comparison import limits
+from kdfunc.comparison import forms, limits
 from kdfunc.comparison.result import check_resampling
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.graphs import Layer
@@ -19,7 +19,7 @@ from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
 from kdfunc.text import WIDTH, number, short_names, table
-from kdfunc.writing import output_path, write_atomic
+from kdfunc.writing import output_path, telling, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
 EXHAUSTIVE = 64
@@ -91,7 +91,8 @@ def costly_layers(
                 "omit --output."
             )
     examples = DataFile(data)
-    wanted = limits.parse(limit, examples.labels is not None, len(independents) > 0)
+    labelled = examples.labels is not None
+    wanted = limits.parse(limit, labelled, bool(independents), ["bytes"], len(examples))
     work = Restorer(
         reference, candidate, examples, independents, outputs, settings or Settings()
     )
@@ -126,7 +127,8 @@ def costly_layers(
         ]
 
         def meets(chosen: frozenset[Layer]) -> bool:
-            judged = limits.judge(wanted, work.quantities(chosen, **options))
+            found = work.quantities(chosen, **options)
+            judged = limits.judge(wanted, found, {work.name: forms.CLASSES})
             return limits.exit_code(judged) == 0
 
         chosen, complete = least(order, work.cost, meets)
@@ -138,7 +140,8 @@ def costly_layers(
                 **work.gains([chosen], **options)[0],
             }
             if output is not None:
-                write_atomic(written, work.content(chosen))
+                with telling(output):
+                    write_atomic(written, work.content(chosen))
     return result
 
 

@@ -67,7 +67,9 @@ def compare(
     said = Said(outputs, reference_outputs, candidate_outputs)
     examples = DataFile(data)
     labels = examples.labels
-    wanted = limits.parse(limit, labels is not None, bool(independents))
+    wanted = limits.parse(
+        limit, labels is not None, bool(independents), examples=len(examples)
+    )
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
     given, models = [], []

@@ -9,7 +9,7 @@ from typing import Any
 from kdfunc.commands import Parser, exit_code
 from kdfunc.comparison import options
 from kdfunc.edge import running_options
-from kdfunc.writing import write_atomic
+from kdfunc.writing import telling, write_atomic
 
 DESCRIPTION = """\
 What is in a .tflite file, how fast it is, and whether it still computes the function
@@ -245,7 +245,8 @@ def _blame(asked: argparse.Namespace) -> int:
         asked.output,
         running_options.settings(asked),
     )
-    if asked.node_data is not None:
-        write_atomic(node_data, json.dumps(blame.node_data(found), indent=2))
     _print(found, asked, str)
+    if asked.node_data is not None:
+        with telling(asked.node_data, "--node-data"):
+            write_atomic(node_data, json.dumps(blame.node_data(found), indent=2))
     return 1 if found["limits"] and found["best"] is None else 0

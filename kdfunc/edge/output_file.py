@@ -1,6 +1,5 @@
 """Writes outputs in batches, so they need not fit into memory."""
 
-import contextlib
 import os
 import pathlib
 import tempfile
@@ -13,7 +12,7 @@ import numpy as np
 from kdfunc import system
 from kdfunc.edge.files import SUFFIX
 from kdfunc.errors import InputError
-from kdfunc.writing import output_path
+from kdfunc.writing import output_path, telling
 
 
 class OutputFile:
@@ -45,7 +44,7 @@ class OutputFile:
         self._files: dict[str, BinaryIO] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._types: dict[str, np.dtype] = {}
-        with self._telling():
+        with telling(self._given):
             self._folder = tempfile.TemporaryDirectory(
                 prefix=".kdfunc-", dir=self._path.parent
             )
@@ -65,7 +64,7 @@ class OutputFile:
                 f"the model has {len(batch)} outputs ({', '.join(batch)}), but "
                 f"{self._given} holds only one; give a .npz file as --output."
             )
-        with self._telling():
+        with telling(self._given):
             for name, values in batch.items():
                 if name not in self._files:
                     self._begin(name, values)
@@ -90,7 +89,7 @@ class OutputFile:
             for file in self._files.values():
                 file.close()
             if kind is None:
-                with self._telling():
+                with telling(self._given):
                     self._finish()
         finally:
             self._folder.cleanup()
@@ -118,13 +117,3 @@ class OutputFile:
             (whole,) = map(pathlib.Path, paths.values())
         system.sync(whole)
         os.replace(whole, self._path)
-
-    @contextlib.contextmanager
-    def _telling(self):
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"{self._given} cannot be written ({error.strerror}); give a path in a "
-                "folder that exists, is writable and has enough space."
-            ) from error

@@ -41,6 +41,7 @@ class Restorer:
       layers: Layers that can be restored.
       left_out: Layers that cannot, since they keep their state in integers.
       labels: `[n]` true classes, or None.
+      name: The reference's name of the output with classes.
       p: `[n, classes]` softmax of the reference.
       divergence: Mean Jensen-Shannon divergence between it and the candidate.
 
@@ -82,7 +83,8 @@ class Restorer:
             f"{r} {os.fspath(x)}" for r, x in zip(names, paths, strict=True)
         ]
         self._given = [self._outputs_of(path) for path in paths]
-        self.p, candidate_softmax, *self._others = self._softmax_of(self._given)
+        self.name, softmax = self._classes_of(self._given)
+        self.p, candidate_softmax, *self._others = softmax
         self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
         self._sizes: dict[Chosen, int] = {}
         self.divergence = measure(MEASURE, self.p, candidate_softmax)
@@ -117,7 +119,8 @@ class Restorer:
                 path = pathlib.Path(folder, "restored.tflite")
                 path.write_bytes(self.content(chosen))
                 arrays = self._outputs_of(path)
-            *_, self._softmax[chosen] = self._softmax_of([*self._given, arrays])
+            _, softmax = self._classes_of([*self._given, arrays])
+            self._softmax[chosen] = softmax[-1]
         return self._softmax[chosen]
 
     def gains(
@@ -183,7 +186,10 @@ class Restorer:
         )
         size = self.cost(chosen) + self._sizes[frozenset()]
         sizes = {"bytes": size, RELATIVE + "bytes": size / self._reference_bytes}
-        return {"": found, FILES: {name: Quantity(x) for name, x in sizes.items()}}
+        return {
+            self.name: found,
+            FILES: {name: Quantity(x) for name, x in sizes.items()},
+        }
 
     def _keeps_integers(self, layer: Layer) -> bool:
         candidate = self._graphs[0]
@@ -192,13 +198,17 @@ class Restorer:
     def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
         return outputs_of(path, self._examples, self._settings).arrays
 
-    def _softmax_of(
+    def _classes_of(
         self, given: Sequence[Mapping[str, np.ndarray]]
-    ) -> list[np.ndarray]:
-        """Softmax of models from their outputs, the reference's first."""
+    ) -> tuple[str, list[np.ndarray]]:
+        """Name and softmax of the output with classes, the reference's first."""
         titles = [*self._titles, "restored candidate"][: len(given)]
         settled = settle_all(given, titles, self._said, self.labels)
-        of_classes = [output for output in settled if output.kind == forms.CLASSES]
+        of_classes = [
+            (name, list(output.arrays.values()))
+            for name, output in zip(given[0], settled, strict=True)
+            if output.kind == forms.CLASSES
+        ]
         if len(of_classes) != 1:
             kinds = ", ".join(output.kind for output in settled)
             hint = next((f"; {o.hint}" for o in settled if o.hint), "")
@@ -206,7 +216,7 @@ class Restorer:
                 f"{self._titles[1]} gives outputs that are taken for {kinds}, but "
                 f"blame needs a single output with classes{hint}."
             )
-        return list(of_classes[0].arrays.values())
+        return of_classes[0]
 
 
 def _percent_back(values: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import kept
 from kdfunc.runs.records import KeptRecord, Record
-from kdfunc.writing import PARTIAL, check_writable, remove, write_json
+from kdfunc.writing import PARTIAL, check_writable, nearest, remove, write_json
 
 
 class RunDirectory:
@@ -91,11 +91,7 @@ class RunDirectory:
     @property
     def nearest(self) -> pathlib.Path:
         """The folder itself, or the one in which it will be created."""
-        nearest = self.path.absolute()
-        # The parent of a drive that is not there is that drive.
-        while nearest != nearest.parent and not os.path.lexists(nearest):
-            nearest = nearest.parent
-        return nearest
+        return nearest(self.path)
 
     def check(self, config: ExperimentConfig) -> ExperimentConfig:
         """Checks that the directory can be written and holds no other experiment.

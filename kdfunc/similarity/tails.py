@@ -34,6 +34,15 @@ def divergences(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return per_example(TAILED, p, q)[:, 0]
 
 
+def fewest(tail: str) -> int:
+    """The number of examples from which one lies beyond a tail.
+
+    Args:
+      tail: One of `TAILS`.
+    """
+    return round(1 / (1 - TAILS[tail]))
+
+
 def quantiles(each: np.ndarray) -> dict[str, float | None]:
     """The values that 95, 99 and 99.9 % of the examples do not exceed.
 
@@ -47,7 +56,7 @@ def quantiles(each: np.ndarray) -> dict[str, float | None]:
     """
     return {
         name: float(np.quantile(each, share, method="inverted_cdf"))
-        if len(each) * (1 - share) >= 1
+        if len(each) >= fewest(name)
         else None
         for name, share in TAILS.items()
     }

@@ -18,7 +18,7 @@ RESAMPLES = 60
 def compared(*given, labels=None, wanted=(), said=None):
     given = [x if isinstance(x, dict) else {"": x} for x in given]
     models = [{"file": f"m{i}"} for i in range(len(given))]
-    wanted = limits.parse(wanted, labels is not None, len(given) > 2, files=False)
+    wanted = limits.parse(wanted, labels is not None, len(given) > 2, sizes=[])
     return compare(given, models, labels, wanted, said, resamples=RESAMPLES)
 
 
@@ -112,6 +112,18 @@ def test_predicted_classes_are_compared(rng, shape):
     assert found["pixel_agreement"]["value"] == pytest.approx(0.9)
     assert 0 < found["mean_iou"]["value"] < 0.9
     assert only(compared(r, r))["measures"]["mean_iou"]["value"] == 1
+
+
+def test_limits_are_shown_in_full(softmax):
+    wanted = ["jensen_shannon<=0.00125 at 95%", "top_k_agreement>=12.3456789%"]
+    result = compared(*softmax, wanted=wanted)
+    found = only(result)["measures"]
+    value, low, high = (
+        f"{found['jensen_shannon'][end]:.6g}" for end in ("value", "low", "high")
+    )
+    told = " ".join(str(result).split())
+    assert f"limits missed {wanted[0]}: {value} ({low} to {high}) met" in told
+    assert f"met {wanted[1]}: {found['top_k_agreement']['value']:.6g} " in told
 
 
 def test_confident_flips_come_first(softmax):

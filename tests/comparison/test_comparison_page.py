@@ -1,3 +1,4 @@
+import errno
 import re
 
 import numpy as np
@@ -65,6 +66,25 @@ def test_it_says_how_models_were_run_and_what_may_be_wrong(rng):
     assert "<td>1,234,567</td>" in html and "bytes<=1000000 (1,234,567)" in str(found)
     value = found["limits"][1]["value"]
     assert f"<td>{value:.6g}</td>" in html
+
+
+def test_what_came_out_is_printed_though_the_page_cannot_be_written(
+    softmax, tmp_path, monkeypatch, capsys
+):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", f".{path}.partial")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(page, "write_atomic", full)
+    np.save("p.npy", softmax[0])
+    arguments = ["compare", "p.npy", "p.npy", "--resamples=20", "--report=page.html"]
+    assert cli.main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert "gives the same class" in out
+    assert error == (
+        "kdfunc: --report: page.html cannot be written (No space left on device); give "
+        "a file in a folder that exists, is writable and has enough space.\n"
+    )
 
 
 def test_it_needs_nothing_else_and_escapes_names(softmax, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ def test_limits_are_read():
     assert (limit.name, limit.least, limit.bound) == ("kl_forward", False, 0.001)
     (limit,) = parse(["preserved.disagreement>=80%"])
     assert limit.bound == 80  # it is in percent
+    (limit,) = parse(["preserved.disagreement>=0.8%"])
+    assert limit.bound == 0.8
     (limit,) = parse(["agreement>=99% at 97.5%"])
     assert (limit.bound, limit.confidence) == (0.99, 0.975)
     (limit,) = parse(["mean_absolute_difference[boxes:0]<=.5 at 95 %"])
@@ -46,14 +49,15 @@ def test_limits_are_read():
         ("preserved.accuracy_difference>=1", "no measure"),
         ("negative_flips<=0.1", "needs true classes"),
         ("accuracy>=90%", "needs true classes"),
-        ("preserved.disagreement>=1", "needs an independently trained model"),
-        ("bytes<=30%", "needs model files"),
+        ("preserved.disagreement>=10", "needs an independently trained model"),
+        ("latency_ms<=5", "is not measured here; use kdfunc-edge compare"),
+        ("jensen_shannon.p99.9<=0.1", "needs at least 1,000 examples.*there are 999;"),
         ("jensen_shannon.p99<=0.1 at 95%", "has no interval"),
     ],
 )
 def test_limits_that_make_no_sense_are_told(text, told):
     with pytest.raises(InputError, match=told):
-        parse([text], labels=False, independents=False, files=False)
+        parse([text], False, False, ["bytes"], 999)
 
 
 @pytest.mark.parametrize(
@@ -62,23 +66,36 @@ def test_limits_that_make_no_sense_are_told(text, told):
         ("agreement>=99", r"can never be met.*did you mean agreement>=99%\?"),
         ("agreement<=99", r"is always met.*did you mean agreement<=99%\?"),
         ("disagreement<=1", r"is always met.*did you mean disagreement<=1%\?"),
-        ("agreement>=1", r"may mean 1 % or 100 %.*did you mean agreement>=1%\?"),
+        (
+            "agreement>=1 at 95%",
+            "may mean 1 % or 100 %.*give agreement>=1% at 95% or agreement>=100% at 95",
+        ),
         ("agreement>=0", "is always met.*within that range"),
-        ("snr_db>=30%", r"in dB, not in percent; did you mean snr_db>=30\?"),
-        ("kl_forward<=1%", r"in nats, not in percent; did you mean kl_forward<=1\?"),
-        ("snr_db[a%]>=30% at 95%", r"did you mean snr_db\[a%\]>=30 at 95%\?"),
+        ("agreement>=100 at 95%", "can never be met.*within that range"),
+        ("agreement[a%] >= 99 at 95%", r"mean agreement\[a%\] >= 99% at 95%\?"),
+        ("snr_db>=30%", "in dB, not in percent; give a bound in dB, without %"),
+        ("kl_forward<=1%", "in nats, not in percent; give a bound in nats, without %"),
         ("agreement>=100% at 95%", "can never be met"),
         ("disagreement<=0 at 95%", "can never be met"),
         ("agreement>=-1", "is always met"),
         ("disagreement<=-0.1", "can never be met"),
+        ("accuracy_difference>=-1", r"met.*did you mean accuracy_difference>=-1%\?"),
+        (
+            "preserved.jensen_shannon>=0.8",
+            "may mean 0.8 % or 80 %, since preserved.jensen_shannon lies between -100 "
+            "and 100 percent; give preserved.jensen_shannon>=0.8% or "
+            "preserved.jensen_shannon>=80%",
+        ),
+        ("preserved.disagreement>=1", "may mean 1 % or 100 %"),
         ("preserved.jensen_shannon>=101", "can never be met.*100 percent"),
         ("preserved.jensen_shannon<=100", "is always met"),
         ("bytes>=0", "is always met"),
         ("latency_ms<=-1", "can never be met"),
-        ("cosine_similarity>=98", "can never be met"),
+        ("cosine_similarity>=98", r"can never .*did you mean cosine_similarity>=98%"),
         ("agreement>=99% at 95", r"between 50 and 100 %; did you mean at 95%\?"),
+        ("agreement>=99% at 99", r"did you mean at 99%\?"),
         ("agreement>=99% at 0.9", r"did you mean at 90%\?"),
-        ("agreement>=99% at 100%", r"did you mean at 95%\?"),
+        ("agreement>=99% at 100%", "between 50 and 100 %; give one, such as at 95%"),
         ("bytes<=100 at 95%", "has no interval"),
     ],
 )
@@ -118,6 +135,7 @@ def test_examples_that_would_decide(count, of):
     (entry,) = judge(
         parse([f"disagreement<={bound} at 95%"]),
         {"": {"disagreement": share(count, of, of)}},
+        {"": "classes"},
     )
     assert entry["outcome"] == "undecided"
     needed = entry["examples_to_decide"]
@@ -129,7 +147,9 @@ def test_examples_that_would_decide(count, of):
 def test_a_value_on_the_bound_is_decided_by_no_number_of_examples():
     quantity = share(5, 100, 100)
     (entry,) = judge(
-        parse(["disagreement<=5% at 95%"]), {"": {"disagreement": quantity}}
+        parse(["disagreement<=5% at 95%"]),
+        {"": {"disagreement": quantity}},
+        {"": "classes"},
     )
     assert entry["outcome"] == "undecided" and entry["examples_to_decide"] is None
 
@@ -166,21 +186,44 @@ def test_intervals_of_counting_measures_reach_as_far_as_the_unseen():
 def test_limits_pick_outputs():
     found = {
         "a": {"cosine_similarity": Quantity(0.9)},
-        "b": {"cosine_similarity": Quantity(0.8), "agreement": Quantity(1.0)},
+        "b": {"tag_agreement": Quantity(1.0)},
+        "c": {"cosine_similarity": Quantity(0.8)},
+        None: {"bytes": Quantity(9), "relative.bytes": Quantity(0.5)},
     }
-    entries = judge(parse(["cosine_similarity>=85%"]), found)
+    kinds = {"a": "numbers", "b": "tags", "c": "numbers"}
+    entries = judge(parse(["cosine_similarity>=85%"]), found, kinds)
     assert [(e["output"], e["outcome"]) for e in entries] == [
         ("a", "met"),
-        ("b", "missed"),
+        ("c", "missed"),
     ]
-    (entry,) = judge(parse(["cosine_similarity[b]>=75%"]), found)
+    (entry,) = judge(parse(["cosine_similarity[c]>=75%"]), found, kinds)
     assert entry["outcome"] == "met"
-    with pytest.raises(InputError, match="the models have 'a', 'b'"):
-        judge(parse(["cosine_similarity[c]>=75%"]), found)
-    found[None] = {"bytes": Quantity(9), "relative.bytes": Quantity(0.5)}
-    with pytest.raises(InputError, match="accuracy cannot be .*cosine_.*bytes") as told:
-        judge(parse(["accuracy>=75%"]), found)
-    assert "relative" not in str(told.value)  # it is written bytes<=50%
+    # A number relative to the reference's is not listed: it is written bytes<=50%.
+    for text, told in [
+        ("cosine_similarity[d]>=75%", "not compared; choose from 'a', 'b', 'c'."),
+        (
+            "cosine_similarity[b]>=75%",
+            "output 'b' is compared as tags, without cosine_similarity; choose from "
+            "tag_agreement.",
+        ),
+        (
+            "accuracy>=75%",
+            "the outputs are compared as numbers and tags, without accuracy; choose "
+            "from cosine_similarity, tag_agreement, bytes.",
+        ),
+    ]:
+        with pytest.raises(InputError, match=f"{re.escape(told)}$"):
+            judge(parse([text]), found, kinds)
+
+
+def test_a_single_output_may_be_named():
+    found = {"": {"agreement": Quantity(1.0)}, None: {}}
+    text = ["agreement[probs]>=99%"]
+    (entry,) = judge(parse(text), found, {"probs": "classes"})
+    assert (entry["output"], entry["outcome"]) == ("", "met")
+    for name, told in [("p", "choose from 'p'"), ("", r"omit \[probs\]")]:
+        with pytest.raises(InputError, match=f"not compared; {told}[.]$"):
+            judge(parse(text), found, {name: "classes"})
 
 
 def test_exit_codes():

@@ -229,7 +229,7 @@ def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
     out, nodes = tmp_path / "mixed.tflite", tmp_path / "nodes.json"
     arguments = ["blame", tiny.float32, candidate, f"--data={tiny.data}", "--json"]
     arguments += [f"--output={out}", f"--node-data={nodes}", "--resamples=20"]
-    arguments += [f"--limit=jensen_shannon<={bound:.9f}"]
+    arguments += [f"--limit=jensen_shannon[p]<={bound:.9f}"]
     assert main([str(argument) for argument in arguments]) == 0
     best = json.loads(capsys.readouterr().out)["best"]
     assert best["complete"]

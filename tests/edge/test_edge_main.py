@@ -227,6 +227,40 @@ def test_predict_overwrites_nothing_that_it_reads(lenet, tmp_path, capsys):
     assert {path: path.read_bytes() for path in read} == read
 
 
+@pytest.mark.parametrize("name", ["file/page", "n" * 300, "n" * 250])
+def test_what_cannot_be_written_is_told_before_anything_is_read(name, tmp_path, capsys):
+    (tmp_path / "file").write_text("a file, not a folder")
+    for command, option in (
+        ("compare", "--report"),
+        ("blame", "--node-data"),
+        ("blame", "--output"),
+    ):
+        given = ["none.tflite", "none.tflite", "--data=none.npz"]
+        assert edge(command, *given, f"{option}={tmp_path / name}") == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"kdfunc-edge: {option}: {tmp_path / name} cannot be wr")
+        assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("command", "limit", "told"),
+    [
+        ("blame", "latency_ms<=5", "latency_ms is not measured here; use kdfunc-edge"),
+        ("blame", "gzip_bytes<=50%", "gzip_bytes is not measured here"),
+        ("blame", "jensen_shannon.p95<=0.1", "at least 20 examples, but there are 19"),
+        ("compare", "jensen_shannon.p99<=0.1", "at least 100 examples, but there are"),
+    ],
+)
+def test_limits_that_nothing_can_meet_are_refused_before_models_run(
+    command, limit, told, tmp_path, capsys
+):
+    np.save(tmp_path / "images.npy", np.zeros((19, 3), np.float32))
+    given = ["none.tflite", "none.tflite", f"--data={tmp_path / 'images.npy'}"]
+    assert edge(command, *given, f"--limit={limit}") == 2
+    assert told in capsys.readouterr().err
+
+
 def test_data_that_promise_too_much_are_told(lenet, tmp_path, capsys):
     path = tmp_path / "huge.npz"
     np.save(tmp_path / "small.npy", lenet.images[:1])
