@@ -42,7 +42,7 @@ class Output:
       arrays: One array per model: softmax `[n, classes]`, probabilities of tags `[n,
         tags]`, class indices `[n, ...]`, or numbers `[n, ...]`.
       forms: The detected or given kind of each model's array.
-      classes: Number of classes, if there are any.
+      classes: Number of classes of the kind `classes`.
       hint: What else it might be and how to set that, or empty.
     """
 
@@ -90,9 +90,6 @@ def settle(
         classes = next(iter(arrays.values())).shape[-1]
     elif kind == POSITIONS:
         arrays = {m: _indices(array, forms[m]) for m, array in arrays.items()}
-        classes = 1 + max(int(array.max()) for array in arrays.values())
-        if INDICES not in forms.values():
-            classes = max(first.shape[-1], 2)
     return Output(name, kind, shape, arrays, forms, classes, hint)
 
 
