@@ -199,7 +199,7 @@ class Restorer:
         return candidate.keeps_integers(candidate.graph.operators[layer.here])
 
     def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
-        return outputs_of(path, self._examples, self._settings).arrays
+        return outputs_of(path, self._examples, self._settings, timed=False).arrays
 
     def _softmax_of(
         self, given: Sequence[Mapping[str, np.ndarray]]

@@ -12,6 +12,7 @@ import pytest
 from kdfunc.edge import blame, costly_layers, predict, restoring
 from kdfunc.edge.blame import least, node_data
 from kdfunc.edge.graphs import Graph, common_layers
+from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.main import main
 from kdfunc.edge.surgery import restored
 from kdfunc.errors import InputError
@@ -280,6 +281,19 @@ def test_layers_that_cost_no_bytes_come_first(tiny, monkeypatch):
     told = " ".join(str(found).split())
     assert "restore conv/w, which also saves 10 bytes" in told
     assert f"the file then has 1,990 bytes, {share:.1f} % of the reference's." in told
+
+
+def test_no_file_is_timed(tiny, monkeypatch):
+    called, call = set(), Isolated.call
+
+    def watched(self, method, *arguments):
+        called.add(method)
+        return call(self, method, *arguments)
+
+    monkeypatch.setattr(Isolated, "call", watched)
+    given = tiny.float32, tiny.quantized("dynamic_wi8_afp32"), tiny.data
+    costly_layers(*given, resamples=5)
+    assert "run" in called and "seconds" not in called
 
 
 def test_node_data_is_what_model_explorer_reads(tiny):
