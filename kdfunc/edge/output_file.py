@@ -87,10 +87,10 @@ class OutputFile:
 
     def __exit__(self, kind, error, trace) -> None:
         try:
-            for file in self._files.values():
-                file.close()
-            if kind is None:
-                with self._telling():
+            with self._telling():
+                for file in self._files.values():
+                    file.close()  # which writes what is left
+                if kind is None:
                     self._finish()
         finally:
             self._folder.cleanup()
