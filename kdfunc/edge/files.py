@@ -17,6 +17,7 @@ from typing import IO, Literal
 
 import numpy as np
 
+from kdfunc.archives import is_archive
 from kdfunc.comparison.labels import check_labels
 from kdfunc.errors import InputError, first_line
 
@@ -99,7 +100,7 @@ class DataFile:
             status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("it is not a regular file")
-            self._is_archive = zipfile.is_zipfile(path)
+            self._is_archive = is_archive(path)
             self._unread: dict[str, ValueError] = {}
             headers = self._headers(status.st_size)
             for name in (IMAGES, LABELS):
