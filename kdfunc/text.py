@@ -14,21 +14,24 @@ def table(
       header: one title per column.
       rows: one cell per column; numbers as `number` writes them.
       left: how many of the first columns are aligned left; the others are aligned
-        right. The first column is shortened if the table would be too wide.
+        right. The first two of them are shortened, to no less than 12 characters, if
+        the table would be too wide.
     """
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    widths[0] = min(widths[0], max(12, WIDTH - sum(widths[1:]) - 2 * len(widths)))
-    firsts = _shortened([row[0] for row in cells], widths[0])
-    lines = []
-    for row, first in zip(cells, firsts, strict=True):
-        row[0] = first
-        columns = [
+    columns = [list(map(str, column)) for column in zip(header, *rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    long = widths[: min(left, 2)]
+    while sum(widths) + 2 * len(widths) > WIDTH and max(long, default=0) > 12:
+        widest = long.index(max(long))
+        long[widest] -= 1
+        widths[widest] -= 1
+    for i, (column, width) in enumerate(zip(columns, widths, strict=True)):
+        columns[i] = [
             cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for cell in (_shortened(column, width) if i < len(long) else column)
         ]
-        lines.append("  " + "  ".join(columns).rstrip())
-    return "\n".join(lines)
+    return "\n".join(
+        "  " + "  ".join(row).rstrip() for row in zip(*columns, strict=True)
+    )
 
 
 def _shortened(texts: Sequence[str], width: int) -> list[str]:
@@ -138,4 +141,4 @@ def count(number: int, what: str) -> str:
       number: How many there are.
       what: The thing in the singular; its plural ends in s.
     """
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

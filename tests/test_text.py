@@ -28,6 +28,17 @@ def test_names_are_cut_where_most_of_them_stay_apart():
         assert len(set(lines)) == 6 and max(map(len, lines)) <= WIDTH
 
 
+def test_two_columns_of_text_make_room_and_numbers_never_do():
+    rows = [[f"conv_dw_{i}_bn", "DEPTHWISE_CONV_2D", "1" * 44] for i in range(9, 12)]
+    lines = table(["weights", "used by", "bytes"], rows, left=2).split("\n")
+    assert max(map(len, lines)) == WIDTH
+    assert [line.split() for line in lines[1:]] == [
+        [row[0], "DEPTHWISE_C.._2D", row[2]] for row in rows
+    ]
+    numbers = [["1" * 50, "2" * 50]]
+    assert table(["a", "b"], numbers, left=0).split("\n")[1].split() == numbers[0]
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [(0.4, "0 s"), (89.7, "1 min 30 s"), (119.6, "2 min 0 s"), (599.9, "10 min")],

@@ -3,11 +3,11 @@
 import csv
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kdfunc.archives import is_archive
 from kdfunc.comparison import limits, result
 from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
@@ -137,7 +137,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".csv":
             found = {"": _csv(path)}
-        elif zipfile.is_zipfile(path):
+        elif is_archive(path):
             with np.load(path, allow_pickle=False) as members:
                 found = {name: members[name] for name in members.files}
         else:

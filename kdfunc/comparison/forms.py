@@ -18,6 +18,7 @@ from kdfunc.errors import InputError
 from kdfunc.similarity import check_softmax
 from kdfunc.similarity.shares import exact_interval
 from kdfunc.similarity.softmax import INTEGER_STEPS
+from kdfunc.text import count
 
 CLASSES = "classes"
 #: What a user can say of an output.
@@ -42,7 +43,7 @@ class Output:
       arrays: One array per model: softmax `[n, classes]`, probabilities of tags `[n,
         tags]`, class indices `[n, ...]`, or numbers `[n, ...]`.
       forms: The detected or given kind of each model's array.
-      classes: Number of classes, if there are any.
+      classes: Number of classes of the kind `classes`.
       hint: What else it might be and how to set that, or empty.
     """
 
@@ -90,9 +91,6 @@ def settle(
         classes = next(iter(arrays.values())).shape[-1]
     elif kind == POSITIONS:
         arrays = {m: _indices(array, forms[m]) for m, array in arrays.items()}
-        classes = 1 + max(int(array.max()) for array in arrays.values())
-        if INDICES not in forms.values():
-            classes = max(first.shape[-1], 2)
     return Output(name, kind, shape, arrays, forms, classes, hint)
 
 
@@ -112,7 +110,7 @@ def _common_shape(name, arrays) -> tuple[int, ...]:
         if array.shape != expected.shape:
             raise InputError(
                 f"{title(name, model)} has shape {list(array.shape[1:])} for "
-                f"{len(array)} examples, but that of {first} has "
+                f"{count(len(array), 'example')}, but that of {first} has "
                 f"{list(expected.shape[1:])} for {len(expected)}; give models with the "
                 "same outputs."
             )

@@ -143,7 +143,9 @@ def _values(
 ) -> tuple[dict[str, Quantity], dict[str, Any]]:
     """The measures of outputs that are not class probabilities."""
     spread = values.spread(r) if output.kind == values.NUMBERS else math.nan
-    facts = values.Facts(spread, output.classes)
+    positions = output.kind == values.POSITIONS
+    there = values.occurring(r, c) if positions else np.empty(0, int)
+    facts = values.Facts(spread, there)
     chosen = [m for m in values.MEASURES.values() if m.kind == output.kind]
     parts: dict[str, list[np.ndarray]] = {measure.name: [] for measure in chosen}
     for before, after in values.blocks(r, c):
@@ -169,9 +171,7 @@ def _values(
         return found, {}
     ious = values.ious(np.concatenate(parts["mean_iou"]).mean(axis=0))
     classes_hit = [
-        {"class": i, "iou": float(iou)}
-        for i, iou in enumerate(ious)
-        if not math.isnan(iou)
+        {"class": int(i), "iou": float(iou)} for i, iou in zip(there, ious, strict=True)
     ]
     return found, {"classes": sorted(classes_hit, key=lambda entry: entry["iou"])}
 

@@ -83,11 +83,11 @@ class Facts:
     Attributes:
       spread: Standard deviation of the reference's numbers over the examples, pooled
         over the entries of an output.
-      classes: Number of classes at a position.
+      classes: Indices, in order, of the classes that any position gets.
     """
 
-    spread: float = float("nan")
-    classes: int = 0
+    spread: float
+    classes: np.ndarray
 
 
 def blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
@@ -113,6 +113,16 @@ def spread(reference: np.ndarray) -> float:
     mean = sum(block.sum(axis=0) for (block,) in blocks(reference)) / len(reference)
     squares = sum(np.square(block - mean).sum() for (block,) in blocks(reference))
     return float(np.sqrt(squares / reference.size))
+
+
+def occurring(*arrays: np.ndarray) -> np.ndarray:
+    """`Facts.classes` of arrays `[n, ...]` of class indices.
+
+    Args:
+      *arrays: Outputs of the models.
+    """
+    found = [np.unique(block) for several in blocks(*arrays) for block in several]
+    return np.unique(np.concatenate(found)).astype(int)
 
 
 def _flat(block: np.ndarray) -> np.ndarray:
@@ -269,21 +279,27 @@ def _same_map(r, c, facts):
     return (_flat(r) == _flat(c)).all(axis=1)
 
 
-def overlap(r: np.ndarray, c: np.ndarray, classes: int) -> tuple[np.ndarray, ...]:
+def overlap(
+    r: np.ndarray, c: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """How often both and either give each class, `[n, classes]` from `[n, positions]`.
 
     Args:
       r: `[n, positions]` classes that the reference gives.
       c: `[n, positions]` classes that the candidate gives.
-      classes: Number of classes.
+      classes: As in `Facts`.
     """
-    same = np.where(r == c, r, classes)  # a class more, for what they do not share
-    common = _counts(same, classes + 1)[:, :classes]
-    return common, _counts(r, classes) + _counts(c, classes) - common
+    count = len(classes)
+    column = np.zeros(classes.max() + 1, int)
+    column[classes] = np.arange(count)
+    r, c = column[r.astype(int)], column[c.astype(int)]
+    same = np.where(r == c, r, count)  # a class more, for what they do not share
+    common = _counts(same, count + 1)[:, :count]
+    return common, _counts(r, count) + _counts(c, count) - common
 
 
 def _counts(found: np.ndarray, classes: int) -> np.ndarray:
     """How often each class is in each row, `[n, classes]`."""
     offsets = classes * np.arange(len(found))[:, None]
-    cells = (offsets + found.astype(np.int64)).ravel()
+    cells = (offsets + found).ravel()
     return np.bincount(cells, minlength=classes * len(found)).reshape(-1, classes)

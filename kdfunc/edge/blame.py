@@ -18,7 +18,7 @@ from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
-from kdfunc.text import WIDTH, number, short_names, table
+from kdfunc.text import WIDTH, count, number, percent, short_names, table
 from kdfunc.writing import output_path, telling, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
@@ -71,10 +71,11 @@ def costly_layers(
       `layers`, those that give back most first: each with the gain of restoring it
       alone in `function_percent` (of the divergence between candidate and reference),
       `agreement_points` and, with independents, `preserved_points`, with intervals from
-      the same resamples; the `bytes` it would cost, and `percent_per_kib`. `all`, the
-      same with every layer restored. `left_out`, names of layers that cannot be
-      restored, since their state is stored as integers. `best`, the set of layers that
-      meets the limits, or None.
+      the same resamples; the `bytes` it would cost, and `percent_per_kib`, None if it
+      costs none. `all`, the same with every layer restored. `left_out`, names of layers
+      that cannot be restored, since their state is stored as integers. `best`, the set
+      of layers that meets the limits, with `file_bytes` and `file_share`, the size of
+      the file with these layers restored, also as a share of the reference's; or None.
 
     Raises:
       InputError: The models do not have the same layers, are not classifiers, or a
@@ -122,7 +123,8 @@ def costly_layers(
             layer
             for _, layer in sorted(
                 zip(gains, work.layers, strict=False),
-                key=lambda pair: -(pair[0]["percent_per_kib"] or 0),
+                key=lambda pair: _worth(pair[0]),
+                reverse=True,
             )
         ]
 
@@ -135,7 +137,8 @@ def costly_layers(
         if chosen is not None:
             result["best"] = {
                 "layers": [layer.name for layer in work.layers if layer in chosen],
-                "bytes": work.cost(chosen),
+                "file_bytes": work.size(chosen),
+                "file_share": work.size(chosen) / work.reference_bytes,
                 "complete": complete,
                 **work.gains([chosen], **options)[0],
             }
@@ -179,6 +182,12 @@ def least(
         if meets(chosen - {layer}):
             chosen -= {layer}
     return chosen, False
+
+
+def _worth(gain: Mapping[str, Any]) -> tuple[bool, float]:
+    """Key by which what gives function back for no bytes precedes what has a price."""
+    back = gain["function_percent"]["value"] or 0.0
+    return gain["bytes"] <= 0 < back, gain["percent_per_kib"] or back
 
 
 def _described(layer: Layer) -> dict[str, Any]:
@@ -243,8 +252,8 @@ def as_text(found: Mapping[str, Any]) -> str:
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
         _wrapped(
             "what each layer gives back when it alone is restored, on "
-            f"{found['examples']:,} examples with {100 * found['confidence']:g} % "
-            "intervals: function, in % of the Jensen-Shannon divergence between "
+            f"{count(found['examples'], 'example')} with "
+            f"{100 * found['confidence']:g} % intervals: function, in % of the Jensen-Shannon divergence between "
             "candidate and reference; agreement, in points; bytes it costs"
         )
         + "\n"
@@ -324,7 +333,11 @@ def _best(found: Mapping[str, Any]) -> str:
     )
     cost = best["bytes"]
     costs = f"costs {cost:,} bytes" if cost >= 0 else f"also saves {-cost:,} bytes"
-    return f"for {wanted}, restore {', '.join(best['layers'])}, which {costs} ({how})."
+    share = percent(best["file_share"])
+    return (
+        f"for {wanted}, restore {', '.join(best['layers'])}, which {costs} ({how}); "
+        f"the file then has {best['file_bytes']:,} bytes, {share} of the reference's."
+    )
 
 
 def _wrapped(text: str) -> str:

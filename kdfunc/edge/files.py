@@ -17,8 +17,10 @@ from typing import IO, Literal
 
 import numpy as np
 
+from kdfunc.archives import is_archive
 from kdfunc.comparison.labels import check_labels
 from kdfunc.errors import InputError, first_line
+from kdfunc.text import count
 
 EXPECTED = (
     "give a .npy file of images [n, ...] or a .npz file with images as `images`, or "
@@ -99,7 +101,7 @@ class DataFile:
             status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("it is not a regular file")
-            self._is_archive = zipfile.is_zipfile(path)
+            self._is_archive = is_archive(path)
             self._unread: dict[str, ValueError] = {}
             headers = self._headers(status.st_size)
             for name in (IMAGES, LABELS):
@@ -121,7 +123,7 @@ class DataFile:
         n = self._count
         if self._labels is not None and self._labels.shape not in ((n,), (n, 1)):
             raise InputError(
-                f"{path} has {self._count} examples but labels "
+                f"{path} has {count(n, 'example')} but labels "
                 f"{list(self._labels.shape)}; {EXPECTED}."
             )
 

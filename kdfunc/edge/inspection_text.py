@@ -177,7 +177,7 @@ def _layers(layers: Sequence[Found]) -> str:
         ]
         for name, layer in zip(names, layers, strict=True)
     ]
-    header = ["weights", "used by", "type", "scale per", "shape", "bytes", "zeros"]
+    header = ["weights", "used by", "type", "scale", "shape", "bytes", "zeros"]
     return "layers\n" + table(header, rows, left=5)
 
 

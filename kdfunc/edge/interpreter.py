@@ -1,7 +1,6 @@
 """The interpreter of a `.tflite` file: its kernels, its delegates, its state."""
 
 import contextlib
-import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -60,8 +59,7 @@ class Interpreter:
     """An interpreter that is ready to invoke one entry of a file.
 
     Args:
-      model: content of the file, or its path.
-      file: the same, read.
+      file: what was read.
       entry: the part of it to run.
       settings: how.
 
@@ -80,13 +78,11 @@ class Interpreter:
 
     def __init__(
         self,
-        model: bytes | str | os.PathLike,
         file: ModelFile,
         entry: Entry,
         settings: Settings,
     ):
-        kind = "model_content" if isinstance(model, bytes) else "model_path"
-        self._given = {kind: model, "num_threads": settings.threads}
+        self._given = {"model_content": file.content, "num_threads": settings.threads}
         self._name, self._state = file.name, file.state
         self._entry, self._settings = entry, settings
         self.operators = len(file.subgraphs[entry.subgraph].operators)

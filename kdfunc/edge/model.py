@@ -66,7 +66,7 @@ class Model:
         self.inputs, self.outputs = self._entry.inputs, self._entry.outputs
         self._settings = settings
         self._preparations = _preparations(file, self._entry, settings)
-        self._interpreter = Interpreter(model, file, self._entry, settings)
+        self._interpreter = Interpreter(file, self._entry, settings)
         self._batches_are_exact: bool | None = None  # not known yet
         self._block = 1  # examples that go in together where batches are not exact
         # Of an example, by the input's name, once there was one.

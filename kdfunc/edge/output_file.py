@@ -86,10 +86,10 @@ class OutputFile:
 
     def __exit__(self, kind, error, trace) -> None:
         try:
-            for file in self._files.values():
-                file.close()
-            if kind is None:
-                with telling(self._given):
+            with telling(self._given):
+                for file in self._files.values():
+                    file.close()  # which writes what is left
+                if kind is None:
                     self._finish()
         finally:
             self._folder.cleanup()

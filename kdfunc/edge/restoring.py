@@ -40,6 +40,7 @@ class Restorer:
     Attributes:
       layers: Layers that can be restored.
       left_out: Layers that cannot, since they keep their state in integers.
+      reference_bytes: Size of the reference's file.
       labels: `[n]` true classes, or None.
       name: The reference's name of the output with classes.
       p: `[n, classes]` softmax of the reference.
@@ -74,7 +75,7 @@ class Restorer:
                 "integers, which cannot be changed one layer at a time; quantize it "
                 "with its state in floating point."
             )
-        self._reference_bytes = os.path.getsize(reference)
+        self.reference_bytes = os.path.getsize(reference)
         self._settings, self._said = settings, Said(outputs)
         self._examples, self.labels = data, data.labels
         paths = [reference, candidate, *independents]
@@ -97,16 +98,24 @@ class Restorer:
         """
         return restored(*self._graphs, chosen)
 
-    def cost(self, chosen: Chosen) -> int:
-        """Bytes by which the file grows.
+    def size(self, chosen: Chosen) -> int:
+        """Bytes of the file with these layers restored.
 
         Args:
           chosen: The layers.
         """
-        for wanted in (chosen, frozenset()):  # written alike, so that sizes compare
-            if wanted not in self._sizes:
-                self._sizes[wanted] = len(self.content(wanted))
-        return self._sizes[chosen] - self._sizes[frozenset()]
+        if chosen not in self._sizes:
+            self._sizes[chosen] = len(self.content(chosen))
+        return self._sizes[chosen]
+
+    def cost(self, chosen: Chosen) -> int:
+        """Bytes by which the file grows; less than 0 if it shrinks.
+
+        Args:
+          chosen: The layers.
+        """
+        none: Chosen = frozenset()  # written alike, so that sizes compare
+        return self.size(chosen) - self.size(none)
 
     def softmax(self, chosen: Chosen) -> np.ndarray:
         """`[n, classes]` of the candidate with these layers restored.
@@ -135,7 +144,7 @@ class Restorer:
 
         Returns:
           `bytes`, `function_percent`, `agreement_points`, with independent models
-          `preserved_points`, and `percent_per_kib`.
+          `preserved_points`, and `percent_per_kib`, None for what costs no bytes.
         """
         models = [self.softmax(frozenset()), *map(self.softmax, sets)]
         options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
@@ -160,9 +169,9 @@ class Restorer:
         for i, chosen in enumerate(sets):
             entry: dict[str, Any] = {"bytes": self.cost(chosen)}
             entry |= {name: _told(e, i) for name, e in columns.items()}
-            percent = entry["function_percent"]["value"]
-            per_kib = None if percent is None else percent / max(entry["bytes"], 1)
-            entry["percent_per_kib"] = per_kib and 1024 * per_kib
+            percent, kib = entry["function_percent"]["value"], entry["bytes"] / 1024
+            known = percent is not None and kib > 0
+            entry["percent_per_kib"] = percent / kib if known else None
             gains.append(entry)
         return gains
 
@@ -184,8 +193,8 @@ class Restorer:
             resamples,
             confidence,
         )
-        size = self.cost(chosen) + self._sizes[frozenset()]
-        sizes = {"bytes": size, RELATIVE + "bytes": size / self._reference_bytes}
+        size = self.size(chosen)
+        sizes = {"bytes": size, RELATIVE + "bytes": size / self.reference_bytes}
         return {
             self.name: found,
             FILES: {name: Quantity(x) for name, x in sizes.items()},
@@ -196,7 +205,7 @@ class Restorer:
         return candidate.keeps_integers(candidate.graph.operators[layer.here])
 
     def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
-        return outputs_of(path, self._examples, self._settings).arrays
+        return outputs_of(path, self._examples, self._settings, timed=False).arrays
 
     def _classes_of(
         self, given: Sequence[Mapping[str, np.ndarray]]

@@ -135,8 +135,8 @@ class Outputs:
         quantized numbers dequantized; integers that are not quantized stay unchanged.
       told: how it was run, in a form that JSON can represent; see
         `kdfunc.edge.Model.told`.
-      latency_ms: median time of a single random example, in milliseconds; None if the
-        model does not take random numbers, or takes longer than the time limit.
+      latency_ms: median time of a single random example, in milliseconds; None if it
+        is not timed, does not take random numbers, or takes longer than the time limit.
     """
 
     arrays: dict[str, np.ndarray]
@@ -148,6 +148,7 @@ def outputs_of(
     model: str | os.PathLike,
     data: DataFile | str | os.PathLike,
     settings: Settings | None = None,
+    timed: bool = True,
 ) -> Outputs:
     """Runs a model over the examples of a file, in a separate process.
 
@@ -155,6 +156,7 @@ def outputs_of(
       model: path of a `.tflite` or `.keras` file, or of the folder of a SavedModel.
       data: `.npz` with `images`, or with one array per input under its name; `.npy`.
       settings: how it is run: preprocessing, signature, kernels, limits.
+      timed: whether its latency is measured, too.
 
     Returns:
       All outputs in memory, and how they were computed.
@@ -169,10 +171,11 @@ def outputs_of(
         batches = list(batches_of(runner, model, data, settings))
         told = runner.call("told")
         latency = None
-        with contextlib.suppress(InputError):
-            (first,) = runner.call("seconds", 1, 1)
-            runs = min(RUNS, max(1, int(settings.seconds / 2 // max(first, 1e-6))))
-            latency = 1000 * float(np.median(runner.call("seconds", 1, runs)))
+        if timed:
+            with contextlib.suppress(InputError):
+                (first,) = runner.call("seconds", 1, 1)
+                runs = min(RUNS, max(1, int(settings.seconds / 2 // max(first, 1e-6))))
+                latency = 1000 * float(np.median(runner.call("seconds", 1, runs)))
     arrays = {
         name: joined([batch[name] for batch in batches], name, os.fspath(model))
         for name in batches[0]

@@ -11,6 +11,7 @@ import pytest
 import kdfunc
 from kdfunc import cli
 from kdfunc.comparison.arrays import compare_files, read
+from kdfunc.edge.files import DataFile
 from kdfunc.errors import InputError
 
 RESAMPLES = 40
@@ -145,6 +146,17 @@ def test_files_that_cannot_be_read_are_told(name, content, tmp_path):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name} .*give outputs"):
         read(tmp_path / name)
+
+
+def test_an_archive_without_its_end_is_told(tmp_path):
+    path = tmp_path / "cut.npz"
+    np.savez(path, softmax=np.ones((30, 4)))
+    content = path.read_bytes()
+    for size in (4, len(content) // 2, len(content) - 30):
+        path.write_bytes(content[:size])
+        for reader in (read, DataFile):
+            with pytest.raises(InputError, match="cut.npz .*archive that is cut short"):
+                reader(path)
 
 
 def test_headers_that_promise_too_much_are_told(tmp_path):

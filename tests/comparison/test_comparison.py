@@ -1,11 +1,12 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
 import kdfunc
-from kdfunc.comparison import limits
+from kdfunc.comparison import limits, page
 from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import compare
@@ -188,6 +189,32 @@ def test_positions(rng):
     ious = {entry["class"]: entry["iou"] for entry in output["classes"]}
     assert [ious[k] for k in range(4)] == pytest.approx(expected)
     assert found["mean_iou"]["low"] < found["mean_iou"]["value"]
+
+
+def test_classes_that_no_position_gets_cost_nothing(rng):
+    """Masks of 0 and 30000 are those of 0 and 1, in as little memory."""
+    r = rng.integers(2, size=(40, 6, 7))
+    c = np.where(rng.random(r.shape) < 0.2, 1 - r, r)
+    expected = only(compared(r, c))
+    tracemalloc.start()
+    found = only(compared(30000 * r, 30000 * c))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["measures"] == expected["measures"]
+    named = [{**e, "class": 30000 * e["class"]} for e in expected["classes"]]
+    assert found["classes"] == named and len(named) == 2
+    assert peak < 5 << 20
+
+
+def test_one_example_is_not_told_as_several():
+    p = np.array([[0.9, 0.1]])
+    found = compared(p, p[:, ::-1])
+    told = " ".join(str(found).split())
+    assert "measures on 1 example with 95 % intervals" in told
+    assert "1 of 1 example changes class" in told
+    assert "for 0.00 % of 1 example (" in found["outcome"]
+    html = page.render(found)
+    assert ">1 example changes class" in html and "1 examples" not in html + told
 
 
 def test_numbers(rng):

@@ -9,9 +9,10 @@ import nets
 import numpy as np
 import pytest
 
-from kdfunc.edge import costly_layers, predict, restoring
+from kdfunc.edge import blame, costly_layers, predict, restoring
 from kdfunc.edge.blame import least, node_data
 from kdfunc.edge.graphs import Graph, common_layers
+from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.main import main
 from kdfunc.edge.surgery import restored
 from kdfunc.errors import InputError
@@ -233,6 +234,8 @@ def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
     assert main([str(argument) for argument in arguments]) == 0
     best = json.loads(capsys.readouterr().out)["best"]
     assert best["complete"]
+    assert best["file_bytes"] == out.stat().st_size
+    assert best["file_share"] == out.stat().st_size / tiny.float32.stat().st_size
     reached = measure("jensen_shannon", p, predict(out, tiny.images))
     assert reached <= bound
     # No set of fewer bytes does: each was written, and run.
@@ -247,6 +250,51 @@ def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
     written = json.loads(nodes.read_text())
     assert set(written["results"]) == {"c", "h", "z"}
     assert {stop["stop"] for stop in written["gradient"]} == {0, 1}
+
+
+def test_layers_that_cost_no_bytes_come_first(tiny, monkeypatch):
+    """Nothing is told of them per byte; the others follow by what they give for one."""
+    cost = {"conv/w": -10, "dense/w": 1024, "out/w": 512}
+    orders = []
+
+    def size(self, chosen):
+        return 2000 + sum(cost[layer.name] for layer in chosen)
+
+    def keep(order, *functions):
+        orders.append([layer.name for layer in order])
+        return frozenset(layer for layer in order if cost[layer.name] < 0), False
+
+    monkeypatch.setattr(restoring.Restorer, "size", size)
+    monkeypatch.setattr(blame, "least", keep)
+    given = tiny.float32, tiny.quantized("dynamic_wi4_afp32"), tiny.data
+    found = costly_layers(*given, limit=["jensen_shannon<=0.5"], resamples=5)
+    assert orders == [["conv/w", "dense/w", "out/w"]]
+    entries = {entry["layer"]: entry for entry in found["layers"]}
+    for name, share in [("dense/w", 1), ("out/w", 2)]:
+        percent = entries[name]["function_percent"]["value"]
+        assert entries[name]["percent_per_kib"] == pytest.approx(share * percent)
+    assert entries["conv/w"]["function_percent"]["value"] > 0
+    assert entries["conv/w"]["percent_per_kib"] is None
+    (row,) = [line for line in str(found).split("\n") if line.startswith("  conv ")]
+    assert row.split()[1:3] == ["-10", "-"]
+    share = 100 * 1990 / tiny.float32.stat().st_size
+    told = " ".join(str(found).split())
+    assert "restore conv/w, which also saves 10 bytes" in told
+    assert f"the file then has 1,990 bytes, {share:.1f} % of the reference's." in told
+    assert "on 1 example with 95 %" in blame.as_text({**found, "examples": 1})
+
+
+def test_no_file_is_timed(tiny, monkeypatch):
+    called, call = set(), Isolated.call
+
+    def watched(self, method, *arguments):
+        called.add(method)
+        return call(self, method, *arguments)
+
+    monkeypatch.setattr(Isolated, "call", watched)
+    given = tiny.float32, tiny.quantized("dynamic_wi8_afp32"), tiny.data
+    costly_layers(*given, resamples=5)
+    assert "run" in called and "seconds" not in called
 
 
 def test_node_data_is_what_model_explorer_reads(tiny):

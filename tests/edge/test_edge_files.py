@@ -131,6 +131,23 @@ def test_output_is_there_whole_or_not_at_all(tmp_path):
         OutputFile(tmp_path / "no" / "out.npy", 7)
 
 
+def test_the_last_bytes_that_cannot_be_written_are_told(tmp_path):
+    """They wait in memory until the file is closed."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "out.npy"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with (
+            pytest.raises(InputError, match=r"out.npy cannot be written \(File too"),
+            OutputFile(path, 100) as file,
+        ):
+            file.append({"p": np.zeros((100, 3), np.float32)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
 def header(shape, dtype="|u1", version=1):
     """Of an array, with whatever shape."""
     text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"

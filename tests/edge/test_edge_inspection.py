@@ -252,6 +252,22 @@ def test_text_fits_a_terminal_and_tells_it_all(described, mode):
     json.dumps(found, allow_nan=False)
 
 
+def test_text_of_mobilenet_fits_a_terminal(described):
+    layer = {
+        **described["float32"]["layers"][0],
+        "operator": "DEPTHWISE_CONV_2D",
+        "shape": [1024, 1, 1, 1024],
+        "bytes": 4_194_304,
+        "zero_share": 0.925,
+    }
+    for type_, scales in (("float32", None), ("int8", "per channel")):
+        kinds = {"type": type_, "scales": scales}
+        layers = [{**layer, **kinds, "name": f"conv_dw_{i}_bn"} for i in range(1, 14)]
+        text = as_text({**described["float32"], "layers": layers})
+        assert max(map(len, text.split("\n")[1:])) < 80  # the first has the path
+        assert "  1024x1x1x1024  4,194,304  92.5 %" in text
+
+
 def test_what_is_no_model_is_told(tmp_path, lenet):
     content = lenet.float32.read_bytes()
     with pytest.raises(InputError, match="No such file"):

@@ -1,6 +1,8 @@
+import os
 import sys
 import types
 
+import nets
 import numpy as np
 import pytest
 
@@ -126,6 +128,16 @@ def test_path_and_content_and_uint8_images_give_the_same(lenet, digits):
     np.testing.assert_array_equal(predict(lenet.float32, digits.test_images), expected)
     double = lenet.images.astype(np.float64)
     np.testing.assert_array_equal(predict(lenet.float32, double), expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files of Linux")
+def test_names_of_files_need_not_be_text(tmp_path, rng):
+    """Such as those in Latin-1, and of every letter but ASCII under `LC_ALL=C`."""
+    content = nets.softmax(tmp_path / "m.tflite", [1, 4]).read_bytes()
+    path = tmp_path / os.fsdecode(b"latin\xe9.tflite")
+    path.write_bytes(content)
+    data = rng.normal(size=(3, 4)).astype(np.float32)
+    np.testing.assert_array_equal(predict(path, data), predict(content, data))
 
 
 def test_float32_is_keras(tensorflow, lenet):
