@@ -288,13 +288,15 @@ def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, An
     return entries
 
 
-def exit_code(entries: Iterable[Mapping[str, Any]]) -> int:
-    """0 if every limit is met, 1 if one is missed, else 3: undecided.
+#: Of the commands.
+EXIT_CODES = {MET: 0, MISSED: 1, UNDECIDED: 3}
+
+
+def worst(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Missed if a limit is, else undecided if a limit is, else met.
 
     Args:
       entries: The results on limits, each with its `outcome`.
     """
     outcomes = {entry["outcome"] for entry in entries}
-    if MISSED in outcomes:
-        return 1
-    return 3 if UNDECIDED in outcomes else 0
+    return next((each for each in (MISSED, UNDECIDED) if each in outcomes), MET)

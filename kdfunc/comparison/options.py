@@ -124,7 +124,7 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
         path = checked_output(asked.report, asked, "--report")
         with telling(asked.report, "--report"):
             page.write(compared, path)
-    return limits.exit_code(compared["limits"])
+    return limits.EXIT_CODES[limits.worst(compared["limits"])]
 
 
 def checked_output(path: str, asked: argparse.Namespace, option: str) -> pathlib.Path:

@@ -116,6 +116,7 @@ def costly_layers(
         all=gains[-1],
         left_out=[layer.name for layer in work.left_out],
         limits=[each.text for each in wanted],
+        outcome=None,
         best=None,
     )
     if wanted:
@@ -128,12 +129,16 @@ def costly_layers(
             )
         ]
 
-        def meets(chosen: frozenset[Layer]) -> bool:
+        def outcome(chosen: frozenset[Layer]) -> str:
             found = work.quantities(chosen, **options)
             judged = limits.judge(wanted, found, {work.name: forms.CLASSES})
-            return limits.exit_code(judged) == 0
+            return limits.worst(judged)
+
+        def meets(chosen: frozenset[Layer]) -> bool:
+            return outcome(chosen) == limits.MET
 
         chosen, complete = least(order, work.cost, meets)
+        result["outcome"] = outcome(everything if chosen is None else chosen)
         if chosen is not None:
             result["best"] = {
                 "layers": [layer.name for layer in work.layers if layer in chosen],
@@ -253,8 +258,9 @@ def as_text(found: Mapping[str, Any]) -> str:
         _wrapped(
             "what each layer gives back when it alone is restored, on "
             f"{count(found['examples'], 'example')} with "
-            f"{100 * found['confidence']:g} % intervals: function, in % of the Jensen-Shannon divergence between "
-            "candidate and reference; agreement, in points; bytes it costs"
+            f"{100 * found['confidence']:g} % intervals: function, in % of the "
+            "Jensen-Shannon divergence between candidate and reference; agreement, in "
+            "points; bytes it costs"
         )
         + "\n"
         + _gains(entries, columns),
@@ -322,6 +328,11 @@ def _signless(text: str) -> str:
 
 def _best(found: Mapping[str, Any]) -> str:
     wanted, best = " and ".join(found["limits"]), found["best"]
+    if found["outcome"] == limits.UNDECIDED:
+        return (
+            f"with every layer restored, {wanted} is undecided; more examples may "
+            "decide it."
+        )
     if best is None:
         return f"even with every layer restored, {wanted} is not met."
     if not best["layers"]:

@@ -89,7 +89,8 @@ example: kdfunc-edge blame float32.tflite int8.tflite --data=images.npz
              --limit 'agreement>=99%' --output=mixed.tflite --node-data=nodes.json
 
 --node-data writes JSON that Model Explorer shows on the candidate's graph.
-Exit code: 0; 1 if no set of layers meets the limits, 2 for bad input.
+Exit code: 0; 1 if no set of layers meets the limits, 2 for bad input, 3 if the data
+leave it undecided whether one does.
 """
 DATA = (
     ".npz with images [n, ...] as `images`, or one array per input under its name, "
@@ -229,6 +230,7 @@ def _compare(asked: argparse.Namespace) -> int:
 
 
 def _blame(asked: argparse.Namespace) -> int:
+    from kdfunc.comparison.limits import EXIT_CODES, MET
     from kdfunc.edge import blame
 
     if asked.node_data is not None:
@@ -249,4 +251,4 @@ def _blame(asked: argparse.Namespace) -> int:
     if asked.node_data is not None:
         with telling(asked.node_data, "--node-data"):
             write_atomic(node_data, json.dumps(blame.node_data(found), indent=2))
-    return 1 if found["limits"] and found["best"] is None else 0
+    return EXIT_CODES[found["outcome"] or MET]

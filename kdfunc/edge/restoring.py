@@ -86,6 +86,7 @@ class Restorer:
         self._given = [self._outputs_of(path) for path in paths]
         self.name, softmax = self._classes_of(self._given)
         self.p, candidate_softmax, *self._others = softmax
+        classes.check_yardstick(self.p, self._others)
         self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
         self._sizes: dict[Chosen, int] = {}
         self.divergence = measure(MEASURE, self.p, candidate_softmax)

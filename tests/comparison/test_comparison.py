@@ -123,7 +123,7 @@ def test_limits_are_shown_in_full(softmax):
         f"{found['jensen_shannon'][end]:.6g}" for end in ("value", "low", "high")
     )
     told = " ".join(str(result).split())
-    assert f"limits missed {wanted[0]}: {value} ({low} to {high}) met" in told
+    assert f"limits undecided {wanted[0]}: {value} ({low} to {high}) met" in told
     assert f"met {wanted[1]}: {found['top_k_agreement']['value']:.6g} " in told
 
 

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from kdfunc.comparison.limits import exit_code, judge, parse
+from kdfunc.comparison.limits import EXIT_CODES, judge, parse, worst
 from kdfunc.comparison.quantities import Quantity, estimated, resampled, share
 from kdfunc.errors import InputError
 from kdfunc.similarity.shares import exact_interval
@@ -228,7 +228,7 @@ def test_a_single_output_may_be_named():
 
 def test_exit_codes():
     def code(*outcomes):
-        return exit_code({"outcome": outcome} for outcome in outcomes)
+        return EXIT_CODES[worst({"outcome": outcome} for outcome in outcomes)]
 
     assert code() == code("met") == 0
     assert code("met", "undecided") == 3

@@ -223,6 +223,18 @@ def test_what_a_layer_gives_back(tiny):
     json.dumps(found, allow_nan=False)
 
 
+def test_what_too_few_images_leave_open_is_undecided(tiny, capsys):
+    candidate = tiny.quantized("dynamic_wi4_afp32")
+    arguments = ["blame", tiny.float32, candidate, f"--data={tiny.data}"]
+    arguments += ["--limit=agreement>=99.9% at 95%", "--resamples=20"]
+    assert main([str(argument) for argument in arguments]) == 3
+    told = " ".join(capsys.readouterr().out.split())
+    assert "with every layer restored, agreement>=99.9% at 95% is undecided" in told
+    arguments[-2:] = ["--limit=agreement>=50%", "--resamples=20", "--json"]
+    assert main([str(argument) for argument in arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "met"
+
+
 def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
     candidate = tiny.quantized("dynamic_wi4_afp32")
     p, q = (predict(path, tiny.images) for path in (tiny.float32, candidate))
