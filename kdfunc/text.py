@@ -141,4 +141,4 @@ def count(number: int, what: str) -> str:
       number: How many there are.
       what: The thing in the singular; its plural ends in s.
     """
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from kdfunc.errors import InputError
 from kdfunc.similarity import check_softmax
 from kdfunc.similarity.shares import exact_interval
 from kdfunc.similarity.softmax import INTEGER_STEPS
+from kdfunc.text import count
 
 CLASSES = "classes"
 #: What a user can say of an output.
@@ -109,7 +110,7 @@ def _common_shape(name, arrays) -> tuple[int, ...]:
         if array.shape != expected.shape:
             raise InputError(
                 f"{title(name, model)} has shape {list(array.shape[1:])} for "
-                f"{len(array)} examples, but that of {first} has "
+                f"{count(len(array), 'example')}, but that of {first} has "
                 f"{list(expected.shape[1:])} for {len(expected)}; give models with the "
                 "same outputs."
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdfunc import pages
 from kdfunc.comparison.text import LIMIT_DIGITS, significant
-from kdfunc.text import number, percent
+from kdfunc.text import count, number, percent
 from kdfunc.writing import write_atomic
 
 WIDTH = 220  # of a line on which an interval is drawn, in pixels
@@ -36,7 +36,7 @@ def render(result: Mapping[str, Any]) -> str:
     """
     environment = pages.environment()
     environment.filters.update(percent=percent, number=number, name=_name)
-    environment.filters.update(significant=significant)
+    environment.filters.update(significant=significant, counted=count)
     environment.globals.update(bar=_bar, taken=_taken)
     return environment.get_template("comparison/page.html.jinja").render(
         r=result, most_flips=FLIPS, limit_digits=LIMIT_DIGITS

@@ -11,6 +11,7 @@ from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.text import LIMIT_DIGITS, as_text, significant
 from kdfunc.errors import InputError
+from kdfunc.text import count
 
 
 class Comparison(dict):
@@ -175,7 +176,7 @@ def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         f"{100 * m['high']:.2f})"
         for name, m in measures.items()
     }
-    examples = f"{result['examples']:,} examples"
+    examples = count(result["examples"], "example")
     if output["kind"] == forms.CLASSES:
         return (
             f"gives the same class{reference} for {percent['agreement']:.2f} % of "
@@ -194,7 +195,7 @@ def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         )
     snr, cosine = measures["snr_db"]["value"], measures["cosine_similarity"]["value"]
     if measures["identical"]["value"] == 1:
-        return f"gives the same numbers{reference} for all {examples}, to the last bit"
+        return f"gives the same numbers{reference} for {examples}, to the last bit"
     return (
         f"gives numbers with a cosine similarity of {cosine:.6f} to those of "
         f"{result['models'][0]['file']} on {examples} and a signal-to-noise ratio of "

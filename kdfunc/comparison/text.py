@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kdfunc.text import WIDTH, number, percent, table
+from kdfunc.text import WIDTH, count, number, percent, table
 
 LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
 
@@ -83,7 +83,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
         lines.append(output["note"])
     yield "\n".join(line for text in lines for line in textwrap.wrap(text, WIDTH))
     yield (
-        f"measures{of} on {result['examples']:,} examples with "
+        f"measures{of} on {count(result['examples'], 'example')} with "
         f"{100 * result['confidence']:g} % intervals\n"
         + _intervals(measures, significant)
     )
@@ -147,7 +147,9 @@ def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
 
 def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
     found = output["flips"]
-    head = f"{len(found):,} of {result['examples']:,} examples change class"
+    changes = "changes" if len(found) == 1 else "change"
+    examples = count(result["examples"], "example")
+    head = f"{len(found):,} of {examples} {changes} class"
     more = (
         f", showing the {flips} most confident"
         if len(found) > flips

@@ -18,7 +18,7 @@ from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
-from kdfunc.text import WIDTH, number, percent, short_names, table
+from kdfunc.text import WIDTH, count, number, percent, short_names, table
 from kdfunc.writing import output_path, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
@@ -249,9 +249,10 @@ def as_text(found: Mapping[str, Any]) -> str:
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
         _wrapped(
             "what each layer gives back when it alone is restored, on "
-            f"{found['examples']:,} examples with {100 * found['confidence']:g} % "
-            "intervals: function, in % of the Jensen-Shannon divergence between "
-            "candidate and reference; agreement, in points; bytes it costs"
+            f"{count(found['examples'], 'example')} with "
+            f"{100 * found['confidence']:g} % intervals: function, in % of the "
+            "Jensen-Shannon divergence between candidate and reference; agreement, in "
+            "points; bytes it costs"
         )
         + "\n"
         + _gains(entries, columns),

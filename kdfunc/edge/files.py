@@ -20,6 +20,7 @@ import numpy as np
 from kdfunc.archives import is_archive
 from kdfunc.comparison.labels import check_labels
 from kdfunc.errors import InputError, first_line
+from kdfunc.text import count
 
 EXPECTED = (
     "give a .npy file of images [n, ...] or a .npz file with images as `images`, or "
@@ -122,7 +123,7 @@ class DataFile:
         n = self._count
         if self._labels is not None and self._labels.shape not in ((n,), (n, 1)):
             raise InputError(
-                f"{path} has {self._count} examples but labels "
+                f"{path} has {count(n, 'example')} but labels "
                 f"{list(self._labels.shape)}; {EXPECTED}."
             )
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import jaccard_score
 
 import kdfunc
-from kdfunc.comparison import limits
+from kdfunc.comparison import limits, page
 from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import compare
@@ -162,6 +162,17 @@ def test_classes_that_no_position_gets_cost_nothing(rng):
     named = [{**e, "class": 30000 * e["class"]} for e in expected["classes"]]
     assert found["classes"] == named and len(named) == 2
     assert peak < 5 << 20
+
+
+def test_one_example_is_not_told_as_several():
+    p = np.array([[0.9, 0.1]])
+    found = compared(p, p[:, ::-1])
+    told = " ".join(str(found).split())
+    assert "measures on 1 example with 95 % intervals" in told
+    assert "1 of 1 example changes class" in told
+    assert "for 0.00 % of 1 example (" in found["outcome"]
+    html = page.render(found)
+    assert ">1 example changes class" in html and "1 examples" not in html + told
 
 
 def test_numbers(rng):

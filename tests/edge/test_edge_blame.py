@@ -281,6 +281,7 @@ def test_layers_that_cost_no_bytes_come_first(tiny, monkeypatch):
     told = " ".join(str(found).split())
     assert "restore conv/w, which also saves 10 bytes" in told
     assert f"the file then has 1,990 bytes, {share:.1f} % of the reference's." in told
+    assert "on 1 example with 95 %" in blame.as_text({**found, "examples": 1})
 
 
 def test_no_file_is_timed(tiny, monkeypatch):
