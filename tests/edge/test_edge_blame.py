@@ -186,7 +186,8 @@ def test_converters_files_can_be_restored(lenet):
         whole = predict(restored(candidate, reference, layers), images)
         after = np.abs(whole - expected).max()
         exact = mode in ("dynamic", "float16", "int4")
-        assert after < 1e-6 if exact else after <= max(before, 0.01), mode
+        # Activations of the others stay in 8 or 16 bits.
+        assert after < 1e-6 if exact else after <= max(before, 0.03), mode
 
 
 def test_what_a_layer_gives_back(tiny):
