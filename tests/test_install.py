@@ -168,10 +168,12 @@ def test_the_commands_of_the_guide_work_where_no_tensorflow_is(
     (tmp_path / "small.tflite").write_bytes(
         quantization.convert(model, "dynamic-range")
     )
-    (tmp_path / "other.tflite").write_bytes(quantization.convert(other, "float32"))
+    independent = quantization.convert(other, "float32")
+    (tmp_path / "other.tflite").write_bytes(independent)
     np.savez(tmp_path / "images.npz", images=images, labels=labels)
     np.save(tmp_path / "labels.npy", labels)
-    np.save(tmp_path / "other.npy", edge.predict(base, images / np.float32(255)))
+    outputs = edge.predict(independent, images / np.float32(255))
+    np.save(tmp_path / "other.npy", outputs)
     commands = commands_of_the_guide()
     assert len(commands) == 15
     settings = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}

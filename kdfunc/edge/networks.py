@@ -1,5 +1,6 @@
 """Keras models and SavedModels, if TensorFlow is installed."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -81,7 +82,10 @@ class Network:
 
     def told(self) -> dict[str, Any]:
         """How it is run; see `kdfunc.edge.Model.told`."""
-        threads = self._settings.threads
+        import tensorflow as tf
+
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        threads = threads or os.cpu_count() or 1  # 0 is one per core
         return {
             "signature": self._settings.signature,
             "inputs": {
@@ -128,7 +132,8 @@ def _tensorflow(settings: Settings):
     machine.prefer_onednn()
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
+    with contextlib.suppress(RuntimeError):  # raised where it is running already
+        tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     return tf
 
 

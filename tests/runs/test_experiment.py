@@ -424,6 +424,7 @@ def test_less_of_what_is_there_is_no_other_experiment(finished):
         (["--workers=-1"], "--workers"),
     ],
 )
+@pytest.mark.usefixtures("tensorflow")
 def test_bad_input_is_told_in_one_sentence_and_nothing_is_written(
     tmp_path, monkeypatch, capsys, flags, told
 ):
@@ -467,6 +468,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
         ),
     ],
 )
+@pytest.mark.usefixtures("tensorflow")
 def test_dry_run_refuses_what_the_run_refuses(
     tmp_path, monkeypatch, capsys, flags, told
 ):
