@@ -1,5 +1,6 @@
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from kdfunc.similarity import (
     bootstrap_measures,
     function_preserved,
 )
+from kdfunc.text import count
 
 RESAMPLES = 50
 
@@ -174,7 +176,10 @@ def test_a_savedmodel_that_fixes_its_batch_is_run_with_that_batch(
     tensorflow.saved_model.save(module, str(tmp_path / "saved"))
     network, images = Network(tmp_path / "saved"), rng.random((6, 3), np.float32)
     np.testing.assert_array_equal(network.run(images)["y"], 2 * images)
-    assert network.told()["how"] == "TensorFlow, 1 thread"
+    told = network.told()
+    threads = tensorflow.config.threading.get_intra_op_parallelism_threads()
+    assert told["threads"] == (threads or os.cpu_count())  # 0 is one per core
+    assert told["how"] == f"TensorFlow, {count(told['threads'], 'thread')}"
 
 
 def test_logits_are_recognised(lenet):
