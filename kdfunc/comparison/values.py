@@ -290,9 +290,7 @@ def overlap(
       classes: As in `Facts`.
     """
     count = len(classes)
-    column = np.zeros(classes.max() + 1, int)
-    column[classes] = np.arange(count)
-    r, c = column[r.astype(int)], column[c.astype(int)]
+    r, c = np.searchsorted(classes, r), np.searchsorted(classes, c)
     same = np.where(r == c, r, count)  # a class more, for what they do not share
     common = _counts(same, count + 1)[:, :count]
     return common, _counts(r, count) + _counts(c, count) - common

@@ -138,8 +138,10 @@ def costly_layers(
             return outcome(chosen) == limits.MET
 
         chosen, complete = least(order, work.cost, meets)
-        result["outcome"] = outcome(everything if chosen is None else chosen)
-        if chosen is not None:
+        if chosen is None:
+            result["outcome"] = outcome(everything)
+        else:
+            result["outcome"] = limits.MET
             result["best"] = {
                 "layers": [layer.name for layer in work.layers if layer in chosen],
                 "file_bytes": work.size(chosen),
