@@ -26,6 +26,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 #: builders.
 ARCHITECTURE_NAMES = {
     "lenet": "LeNet",
+    "lenet-half": "half LeNet",
     "mobilenet": "MobileNet",
     "resnet50": "ResNet-50",
 }
@@ -100,8 +101,9 @@ class ExperimentConfig:
 
     Attributes:
       dataset: `digits` (embedded) or the name of a TFDS image-classification data set.
-      architecture: `lenet`, `mobilenet`, `resnet50` or `module:function`, a builder
-        `(input_shape, classes) -> tf_keras.Model` with softmax output.
+      architecture: `lenet`, `lenet-half`, `mobilenet`, `resnet50` or
+        `module:function`, a builder `(input_shape, classes) -> tf_keras.Model` with
+        softmax output.
       preset: `published` or `standard`; sets the five axes below where they are None,
         and with the data set how many models are trained.
       epochs: epochs of every training.

@@ -159,7 +159,7 @@ def test_the_command_makes_the_config_again(settings, flags):
     [
         ("preset", "papers", "allowed: published, standard"),
         ("dataset", "", "give the name"),
-        ("architecture", "vgg", "lenet, mobilenet, resnet50, or my_module:build"),
+        ("architecture", "vgg", "lenet, lenet-half, mobilenet, resnet50, or my_"),
         ("epochs", 0, "got 0"),
         ("epochs", 2.5, "got 2.5"),
         ("epochs", 10**20, "allowed: 1, 2, 3, ... 1000000"),
@@ -204,7 +204,7 @@ def test_the_command_makes_the_config_again(settings, flags):
         ),
         ("variants", ("temperature",), "got 'temperature'"),
         ("variants", ("epochs=1.5",), "got 'epochs=1.5'"),
-        ("variants", ("student=vgg",), "student=lenet|mobilenet|resnet50|my_module:"),
+        ("variants", ("student=vgg",), "student=lenet|lenet-half|mobilenet|resnet50|"),
         ("variants", ("teacher=bert",), "and teacher=ensemble"),
         ("variants", ("alpha=0.1",), "got 'alpha=0.1'"),
         ("variants", ("temperature=10", "temperature=1e1"), "each value once"),

@@ -44,6 +44,17 @@ def test_parameters_and_sizes_of_table_1(
     assert not any(hasattr(layer, "layers") for layer in model.layers)
 
 
+def test_half_a_lenet_is_half_as_wide():
+    whole, half = (build(name, (32, 32, 3), 10) for name in ("lenet", "lenet-half"))
+    for all_, some in zip(whole.layers, half.layers, strict=True):
+        assert type(all_) is type(some)
+        wide, narrow = (layer.output_shape[-1] for layer in (all_, some))
+        if all_.name not in ("image", "logits", "probabilities"):
+            assert wide == 2 * narrow
+    # by hand: (9 * 3 + 1) 16, (9 * 16 + 1) 32, (6 * 6 * 32 + 1) 64, (64 + 1) 10
+    assert half.count_params() == 448 + 4_640 + 73_792 + 650
+
+
 def test_the_papers_lenet_size_is_in_kibibytes():
     assert round(4 * build("lenet", (28, 28, 1), 10).count_params() / 1024) == 879
 

@@ -24,8 +24,9 @@ def _by_preset(field: str) -> str:
 FIELDS = {
     "dataset": "digits (embedded), mnist, cifar10, cifar100 or the TFDS name of any "
     "other image-classification data set.",
-    "architecture": "lenet, mobilenet, resnet50, or my_module:build for your own "
-    "builder, build(input_shape, classes) -> tf_keras model with softmax output.",
+    "architecture": "lenet, lenet-half (half as wide), mobilenet, resnet50, or "
+    "my_module:build for your own builder, build(input_shape, classes) -> tf_keras "
+    "model with softmax output.",
     "preset": "published follows the paper's notebooks, standard follows common "
     "practice. Sets the defaults of --alpha_convention, --soft_targets, "
     "--pruning_scope, --student_optimizer, --data_order, --independents and "
@@ -50,8 +51,8 @@ FIELDS = {
     "controls": "Models to compare students with besides the independent ones: any of "
     f"{', '.join(CHOICES['controls'])}; empty for none.",
     "variants": "More students, each with one setting changed, at the alpha that gives "
-    "the teacher most weight: temperature=10, epochs=50, student=mobilenet (or lenet, "
-    "resnet50, my_module:build), teacher=ensemble; separated by commas. For another "
+    "the teacher most weight: temperature=10, epochs=50, student=lenet-half (or any "
+    "other --architecture), teacher=ensemble; separated by commas. For another "
     "architecture or number of epochs, a control without a teacher is trained, too.",
     "perplexities": f"Perplexities of the t-SNE panels {', '.join(PANELS)}.",
     "seed": "Seed of initial weights, data order and t-SNE.",
