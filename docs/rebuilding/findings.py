@@ -8,6 +8,7 @@ from kdfunc.analysis import corruptions as corrupted
 from kdfunc.analysis import setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
 from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.outcomes import OUTCOMES
 from kdfunc.similarity.scale import score
 from rebuilding.runs import Result, markdown, results
 
@@ -208,7 +209,7 @@ def corruptions(root: str) -> str:
 #: What `corruptions_of` gives.
 CORRUPTIONS = (
     *("images", "accuracy of the base model, %", "rank correlation"),
-    *corrupted.OUTCOMES,
+    *OUTCOMES,
 )
 
 
@@ -219,7 +220,7 @@ def corruptions_of(table: pd.DataFrame) -> Iterator[list[object]]:
             corrupted.named(row["corruption"], row["strength"]),
             f"{100 * row['base_accuracy']:.1f}",
             _ranked(row),
-            *row[list(corrupted.OUTCOMES)],
+            *row[list(OUTCOMES)],
         ]
 
 

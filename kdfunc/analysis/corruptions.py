@@ -15,17 +15,13 @@ from kdfunc.runs import corrupted
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import MARGIN
-from kdfunc.similarity.claims.rules import within
 from kdfunc.similarity.fidelity import FEWEST_MODELS
-from kdfunc.similarity.intervals import TEstimate
-from kdfunc.similarity.rank_tests import LEVEL, holm
+from kdfunc.similarity.outcomes import OUTCOMES, judged
 from kdfunc.similarity.shifts import Distant, Shift, distant
 from kdfunc.text import count
 
 #: What the corrupted images of all kinds and strengths are called, together.
 ALL = "all"
-#: Whether a model preserves less on corrupted images than on clean ones.
-OUTCOMES = ("less", "as much", "more", "undecided")
 
 
 def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
@@ -162,37 +158,6 @@ def compared(
 def _is_known(family: str, members: Sequence[int], independents: Sequence) -> bool:
     """Whether chance in training is covered; one training decides nothing."""
     return len(independents) > 1 and (family != "student" or len(members) > 1)
-
-
-def judged(differences: Sequence[TEstimate]) -> list[str]:
-    """Outcomes of differences between corrupted and clean images, in points.
-
-    "less" or "more": the test that the difference lies beyond the margin is significant
-    after Holm's correction. "as much": both tests that it lies within are.
-
-    Args:
-      differences: in points of function preserved, corrupted less clean.
-    """
-    tests = [
-        {
-            "less": difference.p_below(-MARGIN),
-            "as much": within(difference),
-            "more": difference.p_above(MARGIN),
-        }
-        for difference in differences
-    ]
-    likeliest = [
-        min(test, key=lambda outcome: np.nan_to_num(test[outcome], nan=1.0))
-        for test in tests
-    ]
-    smallest = [
-        np.nan_to_num(test[outcome], nan=1.0)
-        for test, outcome in zip(tests, likeliest, strict=True)
-    ]
-    return [
-        outcome if p < LEVEL else "undecided"
-        for outcome, p in zip(likeliest, holm(smallest), strict=True)
-    ]
 
 
 def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:

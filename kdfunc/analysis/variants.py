@@ -1,15 +1,24 @@
 """Students with one setting changed, compared with those of the paper."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 
-from kdfunc import similarity
 from kdfunc.catalog import NO_TEACHER
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.runs.trainings import leaning_alpha
+from kdfunc.similarity.bootstrap import bootstrap_measures
+from kdfunc.similarity.distances import Distances
+from kdfunc.similarity.evaluate import pairwise
+from kdfunc.similarity.gains import matched
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import mean_of
+from kdfunc.similarity.outcomes import judged
+
+#: What the columns `variant` and `teacher` have where there is none.
+NONE = "none"
 
 
 def table(
@@ -32,58 +41,86 @@ def table(
       ("none" for a control), `label`, `models` (how many); distance `ratio`,
       `preserved` in %, `accuracy_difference` from the base model in points, each with
       the ends `_low` and `_high` of its interval; mean `accuracy`; and the trainings
-      that the intervals of `ratio` and `preserved` `rests_on`. Empty without variants.
+      that the intervals of `ratio` and `preserved` `rests_on`.
+
+      Of variants with a teacher, `change`, the points preserved more than by the
+      unchanged students, and of all models with a teacher `taught`, the points more
+      than by their control, each with the ends of its interval. `outcome` is that of
+      the change by the margin of the claims (see `similarity.outcomes`), after Holm's
+      correction over the variants; without several trainings of both it is undecided.
+      Empty without variants.
     """
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, str], dict[Hashable, int]] = {}
     for place, task in enumerate(tasks):
         if _belongs(run, task):
-            variant = task.settings.get("variant", "none")
-            teacher = task.settings.get("teacher", "none")
-            groups.setdefault((variant, teacher), []).append(place)
-    if all(variant == "none" for variant, _ in groups):
+            variant = task.settings.get("variant", NONE)
+            teacher = task.settings.get("teacher", NONE)
+            seeds = groups.setdefault((variant, teacher), {})
+            seeds[task.settings["order"]] = place
+    if all(variant == NONE for variant, _ in groups):
         return pd.DataFrame()
-    groups = dict(sorted(groups.items(), key=lambda group: group[0][0] != "none"))
-    models = [
-        [final[tasks[place].name] for place in group] for group in groups.values()
-    ]
-    independents = [final[task.name] for task in tasks if task.family == "independent"]
-    kept = similarity.function_preserved(
-        final["base"], models, independents, names=[MEASURE]
-    )[MEASURE]
-    accuracy = similarity.bootstrap_measures(
-        final["base"],
-        [final[task.name] for task in tasks],
-        run.labels,
-        names=["accuracy_difference"],
-    )["accuracy_difference"]
+    groups = dict(sorted(groups.items(), key=lambda group: group[0][0] != NONE))
+    independents = [p for p, t in enumerate(tasks) if t.family == "independent"]
+    models = [final[task.name] for task in tasks]
+    estimates = bootstrap_measures(
+        final["base"], models, run.labels, names=[MEASURE, "accuracy_difference"]
+    )
+    among = [final["base"], *(models[place] for place in independents)]
+    distances = Distances.of(
+        MEASURE,
+        estimates[MEASURE],
+        independents,
+        pairwise(among, names=[MEASURE])[MEASURE],
+    )
+    accuracy = estimates["accuracy_difference"]
     base = np.mean(final["base"].argmax(axis=1) == run.labels)
     rows = []
-    for ((variant, teacher), places), group in zip(
-        groups.items(), kept.groups, strict=True
-    ):
+    for (variant, teacher), seeds in groups.items():
+        places = [*seeds.values()]
+        kept = distances.preserved(places)
         difference = mean_of(
             100 * accuracy.value[places], 100 * accuracy.replicates[:, places]
         )
-        rows.append(
-            {
-                "variant": variant,
-                "teacher": teacher,
-                "label": "Students" if variant == "none" else tasks[places[0]].label,
-                "models": len(places),
-                "ratio": group.ratio,
-                "ratio_low": group.ratio_low,
-                "ratio_high": group.ratio_high,
-                "preserved": group.value,
-                "preserved_low": group.low,
-                "preserved_high": group.high,
-                "accuracy_difference": difference.value,
-                "accuracy_difference_low": difference.low,
-                "accuracy_difference_high": difference.high,
-                "accuracy": base + difference.value / 100,
-                "rests_on": group.rests_on,
-            }
-        )
-    return pd.DataFrame(rows)
+        row = {
+            "variant": variant,
+            "teacher": teacher,
+            "label": "Students" if variant == NONE else tasks[places[0]].label,
+            "models": len(places),
+            "ratio": kept.ratio,
+            "ratio_low": kept.ratio_low,
+            "ratio_high": kept.ratio_high,
+            "preserved": kept.value,
+            "preserved_low": kept.low,
+            "preserved_high": kept.high,
+            "accuracy_difference": difference.value,
+            "accuracy_difference_low": difference.low,
+            "accuracy_difference_high": difference.high,
+            "accuracy": base + difference.value / 100,
+            "rests_on": kept.rests_on,
+        }
+        others = _compared_with(groups, variant, teacher)
+        gains = {n: distances.gain(*matched(seeds, o)) for n, o in others.items()}
+        for name, gain in gains.items():
+            row |= {name: gain.value, f"{name}_low": gain.low, f"{name}_high": gain.high}
+        rows.append(row | {"gain": gains.get("change")})
+    found = pd.DataFrame(rows)
+    gains = found.pop("gain").dropna()
+    known = gains[[len(gain.members) > 1 < len(gain.others) for gain in gains]]
+    found["outcome"] = ""
+    found.loc[gains.index, "outcome"] = "undecided"
+    found.loc[known.index, "outcome"] = judged([*known])
+    return found
+
+
+def _compared_with(groups: dict, variant: str, teacher: str) -> dict[str, dict]:
+    """What a group's models with a teacher are compared with: seeds by column."""
+    if teacher == NONE:
+        return {}
+    own = (variant, NONE)
+    others = {"taught": groups.get(own if own in groups else (NONE, NONE))}
+    if variant != NONE:
+        others["change"] = groups.get((NONE, "base"))
+    return {name: seeds for name, seeds in others.items() if seeds}
 
 
 def _belongs(run: RunDirectory, task: Task) -> bool:

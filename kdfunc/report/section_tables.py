@@ -13,6 +13,7 @@ from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.catalog import FORMATS
 from kdfunc.report import tables
 from kdfunc.report.results import Results
+from kdfunc.similarity.outcomes import OUTCOMES
 
 #: Tables of the model files: table, heading, caption.
 _FILES = (
@@ -88,14 +89,18 @@ def variants(run: Results) -> tables.Table | None:
         return None
     students = table["variant"].replace("none", "unchanged")
     alone = table["teacher"].eq("none").map({True: ", no teacher", False: ""})
+    columns[2:2] = ["change", "taught"]
     ends = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
-    ends += ["rests_on"]
+    shown = table[[end for end in ("models", *ends, "rests_on") if end in table]]
+    if "change" in table:
+        place = shown.columns.get_loc("change")
+        shown.insert(place, "outcome", table["outcome"])
     return tables.of_run(
         run,
         "variants",
         "Students with one setting changed, with 95 % intervals over test images and "
         "seeds in brackets",
-        table[["models", *ends]].assign(students=students + alone),
+        shown.assign(students=students + alone),
     )
 
 
@@ -183,11 +188,11 @@ def corruptions(run: Results) -> dict[str, Any] | None:
     """
     table = run.table("corruptions", "group", "family", "corruption", "outcome")
     numbers = ("strength", "images", "clean_base_accuracy", "base_accuracy", "models")
-    numbers += ("correlation", "low", "high", *corrupted.OUTCOMES)
+    numbers += ("correlation", "low", "high", *OUTCOMES)
     ranking = run.table("corruption_ranking", "corruption", *numbers)
     if table is None or ranking is None:
         return None
-    shown = ranking[["base_accuracy", "correlation", *corrupted.OUTCOMES]].assign(
+    shown = ranking[["base_accuracy", "correlation", *OUTCOMES]].assign(
         setting=[
             corrupted.named(*row)
             for row in zip(ranking["corruption"], ranking["strength"], strict=True)

@@ -1,7 +1,7 @@
 """How much more of the function one group of models preserves than another."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -166,6 +166,27 @@ class Gain:
             ),
             [*trainings, self.distances.yardstick(yardstick)],
         )
+
+
+def matched(
+    first: Mapping[Hashable, int], second: Mapping[Hashable, int]
+) -> tuple[list[int], list[int], bool]:
+    """Which models of two groups to compare, and whether seed by seed.
+
+    Groups with common seeds are compared on these alone, except if both have several
+    models and only one common seed, since one pair decides nothing.
+
+    Args:
+      first: Indices of a group's models by seed.
+      second: The other group's.
+
+    Returns:
+      The indices of each, and whether those at the same position share a seed.
+    """
+    seeds = [seed for seed in first if seed in second]
+    if len(seeds) < min(2, len(first), len(second)):
+        return [*first.values()], [*second.values()], False
+    return [first[seed] for seed in seeds], [second[seed] for seed in seeds], True
 
 
 def _slope(ratio: float, moved: float) -> float:

@@ -18,7 +18,7 @@ from kdfunc.errors import InputError
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
 from kdfunc.similarity.distances import Distances
 from kdfunc.similarity.evaluate import pairwise
-from kdfunc.similarity.gains import Gain
+from kdfunc.similarity.gains import Gain, matched
 from kdfunc.similarity.intervals import TEstimate, mean_of
 from kdfunc.similarity.scale import Preserved
 
@@ -206,26 +206,17 @@ class Evidence:
         return FAIR_ZERO if FAIR_ZERO in self.groups else None
 
     def common(self, group: str, other: str) -> tuple[list[int], list[int], bool]:
-        """Places of two groups' models to compare, and whether seed by seed.
-
-        Groups with common seeds are compared on these alone, except if both have
-        several models and only one common seed, since one pair decides nothing.
+        """Places of two groups' models to compare, and whether seed by seed; see `matched`.
 
         Args:
           group: Name of a group.
           other: Name of the group that it is compared with.
         """
-        places = [
+        first, second = (
             dict(zip(self.seeds(name), self._members[name], strict=True))
             for name in (group, other)
-        ]
-        seeds = [seed for seed in places[0] if seed in places[1]]
-        fewest = min(map(len, places))
-        if len(seeds) < min(2, fewest):
-            first, second = (list(own.values()) for own in places)
-            return first, second, False
-        first, second = ([own[seed] for seed in seeds] for own in places)
-        return first, second, True
+        )
+        return matched(first, second)
 
     def distance(self, group: str) -> TEstimate:
         """Logarithm of the mean distance of a group's models to the base model.

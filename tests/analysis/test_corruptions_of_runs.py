@@ -9,7 +9,7 @@ from kdfunc.analysis.figures.corruptions import corruptions as draw
 from kdfunc.config import ExperimentConfig
 from kdfunc.corruptions import SETS
 from kdfunc.runs import plan
-from kdfunc.similarity.intervals import TEstimate
+from kdfunc.similarity.outcomes import OUTCOMES
 
 N, CLASSES = 200, 4
 CONFIG = ExperimentConfig(
@@ -62,7 +62,7 @@ def test_every_model_is_told_of_on_every_set_and_on_all_together(found):
     assert set(table["group"]) == groups
     assert len(ranking) == len(SETS) + 1 and len(table) == 13 * len(groups)
     assert set(ranking["models"]) == {8} and set(ranking["images"]) == {N}
-    counts = ranking[list(corruptions.OUTCOMES)].sum(axis=1)
+    counts = ranking[list(OUTCOMES)].sum(axis=1)
     assert (counts == 8).all()
     assert ranking["clean_base_accuracy"].eq(1).all()
     assert ranking["base_accuracy"].iloc[0] < 0.5  # the labels are the clean images'
@@ -110,18 +110,6 @@ def test_by_a_single_independent_model_nothing_is_decided(models):
     told = corruptions.sentences(table.assign(name=table["group"]), ranking)
     assert told.endswith("For 2 models, the data leave this open.")
     assert "rank correlation" not in told
-
-
-def test_outcomes_are_decided_by_the_margin_and_corrected():
-    def around(value, error):
-        return TEstimate(value, error**2, np.inf)
-
-    clear = [around(-20, 2), around(0, 2), around(20, 2), around(-10, 2)]
-    assert corruptions.judged(clear) == ["less", "as much", "more", "undecided"]
-    hardly = around(-14.2, 2)  # p = 0.036 alone
-    assert corruptions.judged([hardly]) == ["less"]
-    assert corruptions.judged([hardly, around(-10, 2)]) == ["undecided"] * 2
-    assert corruptions.judged([TEstimate(np.nan, np.inf, 1.0)]) == ["undecided"]
 
 
 def test_the_figure_has_a_plot_a_corruption_also_in_a_plot_of_the_callers(found):

@@ -1,10 +1,13 @@
 """Students with one setting changed: trained, held against controls, told."""
 
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from kdfunc import similarity
+from kdfunc.analysis import variants
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import plan
 
@@ -123,6 +126,18 @@ def test_the_table_holds_them_beside_students_and_controls(run):
         assert row["accuracy"] == pytest.approx(right)
         worse = 100 * (right - np.mean(base.argmax(axis=1) == run.labels))
         assert row["accuracy_difference"] == pytest.approx(worse)
+    students = table["preserved"][0]
+    changes = table["change"].replace("", np.nan).astype(float)
+    taught = table["taught"].replace("", np.nan).astype(float)
+    for place, control in {0: 1, 2: 1, 3: 4, 5: 6, 7: 1}.items():
+        preserved = table["preserved"][place]
+        assert taught[place] == pytest.approx(preserved - table["preserved"][control])
+        if place:
+            assert changes[place] == pytest.approx(preserved - students)
+    assert changes[[0, 1, 4, 6]].isna().all() and taught[[1, 4, 6]].isna().all()
+    told = table["outcome"]
+    assert set(told[[2, 3, 5, 7]]) == {"undecided"}  # by one training each
+    assert set(told[[0, 1, 4, 6]]) == {""}
     assert (run.path / "figures" / "variants.pdf").exists()
 
 
@@ -136,3 +151,45 @@ def test_they_are_in_the_measures_but_not_in_what_the_paper_shows(run):
     assert list(accuracy["setting"]) == ["alpha 0.9"]
     landscape = pd.read_csv(run.path / "tables" / "landscape-distillation.csv")
     assert not names & set(landscape["model"])
+
+
+def test_what_a_variant_changes_is_decided_by_several_trainings():
+    config = ExperimentConfig(
+        preset="standard",
+        independents=5,
+        distillation_seeds=(2, 24, 42),
+        controls=("same-start",),
+        variants=("temperature=10", "teacher=ensemble", "student=lenet-half"),
+    )
+    rng = np.random.default_rng(0)
+    logits = 3 * rng.normal(size=(400, 10))
+    far = {"temperature=10": 0.2, "teacher=ensemble": 0.81, "student": 3, "same": 2}
+    tasks, final = [], {"base": _softmax(logits)}
+    for task in plan.make(config):
+        if task.family in ("independent", "control", "student", "variant"):
+            noise = next((far[name] for name in far if task.name.startswith(name)), 2)
+            if task.name.startswith("student-alpha"):
+                noise = 0.8
+            tasks.append(task)
+            final[task.name] = _softmax(logits + noise * rng.normal(size=logits.shape))
+    run = types.SimpleNamespace(config=config, labels=logits.argmax(axis=1))
+    found = variants.table(run, tasks, final).set_index(["variant", "teacher"])
+    assert found["outcome"].to_dict() == {
+        ("none", "base"): "",
+        ("none", "none"): "",
+        ("temperature=10", "base"): "more",
+        ("teacher=ensemble", "ensemble"): "as much",
+        ("student=lenet-half", "base"): "less",
+        ("student=lenet-half", "none"): "",
+    }
+    warmer = found.loc[("temperature=10", "base")]
+    assert 10 < warmer.change_low < warmer.change < warmer.change_high
+    assert warmer.taught > found.loc[("none", "base")].taught > 10
+    # A smaller student is compared with itself without a teacher, which is as far.
+    half = found.loc[("student=lenet-half", "base")]
+    assert half.taught_low < 0 < half.taught_high
+
+
+def _softmax(logits):
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exp / exp.sum(axis=1, keepdims=True)

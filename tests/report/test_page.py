@@ -12,6 +12,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_run import CLAIMS, CONFIG, write_run
@@ -273,17 +274,27 @@ def test_variants_stand_beside_the_students_as_they_were(full_run):
         "accuracy_difference": [1.5, 0.5, 2.0, -1.5],
     }
     table = pd.DataFrame(rows)
-    for column in ("ratio", "preserved", "accuracy_difference"):
+    table["change"] = [np.nan, np.nan, 7.0, np.nan]
+    table["taught"] = [10.0, np.nan, 15.0, np.nan]
+    table["outcome"] = [np.nan, np.nan, "undecided", np.nan]
+    for column in ("ratio", "preserved", "accuracy_difference", "change", "taught"):
         reach = 0.01 if column == "ratio" else 1
         table[f"{column}_low"] = table[column] - reach
         table[f"{column}_high"] = table[column] + reach
     table["rests_on"] = "3 models, 2 independent models"
     table.to_csv(full_run.path / "tables" / "variants.csv", index=False)
     text = read(full_run).text
-    assert "unchanged 3 0.87 [0.86, 0.88] 13.0 [12.0, 14.0] +1.5 [+0.5, +2.5]" in text
     assert (
-        "epochs=50, no teacher 3 0.95 [0.94, 0.96] 5.0 [4.0, 6.0] -1.5 [-2.5, -0.5]"
+        "unchanged 3 0.87 [0.86, 0.88] 13.0 [12.0, 14.0] – – +10.0 [+9.0, +11.0] +1.5"
         in text
+    )
+    assert (
+        "epochs=50 3 0.8 [0.79, 0.81] 20.0 [19.0, 21.0] undecided +7.0 [+6.0, +8.0] "
+        "+15.0 [+14.0, +16.0] +2.0 [+1.0, +3.0]" in text
+    )
+    assert (
+        "epochs=50, no teacher 3 0.95 [0.94, 0.96] 5.0 [4.0, 6.0] – – – -1.5 [-2.5, "
+        "-0.5]" in text
     )
 
 

@@ -1,0 +1,44 @@
+"""Whether models preserve less, as much or more than others, by the claims' margin."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kdfunc.similarity.claims.rules import MARGIN, Effect, within
+from kdfunc.similarity.rank_tests import LEVEL, holm
+
+OUTCOMES = ("less", "as much", "more", "undecided")
+
+
+def judged(differences: Sequence[Effect]) -> list[str]:
+    """Outcomes of differences in function preserved, after Holm's correction.
+
+    "less" or "more": the test that the difference lies beyond the margin is significant.
+    "as much": both tests that it lies within are.
+
+    Args:
+      differences: in points of function preserved.
+
+    Returns:
+      One of `OUTCOMES` for each; undecided if it is not a number.
+    """
+    tests = [
+        {
+            "less": difference.p_below(-MARGIN),
+            "as much": within(difference),
+            "more": difference.p_above(MARGIN),
+        }
+        for difference in differences
+    ]
+    likeliest = [
+        min(test, key=lambda outcome: np.nan_to_num(test[outcome], nan=1.0))
+        for test in tests
+    ]
+    smallest = [
+        np.nan_to_num(test[outcome], nan=1.0)
+        for test, outcome in zip(tests, likeliest, strict=True)
+    ]
+    return [
+        outcome if p < LEVEL else "undecided"
+        for outcome, p in zip(likeliest, holm(smallest), strict=True)
+    ]
