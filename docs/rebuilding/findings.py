@@ -193,6 +193,50 @@ def ladder(root: str) -> str:
     )
 
 
+def variants(root: str) -> str:
+    """What students with one setting changed preserve in each run."""
+    rows = [
+        [result.cited(root), *cells]
+        for result in results()
+        if (table := result.table("variants")) is not None
+        for cells in variants_of(table)
+    ]
+    if not rows:
+        return "No run in `results/` has such students yet.\n"
+    return markdown(["run", *VARIANTS], rows)
+
+
+#: What `variants_of` gives.
+VARIANTS = (
+    *("students", "trainings", "function preserved, %"),
+    *("points more than unchanged students", "so they preserve"),
+    *("points more than without a teacher", "accuracy minus the base model's, points"),
+)
+
+
+def variants_of(table: pd.DataFrame) -> Iterator[list[object]]:
+    """The rows of a run, one for each setting that is changed, with and without."""
+    numbers = {
+        name: [
+            "" if pd.isna(value) else interval(value, low, high)
+            for value, low, high in table[[name, f"{name}_low", f"{name}_high"]].values
+        ]
+        for name in ("preserved", "change", "taught", "accuracy_difference")
+    }
+    for place, row in enumerate(table.itertuples()):
+        name = "unchanged" if row.variant == "none" else f"`{row.variant}`"
+        cells = {column: texts[place] for column, texts in numbers.items()}
+        yield [
+            name + (", no teacher" if row.teacher == "none" else ""),
+            row.models,
+            cells["preserved"],
+            cells["change"],
+            "" if pd.isna(row.outcome) else row.outcome,
+            cells["taught"],
+            cells["accuracy_difference"],
+        ]
+
+
 def corruptions(root: str) -> str:
     """How corrupted images rank the compressed models of each run."""
     rows = [

@@ -12,10 +12,12 @@ from kdfunc.similarity.scale import score
 from rebuilding.findings import (
     CORRUPTIONS,
     SPREAD,
+    VARIANTS,
     corruptions_of,
     interval,
     judged,
     spread_of,
+    variants_of,
 )
 from rebuilding.published_tables import ours, theirs
 from rebuilding.runs import Result, markdown
@@ -24,6 +26,7 @@ from rebuilding.runs import Result, markdown
 PICTURES = {
     "preserved_by_method": "Function preserved by each method",
     "ladder": "What each ingredient of distillation adds",
+    "variants": "Students with one setting changed",
     "spread": "Spread over base models",
     "compression": "Function preserved against bytes",
     "corruptions": "Function preserved on corrupted and on clean images",
@@ -84,6 +87,14 @@ def _parts(result: Result) -> Iterator[str]:
             "intervals.\n"
         )
         yield _ladder(result)
+    table = result.table("variants")
+    if table is not None:
+        yield "## Other students, other teachers\n"
+        yield (
+            "Students with one setting changed, at the alpha that leans most on the "
+            "teacher. Brackets hold 95 % intervals.\n"
+        )
+        yield markdown(VARIANTS, variants_of(table))
     if result.preserved is not None:
         yield "## Function preserved\n"
         yield (

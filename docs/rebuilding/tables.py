@@ -54,6 +54,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "figures": published_tables.figures,
     "preserved": findings.preserved,
     "ladder": findings.ladder,
+    "variants": findings.variants,
     "corruptions": findings.corruptions,
     "verdicts": findings.verdicts,
     "compression": findings.compression,
