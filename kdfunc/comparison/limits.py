@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kdfunc.comparison.catalog import RELATIVE, SIZES, UNITS, Named, catalog
-from kdfunc.comparison.quantities import Quantity
+from kdfunc.comparison.quantities import Quantity, fewest_resamples
 from kdfunc.errors import InputError
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
@@ -234,7 +234,7 @@ def judge(
       For each limit and each output that has the number: `limit`, `output`, `value`,
       `interval` at the requested confidence or None, `outcome`, and
       `examples_to_decide` if it is undecided and more examples alone can decide it
-      (None if no number would).
+      (None if no number would), or `resamples_to_decide` if there are too few of these.
 
     Raises:
       InputError: No output has the number that a limit names.
@@ -280,7 +280,10 @@ def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, An
         }
         if limit.confidence:
             entry["interval"] = list(quantity.interval(limit.confidence))
-        if outcome == UNDECIDED and quantity.narrows:
+        needed = fewest_resamples(limit.confidence) if limit.confidence else 0
+        if outcome == UNDECIDED and quantity.resamples < needed:
+            entry["resamples_to_decide"] = needed
+        elif outcome == UNDECIDED and quantity.narrows:
             entry["examples_to_decide"] = quantity.examples_to_decide(
                 limit.bound, limit.confidence
             )

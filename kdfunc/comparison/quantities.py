@@ -17,6 +17,8 @@ from kdfunc.similarity.shares import exact_interval, unseen_share
 FEWEST = 500
 #: The same for the function preserved, whose interval is that of a log ratio.
 FEWEST_PRESERVED = 30
+#: Resamples beyond each end of a percentile interval, without which it decides nothing.
+BEYOND = 5
 MOST = 10**9  # examples that anybody would gather
 
 
@@ -33,6 +35,7 @@ class Quantity:
       fewest: Smallest number of examples for which the interval may decide.
       narrows: Whether more examples alone can make the interval arbitrarily narrow;
         they cannot if it also covers a few trainings.
+      resamples: Number of them of which the ends are percentiles; infinite for others.
     """
 
     value: float
@@ -40,6 +43,7 @@ class Quantity:
     ends: Callable[[float, int], tuple[float, float]] | None = None
     fewest: int = 0
     narrows: bool = True
+    resamples: float = math.inf
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Lower and upper end; the value itself if it does not depend on chance.
@@ -62,7 +66,8 @@ class Quantity:
         if self.ends is None:
             return False
         low, high = self.ends(confidence, examples)
-        return examples < self.fewest or low < bound < high
+        few = examples < self.fewest or self.resamples < fewest_resamples(confidence)
+        return few or low < bound < high
 
     def examples_to_decide(self, bound: float, confidence: float) -> int | None:
         """About how many examples would show on which side of the bound it is.
@@ -86,6 +91,15 @@ class Quantity:
             else:
                 enough = middle
         return enough
+
+
+def fewest_resamples(confidence: float) -> int:
+    """Smallest number of resamples for which a percentile interval may decide.
+
+    Args:
+      confidence: Share of intervals that are to cover the truth, in (0, 1).
+    """
+    return math.ceil(round(2 * BEYOND / (1 - confidence), 6))
 
 
 def share(count: int, of: int, examples: int) -> Quantity:
@@ -142,7 +156,10 @@ def estimated(
             high = max(high, value + unseen * (reach[1] - value))
         return low, high
 
-    return Quantity(value, examples, ends, fewest)
+    found = Quantity(value, examples, ends, fewest)
+    if isinstance(estimate, Estimate):
+        found = replace(found, resamples=len(estimate.replicates))
+    return found
 
 
 def resampled(

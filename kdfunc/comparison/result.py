@@ -237,6 +237,8 @@ def _limits(judged: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _what_would_decide(entry: Mapping[str, Any]) -> str:
+    if "resamples_to_decide" in entry:
+        return f"it takes --resamples={entry['resamples_to_decide']} or more"
     if "examples_to_decide" not in entry:
         return "more examples or more independently trained models may decide it"
     needed = entry["examples_to_decide"]

@@ -7,6 +7,7 @@ import pytest
 from kdfunc.comparison.limits import EXIT_CODES, judge, parse, worst
 from kdfunc.comparison.quantities import Quantity, estimated, resampled, share
 from kdfunc.errors import InputError
+from kdfunc.similarity import Estimate
 from kdfunc.similarity.shares import exact_interval
 
 
@@ -169,16 +170,30 @@ def test_intervals_of_means_narrow_with_the_root_of_examples(rng):
 
 
 def test_few_examples_decide_nothing_of_a_mean():
-    estimate = resampled(np.zeros((499, 1)), lambda means: means[..., 0], 50, 0.95)
+    estimate = resampled(np.zeros((499, 1)), lambda means: means[..., 0], 200, 0.95)
     assert (
         outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 499)) == "undecided"
     )
-    estimate = resampled(np.zeros((500, 1)), lambda means: means[..., 0], 50, 0.95)
+    estimate = resampled(np.zeros((500, 1)), lambda means: means[..., 0], 200, 0.95)
     assert outcome("jensen_shannon<=0.001 at 95%", estimated(estimate, 500)) == "met"
 
 
+def test_a_handful_of_resamples_decides_no_limit():
+    def judged(confidence, resamples):
+        quantity = estimated(Estimate(np.zeros(1), np.zeros((resamples, 1)), 0.95), 500)
+        wanted = parse([f"jensen_shannon<=0.001 at {confidence}%"])
+        (entry,) = judge(wanted, {"": {"jensen_shannon": quantity}}, {"": "classes"})
+        return entry["outcome"], entry.get("resamples_to_decide")
+
+    # at least five beyond each end of the interval
+    assert judged(95, 199) == ("undecided", 200)
+    assert judged(95, 200) == ("met", None)
+    assert judged(99, 999) == ("undecided", 1000)
+    assert judged(99.9, 2000) == ("undecided", 10000)
+
+
 def test_intervals_of_counting_measures_reach_as_far_as_the_unseen():
-    estimate = resampled(np.ones((4, 1)), lambda means: means[..., 0], 50, 0.95)
+    estimate = resampled(np.ones((4, 1)), lambda means: means[..., 0], 200, 0.95)
     low, high = estimated(estimate, 4, (-1.0, 1.0)).interval(0.95)
     assert (low, high) == (pytest.approx(1 - 2 * (1 - 0.025**0.25)), 1)
 
