@@ -12,7 +12,7 @@ from kdfunc.runs.trainings import leaning_alpha
 from kdfunc.similarity.bootstrap import bootstrap_measures
 from kdfunc.similarity.distances import Distances
 from kdfunc.similarity.evaluate import pairwise
-from kdfunc.similarity.gains import matched
+from kdfunc.similarity.gains import Gain, matched
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import mean_of
 from kdfunc.similarity.outcomes import judged
@@ -75,6 +75,7 @@ def table(
     accuracy = estimates["accuracy_difference"]
     base = np.mean(final["base"].argmax(axis=1) == run.labels)
     rows = []
+    changes: dict[int, Gain] = {}
     for (variant, teacher), seeds in groups.items():
         places = [*seeds.values()]
         kept = distances.preserved(places)
@@ -99,16 +100,18 @@ def table(
             "rests_on": kept.rests_on,
         }
         others = _compared_with(groups, variant, teacher)
-        gains = {n: distances.gain(*matched(seeds, o)) for n, o in others.items()}
-        for name, gain in gains.items():
-            row |= {name: gain.value, f"{name}_low": gain.low, f"{name}_high": gain.high}
-        rows.append(row | {"gain": gains.get("change")})
-    found = pd.DataFrame(rows)
-    gains = found.pop("gain").dropna()
-    known = gains[[len(gain.members) > 1 < len(gain.others) for gain in gains]]
-    found["outcome"] = ""
-    found.loc[gains.index, "outcome"] = "undecided"
-    found.loc[known.index, "outcome"] = judged([*known])
+        for name, other in others.items():
+            gain = distances.gain(*matched(seeds, other))
+            ends = {f"{name}_low": gain.low, f"{name}_high": gain.high}
+            row |= {name: gain.value} | ends
+            if name == "change":
+                changes[len(rows)] = gain
+        rows.append(row)
+    found = pd.DataFrame(rows).assign(outcome="")
+    found.loc[[*changes], "outcome"] = "undecided"
+    # One training decides nothing.
+    known = {i: g for i, g in changes.items() if len(g.members) > 1 < len(g.others)}
+    found.loc[[*known], "outcome"] = judged([*known.values()])
     return found
 
 

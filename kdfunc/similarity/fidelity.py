@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from kdfunc.similarity.evaluate import per_example
+from kdfunc.similarity.rank_tests import spearman
 
 #: Number of examples in a quick check of a model.
 FEW = 500
@@ -87,7 +87,8 @@ def ranking(
         for measure, of in MEASURES.items():
             values = of(means)
             for group, members in groups.items():
-                found = _correlations(values[:, members], truth[members])
+                found = spearman(values[:, members], truth[members])
+                found = np.nan_to_num(found)  # telling no two apart ranks nothing
                 rows.append(
                     {
                         "group": group,
@@ -102,17 +103,3 @@ def ranking(
     columns = ["group", "models", "measure", "examples", "correlation", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["group", "examples"], kind="stable", ignore_index=True)
-
-
-def _correlations(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Spearman's, per draw; a measure that tells no two models apart ranks nothing: 0.
-
-    Args:
-      values: `[draws, models]`.
-      truth: `[models]`.
-    """
-    ranks, expected = stats.rankdata(values, axis=1), stats.rankdata(truth)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    expected -= expected.mean()
-    scale = np.sqrt(np.square(ranks).sum(axis=1) * np.square(expected).sum())
-    return np.divide(ranks @ expected, scale, out=np.zeros(len(ranks)), where=scale > 0)

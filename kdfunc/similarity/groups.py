@@ -206,7 +206,7 @@ class Evidence:
         return FAIR_ZERO if FAIR_ZERO in self.groups else None
 
     def common(self, group: str, other: str) -> tuple[list[int], list[int], bool]:
-        """Places of two groups' models to compare, and whether seed by seed; see `matched`.
+        """Places of two groups' models to compare, as `matched` chooses them.
 
         Args:
           group: Name of a group.

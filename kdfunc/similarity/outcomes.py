@@ -13,8 +13,8 @@ OUTCOMES = ("less", "as much", "more", "undecided")
 def judged(differences: Sequence[Effect]) -> list[str]:
     """Outcomes of differences in function preserved, after Holm's correction.
 
-    "less" or "more": the test that the difference lies beyond the margin is significant.
-    "as much": both tests that it lies within are.
+    "less" or "more": the difference is significantly beyond the margin. "as much": it
+    is significantly within, by two tests.
 
     Args:
       differences: in points of function preserved.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, rankdata
 
 from kdfunc.errors import InputError
 
@@ -307,3 +307,20 @@ def _arrangements(counts: Sequence[int]) -> Iterator[list[int]]:
         if count:
             fewer = [*counts[:group], count - 1, *counts[group + 1 :]]
             yield from ([group, *rest] for rest in _arrangements(fewer))
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of each row of x with the row of y.
+
+    Args:
+      x: `[rows, n]`.
+      y: `[rows, n]`, or `[n]` for the same in all rows.
+
+    Returns:
+      `[rows]`, NaN where all values of x or of y are equal.
+    """
+    ranks = (rankdata(values, axis=-1) for values in (x, y))
+    a, b = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
+    squares = np.square(a).sum(axis=-1) * np.square(b).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (a * b).sum(axis=-1) / np.sqrt(squares)

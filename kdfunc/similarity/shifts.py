@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
 from kdfunc.similarity.distances import Distances, turn_taking
 from kdfunc.similarity.evaluate import pairwise
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import TEstimate
+from kdfunc.similarity.rank_tests import spearman
 from kdfunc.similarity.scale import Preserved, score, steepness
 
 RESAMPLES = 10_000
@@ -168,15 +168,11 @@ class Shift:
           (percentiles of the resamples).
         """
         rows = np.vstack([self._joined.value, self._joined.replicates])
-        ranks = []
+        means = []
         for moved in (0, self._models):
             places = [np.add(self.groups[name], moved) for name in groups]
-            means = np.stack([rows[:, each].mean(axis=1) for each in places], axis=1)
-            ranks.append(stats.rankdata(means, axis=1))
-        x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = (x * y).sum(axis=1) / np.sqrt(
-                np.square(x).sum(axis=1) * np.square(y).sum(axis=1)
-            )
+            found = [rows[:, each].mean(axis=1) for each in places]
+            means.append(np.stack(found, axis=1))
+        found = spearman(*means)
         low, high = np.nanquantile(found[1:], [0.025, 0.975])
         return float(found[0]), float(low), float(high)

@@ -7,6 +7,7 @@ from scipy.stats import (
     mannwhitneyu,
     permutation_test,
     somersd,
+    spearmanr,
 )
 
 from kdfunc.errors import InputError
@@ -16,6 +17,7 @@ from kdfunc.similarity.rank_tests import (
     jonckheere_terpstra,
     mann_whitney,
     smallest_p,
+    spearman,
 )
 
 RNG = np.random.default_rng(0)
@@ -241,3 +243,13 @@ def test_bad_input_is_refused():
         jonckheere_terpstra([[1], []])
     with pytest.raises(InputError, match="matched groups have 2, 1 numbers"):
         jonckheere_terpstra([[1, 2], [3]], matched=True)
+
+
+def test_spearman_is_scipys_row_by_row():
+    x = RNG.integers(0, 6, size=(20, 9))  # with ties
+    y = RNG.integers(0, 6, size=(20, 9))
+    each = [spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(spearman(x, y), each)
+    same = [spearmanr(a, y[0]).statistic for a in x]
+    np.testing.assert_allclose(spearman(x, y[0]), same)
+    assert np.isnan(spearman(np.ones((1, 4)), np.arange(4))).all()
