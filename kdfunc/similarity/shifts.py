@@ -171,8 +171,8 @@ class Shift:
         means = []
         for moved in (0, self._models):
             places = [np.add(self.groups[name], moved) for name in groups]
-            found = [rows[:, each].mean(axis=1) for each in places]
-            means.append(np.stack(found, axis=1))
+            of_each = [rows[:, each].mean(axis=1) for each in places]
+            means.append(np.stack(of_each, axis=1))
         found = spearman(*means)
         low, high = np.nanquantile(found[1:], [0.025, 0.975])
         return float(found[0]), float(low), float(high)
