@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from kdfunc.analysis import corruptions, everything, published, summary
+from kdfunc.analysis import corruptions, everything, published, summary, variants
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.similarity import group_of
 from kdfunc.runs import kept, plan
@@ -91,8 +91,8 @@ def _parts(result: Result) -> Iterator[str]:
     if table is not None:
         yield "## Other students, other teachers\n"
         yield (
-            "Students with one setting changed, at the alpha that leans most on the "
-            "teacher. Brackets hold 95 % intervals.\n"
+            f"{variants.sentence(table)} Students have the alpha that leans most on "
+            "the teacher. Brackets hold 95 % intervals.\n"
         )
         yield markdown(VARIANTS, variants_of(table))
     if result.preserved is not None:

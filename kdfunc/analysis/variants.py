@@ -10,6 +10,7 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.runs.trainings import leaning_alpha
 from kdfunc.similarity.bootstrap import bootstrap_measures
+from kdfunc.similarity.claims import MARGIN
 from kdfunc.similarity.distances import Distances
 from kdfunc.similarity.evaluate import pairwise
 from kdfunc.similarity.gains import Gain, matched
@@ -113,6 +114,54 @@ def table(
     known = {i: g for i, g in changes.items() if len(g.members) > 1 < len(g.others)}
     found.loc[[*known], "outcome"] = judged([*known.values()])
     return found
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """What the settings change, in a few sentences; empty without unchanged students.
+
+    Args:
+      table: from the function of that name, or read from its file.
+    """
+    told = [
+        f"{_listed(rows)} {'preserves' if len(rows) == 1 else 'preserve'} {what}."
+        for outcome, what in _TOLD.items()
+        if len(rows := table[table["outcome"] == outcome])
+    ]
+    if told:
+        told[0] = f"Compared with unchanged students, {told[0]}"
+    if len(rows := table[table["outcome"] == "undecided"]):
+        told.append(f"For {_listed(rows)}, the data leave this open.")
+    if "taught" in table:
+        own = table.loc[table["teacher"] == NONE, "variant"]
+        for row in table[table["taught"].notna()].itertuples():
+            if row.variant != NONE and row.variant in set(own):
+                told.append(
+                    f"With its teacher, {row.variant} preserves {_more(row)} than the "
+                    "same training without one."
+                )
+    return " ".join(told)
+
+
+#: What an outcome says of variants.
+_TOLD = {
+    "more": f"more by more than {MARGIN:g} points",
+    "less": f"less by more than {MARGIN:g} points",
+    "as much": f"as much, within {MARGIN:g} points",
+}
+
+
+def _more(row) -> str:
+    """The teacher's part, as "15.0 points more [14.0, 16.0]"."""
+    if row.taught < 0:
+        ends, word = (-row.taught_high, -row.taught_low), "less"
+    else:
+        ends, word = (row.taught_low, row.taught_high), "more"
+    return f"{abs(row.taught):.1f} points {word} [{ends[0]:.1f}, {ends[1]:.1f}]"
+
+
+def _listed(rows: pd.DataFrame) -> str:
+    *first, last = rows["variant"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _compared_with(groups: dict, variant: str, teacher: str) -> dict[str, dict]:

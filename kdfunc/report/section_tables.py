@@ -8,6 +8,7 @@ import pandas as pd
 
 from kdfunc.analysis import corruptions as corrupted
 from kdfunc.analysis import fidelity as measured
+from kdfunc.analysis import variants as varied
 from kdfunc.analysis.figures.fidelity import GROUPS, NAMES
 from kdfunc.analysis.tails import COLUMNS as TAIL_COLUMNS
 from kdfunc.catalog import FORMATS
@@ -77,7 +78,7 @@ def base_models(run: Results) -> int:
     return 0 if table is None else int(table["base_models"].max())
 
 
-def variants(run: Results) -> tables.Table | None:
+def variants(run: Results) -> dict[str, Any] | None:
     """Students with one setting changed.
 
     Args:
@@ -95,13 +96,16 @@ def variants(run: Results) -> tables.Table | None:
     if "change" in table:
         place = shown.columns.get_loc("change")
         shown.insert(place, "outcome", table["outcome"])
-    return tables.of_run(
-        run,
-        "variants",
-        "Students with one setting changed, with 95 % intervals over test images and "
-        "seeds in brackets",
-        shown.assign(students=students + alone),
-    )
+    return {
+        "sentence": varied.sentence(table) if "outcome" in table else "",
+        "table": tables.of_run(
+            run,
+            "variants",
+            "Students with one setting changed, with 95 % intervals over test images "
+            "and seeds in brackets",
+            shown.assign(students=students + alone),
+        ),
+    }
 
 
 def flips(run: Results) -> list[tables.Table]:

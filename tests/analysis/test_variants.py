@@ -173,7 +173,8 @@ def test_what_a_variant_changes_is_decided_by_several_trainings():
             tasks.append(task)
             final[task.name] = _softmax(logits + noise * rng.normal(size=logits.shape))
     run = types.SimpleNamespace(config=config, labels=logits.argmax(axis=1))
-    found = variants.table(run, tasks, final).set_index(["variant", "teacher"])
+    table = variants.table(run, tasks, final)
+    found = table.set_index(["variant", "teacher"])
     assert found["outcome"].to_dict() == {
         ("none", "base"): "",
         ("none", "none"): "",
@@ -188,6 +189,16 @@ def test_what_a_variant_changes_is_decided_by_several_trainings():
     # A smaller student is compared with itself without a teacher, which is as far.
     half = found.loc[("student=lenet-half", "base")]
     assert half.taught_low < 0 < half.taught_high
+    low, high, word = half.taught_low, half.taught_high, "more"
+    if half.taught < 0:
+        low, high, word = -high, -low, "less"
+    assert variants.sentence(table) == (
+        "Compared with unchanged students, temperature=10 preserves more by more than "
+        "10 points. student=lenet-half preserves less by more than 10 points. "
+        "teacher=ensemble preserves as much, within 10 points. With its teacher, "
+        f"student=lenet-half preserves {abs(half.taught):.1f} points {word} "
+        f"[{low:.1f}, {high:.1f}] than the same training without one."
+    )
 
 
 def _softmax(logits):
