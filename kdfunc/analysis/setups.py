@@ -9,11 +9,19 @@ import pandas as pd
 
 from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
 from kdfunc.similarity.claims import CLAIMS
-from kdfunc.similarity.claims.rules import Claim
+from kdfunc.similarity.claims.rules import Claim, p_text
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
+from kdfunc.similarity.rank_tests import LEVEL, holm
+from kdfunc.similarity.scale import exp
+from kdfunc.text import count
 
 #: Epochs of the paper; a run of fewer is shown but not pooled.
 EPOCHS = ExperimentConfig.epochs
+
+#: The largest difference between two scores, which lie between -100 and 100.
+WIDEST = 200.0
+#: A prediction interval whose ends are farther apart than this says nothing.
+ANY_RATIO = 100.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,9 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
 def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
     """One answer for each claim that was judged in some set-up.
 
+    An answer is decided if the interval lies on one side of the margin, also after
+    Holm's correction over the claims that can be averaged.
+
     Args:
       setups: the judged runs.
 
@@ -141,9 +152,20 @@ def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
     if all_of.empty:
         return {}
     rules = {claim.text: claim for claim in CLAIMS.values()}
+    rows = dict(list(all_of.groupby("claim", sort=False)))
+    pooled = {text: _pooled(rules.get(text), rows[text]) for text in rows}
+    sides = {text: _side(rules[text], found) for text, found in pooled.items() if found}
+    adjusted = dict(zip(sides, holm([p for _, p in sides.values()]), strict=True))
     return {
-        text: _answer(text, rules.get(text), rows)
-        for text, rows in all_of.groupby("claim", sort=False)
+        text: Answer(
+            text,
+            sides[text][0] if adjusted.get(text, 1.0) < LEVEL else "undecided",
+            _sentence(rules[text], found, sides[text][1], adjusted[text], len(sides))
+            if found
+            else _too_few(rules.get(text), rows[text]),
+            found,
+        )
+        for text, found in pooled.items()
     }
 
 
@@ -160,37 +182,50 @@ def answers_table(found: Mapping[str, Answer]) -> pd.DataFrame:
     )
 
 
-def _answer(text: str, claim: Claim | None, rows: pd.DataFrame) -> Answer:
-    chosen = rows[:0]
-    if claim is not None:
-        usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
-        usable &= (rows["error"] > 0) & (rows["scale"] == claim.scale)
-        chosen = rows[usable & ~rows["short"]]
+def _usable(claim: Claim | None, rows: pd.DataFrame) -> pd.DataFrame:
+    """The set-ups that can be averaged."""
+    if claim is None:
+        return rows[:0]
+    usable = np.isfinite(rows["estimate"]) & np.isfinite(rows["error"])
+    usable &= (rows["error"] > 0) & (rows["scale"] == claim.scale)
+    return rows[usable & ~rows["short"]]
+
+
+def _pooled(claim: Claim | None, rows: pd.DataFrame) -> Pooled | None:
+    chosen = _usable(claim, rows)
     if claim is None or claim.holds is None or len(chosen) < FEWEST:
-        told = (
-            f"{len(chosen)} of {len(rows)} set-ups can be averaged; it takes {FEWEST} "
-            f"of {EPOCHS} epochs that meet all conditions of the claim."
-        )
-        return Answer(text, "undecided", told, None)
-    pooled = pool(chosen["estimate"], chosen["error"])
+        return None
+    return pool(chosen["estimate"], chosen["error"])
+
+
+def _too_few(claim: Claim | None, rows: pd.DataFrame) -> str:
+    return (
+        f"{len(_usable(claim, rows))} of {len(rows)} set-ups can be averaged; it takes "
+        f"{FEWEST} of {EPOCHS} epochs that meet all conditions of the claim."
+    )
+
+
+def _side(claim: Claim, pooled: Pooled) -> tuple[str, float]:
+    """The likelier outcome and its p value."""
     low, high = claim.holds
-    outcome = "undecided"
-    if low < pooled.low and pooled.high < high:
-        outcome = "supported"
-    elif pooled.high < low or high < pooled.low:
-        outcome = "contradicted"
-    return Answer(text, outcome, _sentence(claim, pooled), pooled)
+    supported = max(pooled.p_above(low), pooled.p_below(high))
+    contradicted = min(pooled.p_below(low), pooled.p_above(high))
+    if claim.fails:
+        low, high = claim.fails
+        contradicted = max(pooled.p_above(low), pooled.p_below(high))
+    if supported <= contradicted:
+        return "supported", supported
+    return "contradicted", contradicted
 
 
-def _sentence(claim: Claim, pooled: Pooled) -> str:
+def _sentence(
+    claim: Claim, pooled: Pooled, p: float, adjusted: float, tests: int
+) -> str:
     points = claim.scale == "points"
-    shown = "{:.1f}".format if points else "{:.2g}".format
-    value, low, high, least, most = (
-        shown(number if points else math.exp(number))
-        for number in (
-            *(pooled.value, pooled.low, pooled.high),
-            *(pooled.predicted_low, pooled.predicted_high),
-        )
+    shown = "{:.1f}".format if points else "{:.3g}".format
+    value, low, high = (
+        shown(number if points else exp(number))
+        for number in (pooled.value, pooled.low, pooled.high)
     )
     mean = (
         f"the mean difference is {value} [{low}, {high}] points"
@@ -198,8 +233,25 @@ def _sentence(claim: Claim, pooled: Pooled) -> str:
         else f"the mean distance to the base model is {value} [{low}, {high}] times "
         "that of independent models"
     )
+    corrected = p_text(adjusted).removeprefix("p = ")
     return (
-        f"Over {pooled.setups} set-ups, {mean}; another set-up is expected between "
-        f"{least} and {most}. {pooled.i2:.0f} % of the variance "
-        f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.2g}."
+        f"Over {pooled.setups} set-ups, {mean} ({p_text(p)}; after Holm's correction "
+        f"for {count(tests, 'claim')} {corrected}); another set-up "
+        f"{_expected(points, pooled)}. {pooled.i2:.0f} % of the variance "
+        f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.3g}."
     )
+
+
+def _expected(points: bool, pooled: Pooled) -> str:
+    """Where another set-up is expected, within the scale."""
+    low, high = pooled.predicted_low, pooled.predicted_high
+    if points:
+        low, high = max(low, -WIDEST), min(high, WIDEST)
+        return (
+            "could give anything"
+            if (low, high) == (-WIDEST, WIDEST)
+            else f"is expected between {low:.1f} and {high:.1f}"
+        )
+    if high - low > math.log(ANY_RATIO):
+        return "could give almost anything"
+    return f"is expected between {math.exp(low):.2g} and {math.exp(high):.2g}"

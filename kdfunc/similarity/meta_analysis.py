@@ -50,6 +50,25 @@ class Pooled:
     q: float
     p_alike: float
 
+    def p_above(self, value: float) -> float:
+        """Two-sided p value for the mean lying above a value.
+
+        Args:
+          value: In the unit of the estimates.
+        """
+        return self._p((self.value - value) / self.error)
+
+    def p_below(self, value: float) -> float:
+        """Two-sided p value for the mean lying below a value.
+
+        Args:
+          value: In the unit of the estimates.
+        """
+        return self._p((value - self.value) / self.error)
+
+    def _p(self, t: float) -> float:
+        return min(1.0, 2 * float(stats.t.sf(t, self.setups - 1)))
+
 
 def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
     """Combines the estimates of two set-ups or more.

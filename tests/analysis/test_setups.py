@@ -42,7 +42,9 @@ def answer(number, estimates, **config):
         (6, [40.0, 41.0, 39.0], "supported"),  # points
         (1, [1.0, -2.0, 0.5], "supported"),
         (1, [17.0, 18.0, 17.5], "contradicted"),
-        (3, [7.4, 7.0, 7.2], "contradicted"),  # within the margin, as in each run
+        (3, [7.4, 7.0, 7.2], "undecided"),  # the best, but within the margin
+        (3, [-2.0, -2.1, -1.9], "contradicted"),
+        (3, [14.0, 14.5, 15.0], "supported"),
         (5, [0.2, 0.3, 0.2], "contradicted"),
         (5, [80.0, 90.0, 100.0], "supported"),
     ],
@@ -58,15 +60,41 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     estimates = [math.log(r) for r in (0.05, 0.1, 0.2)]
     found = answer(4, estimates)
     assert (
-        "Over 3 set-ups, the mean distance to the base model is 0.1 [" in found.sentence
-        and "] times that of independent models;" in found.sentence
-    )
+        "Over 3 set-ups, the mean distance to the base model is 0.1 [0.0179, 0.559] "
+        "times that of independent models (p = 0.057; after Holm's correction for 1 "
+        "claim 0.057); another set-up could give almost anything."
+    ) in found.sentence
     found = answer(3, [20.0, 21.0, 22.0])
     assert "Over 3 set-ups, the mean difference is 21.0 [" in found.sentence
     assert (
         f"{found.pooled.i2:.0f} % of the variance lies between set-ups"
         in found.sentence
     )
+
+
+def test_another_set_up_is_expected_within_the_scale():
+    found = answer(5, [-90.0, 0.0, 90.0])  # differences of scores are at most 200
+    assert "another set-up could give anything." in found.sentence
+    found = answer(5, [150.0, 160.0, 190.0])
+    assert found.pooled.predicted_high > 200
+    assert " and 200.0. " in found.sentence
+
+
+def test_answers_are_corrected_for_the_number_of_claims():
+    """Three claims of p 0.04 had been decided side by side."""
+    estimates = {1: [-1.0, 2.0, 5.0]} | {n: [15.5, 18.5, 21.5] for n in (3, 5)}
+    alone = [answer(number, each) for number, each in estimates.items()]
+    assert [each.outcome for each in alone] == ["supported"] * 3
+    verdicts = [
+        pd.concat([setup(n, each[place]).verdicts for n, each in estimates.items()])
+        for place in range(3)
+    ]
+    runs = [
+        setups.Setup(f"run {i}", ExperimentConfig(), v) for i, v in enumerate(verdicts)
+    ]
+    found = setups.answers(runs)
+    assert {each.outcome for each in found.values()} == {"undecided"}
+    assert "after Holm's correction for 3 claims" in found[CLAIMS[3].text].sentence
 
 
 def test_fewer_than_three_are_undecided_and_short_runs_do_not_count():

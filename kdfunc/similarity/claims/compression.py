@@ -14,6 +14,7 @@ from kdfunc.similarity.claims.rules import (
     missing,
     more_or_less,
     numbers,
+    once,
     register,
     some,
     table,
@@ -37,6 +38,7 @@ WORTHWHILE_LEVEL = 0.5
     "Post hoc quantization is the best method for functional preservation.",
     "function preserved by quantization minus that of its closest rival (points)",
     holds=(MARGIN, math.inf),
+    fails=(-math.inf, 0.0),
 )
 def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     """Post hoc quantization is the best method for functional preservation.
@@ -48,8 +50,8 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     Lighter pruning hardly changes or compresses the model: it is reported but does not
     decide.
     Supported: every difference lies above `MARGIN`.
-    Contradicted: some difference lies below `MARGIN`, in a test corrected for their
-    number.
+    Contradicted: some difference lies below 0, in a test corrected for their number. A
+    method that is as good as a rival, or better by less than the margin, is undecided.
 
     Args:
       evidence: softmax outputs of all models.
@@ -91,11 +93,12 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     return Finding(
         effect=effect,
         p_supported=max(gain.p_above(MARGIN) for gain in rivals.values()),
-        p_contradicted=some([gain.p_below(MARGIN) for gain in rivals.values()]),
+        p_contradicted=some([gain.p_below(0) for gain in rivals.values()]),
         plain={
             "supported": f"Quantization preserves {rival}.",
-            "contradicted": _not_best(mode, other, effect),
-            "undecided": f"It remains open whether quantization preserves {rival}.",
+            "contradicted": "Quantization is not the best method here: "
+            f"{other} preserves more than {mode}.",
+            "undecided": _perhaps_best(mode, other, effect, rival),
         },
         numbers=f"The closest rival: {mode} preserves {more_or_less(effect)} than "
         f"{other} (margin: {MARGIN:g} points); the interval holds for all "
@@ -115,18 +118,17 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     )
 
 
-def _not_best(mode: str, other: str, effect: Effect) -> str:
-    """How close a rival comes, or that it preserves more."""
-    few = f"fewer than {MARGIN:g} points"
-    if effect.high < 0:
-        return (
-            "Quantization is not the best method here: "
-            f"{other} preserves more than {mode}."
-        )
-    start = f"Quantization is not clearly the best method here: {other} preserves "
+def _perhaps_best(mode: str, other: str, effect: Effect, rival: str) -> str:
+    """What is known of the closest rival if it neither wins nor is far behind."""
     if effect.low > 0:
-        return f"{start}less than {mode}, but by {few}."
-    return f"{start}at least as much as {mode}, or less by {few}."
+        best = "Quantization preserves more than every student and every model pruned "
+        best += "by the share of bytes that it saves, "
+        if effect.high < MARGIN:
+            return f"{best}but than {other} by fewer than {MARGIN:g} points."
+        return f"{best}but whether by {MARGIN:g} points remains open."
+    if -MARGIN < effect.low and effect.high < MARGIN:
+        return f"{mode} and {other} preserve as much, within {MARGIN:g} points."
+    return f"It remains open whether quantization preserves {rival}."
 
 
 def _saves(mode: str) -> float:
@@ -208,9 +210,10 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
     of one alpha count as one model.
     Supported: the largest such difference lies above `MARGIN`, in a test corrected for
     the number of pairs.
-    Contradicted: all lie below `MARGIN`, in a run with students. The paper's claim is
-    about these above all, so without them the others can support the claim but not
-    contradict it, and the run is left out of the mean over several.
+    Contradicted: all lie below `MARGIN`, in a run with students, each kind trained
+    several times. The paper's claim is about these above all, so without them the
+    others can support the claim but not contradict it, and the run is left out of the
+    mean over several.
 
     Args:
       evidence: softmax outputs of all models.
@@ -234,10 +237,9 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
         if deviations[first].value >= deviations[second].value
     }
     caveat = ""
-    if not evidence.alphas:
+    if untested := _untested(evidence):
         caveat = (
-            " The run lacks students, so the others can support the claim but not "
-            "contradict it."
+            f" {untested}, so the others can support the claim but not contradict it."
         )
     first, second = max(gains, key=lambda pair: gains[pair].value)
     effect = gains[first, second].widened(len(gains))
@@ -276,6 +278,14 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
         chance=[name for name in alike if name in evidence.alphas],
         averaged=UNKNOWN if caveat else None,
     )
+
+
+def _untested(evidence: Evidence) -> str:
+    """Why students cannot count against the claim; empty if they can."""
+    if not evidence.alphas:
+        return "The run lacks students"
+    single = once(evidence, evidence.alphas)
+    return f"Students were trained only once ({', '.join(single)})" if single else ""
 
 
 def _accuracy(name: str, deviation: Effect) -> str:

@@ -146,6 +146,7 @@ class Claim:
       rule: The function that judges it.
       holds: The two values of `Verdict.estimate` between which it holds, for an answer
         over several runs; None for a claim without such an answer.
+      fails: The two between which it does not; None for all outside of `holds`.
       scale: On which scale several runs are averaged. Distances of independent models
         are of a like size, so distances to the base model are compared with them by the
         logarithm of the ratio. Compressed models are compared in points: near the base
@@ -157,6 +158,7 @@ class Claim:
     statistic: str
     rule: Rule
     holds: tuple[float, float] | None = None
+    fails: tuple[float, float] | None = None
     scale: Scale = "points"
 
 
@@ -169,6 +171,7 @@ def register(
     claim: str,
     statistic: str,
     holds: tuple[float, float] | None = None,
+    fails: tuple[float, float] | None = None,
     scale: Scale = "points",
 ) -> Callable[[Rule], Rule]:
     """Adds the function it decorates to `CLAIMS`.
@@ -180,12 +183,13 @@ def register(
       number: Its place among the claims.
       claim: The claim, in its authors' words.
       statistic: What its effect is, with its unit.
-      holds: The two values of `Verdict.estimate` between which it holds.
+      holds: As in `Claim`.
+      fails: As in `Claim`.
       scale: As in `Claim`.
     """
 
     def add(rule: Rule) -> Rule:
-        CLAIMS[number] = Claim(claim, statistic, rule, holds, scale)
+        CLAIMS[number] = Claim(claim, statistic, rule, holds, fails, scale)
         return rule
 
     return add
