@@ -102,7 +102,7 @@ def spread(root: str) -> str:
 #: What `spread_of` gives.
 SPREAD = (
     *("%", "own base model", "mean", "range", "the paper's", "it lies"),
-    "function preserved",
+    *("its notebook's", "that lies", "function preserved"),
 )
 
 
@@ -115,6 +115,8 @@ def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
             f"{row.least:.2f} to {row.most:.2f}",
             "" if pd.isna(row.published) else f"{row.published:g}",
             "" if pd.isna(row.where) else row.where,
+            "" if pd.isna(row.notebook) else f"{_no_minus_zero(row.notebook):.2f}",
+            "" if pd.isna(row.notebook_where) else row.notebook_where,
             _kept_over(row),
         ]
 

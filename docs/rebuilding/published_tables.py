@@ -115,6 +115,7 @@ def deviations(number: int, root: str) -> str:
     ):
         name = ARCHITECTURE_NAMES[architecture]
         rows.append([f"**{name}**, the paper", *theirs(cells, settings)])
+        rows.append(["its notebooks", *in_notebooks(cells, settings)])
         for result in results_of(dataset, architecture):
             rows += ours(result, settings, root)
         if not results_of(dataset, architecture):
@@ -127,6 +128,15 @@ def theirs(cells: pd.DataFrame, settings: list[str]) -> Iterator[str]:
     yield f"{cells['base_accuracy'].iloc[0]:g}"
     for row in cells.set_index("setting").loc[settings].itertuples():
         yield _cell(row, _as_printed)
+
+
+def in_notebooks(cells: pd.DataFrame, settings: list[str]) -> Iterator[str]:
+    """The same by the accuracies that the author's notebooks print."""
+    yield f"{cells['notebook_base'].iloc[0]:g}"
+    names = {"notebook": "deviation", "notebook_std": "std"}
+    printed = cells.set_index("setting")[[*names]].rename(columns=names)
+    for row in printed.loc[settings].itertuples():
+        yield _cell(row, "{:.2f}".format)
 
 
 def ours(result: Result, settings: list[str], root: str) -> Iterator[list[str]]:

@@ -19,7 +19,7 @@ from rebuilding.findings import (
     spread_of,
     variants_of,
 )
-from rebuilding.published_tables import ours, theirs
+from rebuilding.published_tables import in_notebooks, ours, theirs
 from rebuilding.runs import Result, markdown
 
 #: Pictures of the page: the file's name and what it shows.
@@ -170,8 +170,12 @@ def _accuracy(result: Result) -> str:
     config = result.config
     cells = published.load(config.dataset, config.architecture)
     settings = list(cells["setting"])
-    rows = [["the paper", *theirs(cells, settings)], *ours(result, settings, "../../")]
-    rows[1][0] = "here"
+    rows = [
+        ["the paper", *theirs(cells, settings)],
+        ["its notebooks", *in_notebooks(cells, settings)],
+        *ours(result, settings, "../../"),
+    ]
+    rows[2][0] = "here"
     return markdown(["", "accuracy of B", *settings], rows)
 
 

@@ -2,7 +2,9 @@
 
 Source: `published.csv`, Tables 3 to 5 of *Neural Network Compression: The Functional
 Perspective* (Mason-Williams, 2024) as printed; accuracies of the base models from its
-Sections 4.1 to 4.3.
+Sections 4.1 to 4.3. And `notebooks.csv`, the accuracies that the author's notebooks
+print (https://github.com/IFMW01/L46_ifm24, commit 801d579), which some cells of the
+tables contradict.
 """
 
 from importlib import resources
@@ -11,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from kdfunc.similarity.claims.compression import ALIKE_ACCURACY
+
+SEEDS = 3  # of the paper's students
 
 #: What `compare` marks, for readers of the table, after the mark and "marks".
 RULE = (
@@ -31,19 +35,62 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       One row per cell: number of the `table`; `dataset` and `architecture` as in
       `ExperimentConfig`; `base_accuracy` of the base model in %; `method` and `setting`
       as in `accuracy.accuracy_deviations`; `deviation` of accuracy from the base model
-      in %, and its `std` over three seeds (NaN for a single model).
+      in %, and its `std` over three seeds (NaN for a single model); and by the author's
+      notebooks `notebook_base`, `notebook` and `notebook_std`, the same three (NaN
+      where they print none or not all students).
     """
-    with (
-        resources.files(__package__)
-        .joinpath("published.csv")
-        .open(encoding="utf-8") as file
-    ):
-        cells = pd.read_csv(file)
+    by_notebooks = from_notebooks(notebooks())
+    cells = _read("published.csv").merge(by_notebooks, how="left")
     if dataset is not None:
         cells = cells[cells["dataset"] == dataset]
     if architecture is not None:
         cells = cells[cells["architecture"] == architecture]
     return cells.reset_index(drop=True)
+
+
+def notebooks() -> pd.DataFrame:
+    """The accuracies that the author's notebooks print.
+
+    Returns:
+      One row per model: `dataset`, `architecture`, `method` and `setting` as in `load`,
+      or "Base model" and "base", "independent 1" or "independent 2"; the `seed` of a
+      student, as far as the notebook has one; `accuracy` in %; and the `notebook`.
+    """
+    return _read("notebooks.csv")
+
+
+def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
+    """Relative deviations of accuracy from the base model's, by the notebooks.
+
+    Args:
+      each: as `notebooks` returns it.
+
+    Returns:
+      One row per data set, architecture, method and setting: `notebook_base`, accuracy
+      in %; `notebook`, the deviation in %, of students the mean; and `notebook_std`,
+      the population standard deviation over the seeds. Students of which fewer than
+      three are printed are left out.
+    """
+    cell = ["dataset", "architecture"]
+    base = each[each["setting"] == "base"].set_index(cell)["accuracy"]
+    rest = each[each["method"] != "Base model"].join(
+        base.rename("notebook_base"), on=cell
+    )
+    rest["notebook"] = 100 * (rest["accuracy"] / rest["notebook_base"] - 1)
+    groups = rest.groupby([*cell, "method", "setting"], sort=False)
+    found = groups["notebook"].agg(
+        ["mean", lambda x: x.std(ddof=0) if len(x) > 1 else np.nan, "size"]
+    )
+    found.columns = ["notebook", "notebook_std", "size"]
+    found["notebook_base"] = groups["notebook_base"].first()
+    found = found.reset_index()
+    students = found["method"] == "Self-distillation"
+    return found[~students | (found["size"] == SEEDS)].drop(columns="size")
+
+
+def _read(name: str) -> pd.DataFrame:
+    with resources.files(__package__).joinpath(name).open(encoding="utf-8") as file:
+        return pd.read_csv(file)
 
 
 def compare(

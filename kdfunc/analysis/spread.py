@@ -19,6 +19,8 @@ from kdfunc.similarity.scale import score
 BASE = ("Base model", "accuracy")
 #: Share of further base models that the prediction interval should contain.
 CONFIDENCE = 0.95
+#: What two decimals, which the paper prints, leave open.
+ROUNDING = 0.005
 
 
 def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
@@ -88,20 +90,22 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
       in which one more base model is expected (95 %, Student's t; NaN for one base
       model or if all give the same), `predicted_low` and `predicted_high`; the number
       that the paper `published` and by how much it lies `outside` the range (NaN if
-      there is none); `where` it lies, in words; and mean and ends of the range of the
-      function `preserved`, with `_low` and `_high`.
+      there is none); `where` it lies, in words; the number of its `notebook` and
+      `notebook_where` that lies; and mean and ends of the range of the function
+      `preserved`, with `_low` and `_high`.
     """
     cells = published.load(config.dataset, config.architecture)
-    printed = cells.set_index(["method", "setting"])["deviation"].to_dict()
+    cells = cells.set_index(["method", "setting"])
+    printed, notebook = (cells[name].to_dict() for name in ("deviation", "notebook"))
     if len(cells):
         printed[BASE] = cells["base_accuracy"].iloc[0]
+        notebook[BASE] = cells["notebook_base"].iloc[0]
     rows = []
     for what, group in each.groupby(["method", "setting"], sort=False):
-        values, theirs = group["value"].to_numpy(), printed.get(what, np.nan)
+        values = group["value"].to_numpy()
+        theirs, in_notebook = (found.get(what, np.nan) for found in (printed, notebook))
         own = values[(group["base_model"] == "base").to_numpy()]
         low, high = prediction_interval(values)
-        expected = None if np.isnan(low) else bool(low <= theirs <= high)
-        outside = max(values.min() - theirs, theirs - values.max(), 0.0)
         rows.append(
             dict(zip(["method", "setting"], what, strict=True))
             | {
@@ -113,8 +117,10 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
                 "predicted_low": low,
                 "predicted_high": high,
                 "published": theirs,
-                "outside": outside if theirs == theirs else np.nan,
-                "where": _where(theirs, outside, len(values), expected),
+                "outside": _outside(values, theirs),
+                "where": _where(values, theirs),
+                "notebook": in_notebook,
+                "notebook_where": _where(values, in_notebook),
                 "preserved": group["preserved"].mean(),
                 "preserved_low": group["preserved"].min(),
                 "preserved_high": group["preserved"].max(),
@@ -141,13 +147,21 @@ def prediction_interval(values: np.ndarray) -> tuple[float, float]:
     return values.mean() - width, values.mean() + width
 
 
-def _where(theirs: float, outside: float, count: int, expected: bool | None) -> str:
-    if theirs != theirs:
+def _outside(values: np.ndarray, theirs: float) -> float:
+    """By how much a number lies outside the range of some; NaN if there is none."""
+    found = float(np.max([values.min() - theirs, theirs - values.max(), 0.0]))
+    return 0.0 if found < ROUNDING else found
+
+
+def _where(values: np.ndarray, theirs: float) -> str:
+    if np.isnan(theirs):
         return ""
+    outside, count = _outside(values, theirs), len(values)
     if not outside:
         return f"inside the range of {count}"
     beyond = f"outside by {outside:.2g} points"
-    if expected is None:
+    low, high = prediction_interval(values)
+    if np.isnan(low):
         return f"{beyond}; all {count} are the same" if count > 1 else beyond
-    within = "inside" if expected else "outside"
+    within = "inside" if low <= theirs <= high else "outside"
     return f"{beyond}, {within} the prediction interval"

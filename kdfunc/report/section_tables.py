@@ -44,7 +44,8 @@ def spread(run: Results) -> tables.Table | None:
     table = run.table("spread", "method", "setting", *columns, "where")
     if table is None:
         return None
-    kept = [c for c in table if c.startswith("preserved")]  # not in earlier tables
+    more = ("notebook", "preserved")  # not in earlier tables
+    kept = [column for column in table if column.startswith(more)]
     predicted = [
         "–" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
         for low, high in table[["predicted_low", "predicted_high"]].to_numpy(float)
@@ -57,7 +58,8 @@ def spread(run: Results) -> tables.Table | None:
         mean_high=table["most"],
     )
     if shown["published"].isna().all():
-        shown = shown.drop(columns=["published", "where"])
+        theirs = ["published", "where", "notebook", "notebook_where"]
+        shown = shown.drop(columns=theirs, errors="ignore")
     return tables.of_run(
         run,
         "spread",

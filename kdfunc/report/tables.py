@@ -36,6 +36,8 @@ _COLUMNS = {
     "mean": ("Mean of the base models", "{:.2f}"),
     "published": ("The paper's", "{:.2f}"),
     "where": ("Where the paper's number lies", None),
+    "notebook": ("Its notebook's", "{:.2f}"),
+    "notebook_where": ("Where that lies", None),
     "deviation": ("Deviation of accuracy (%)", "{:.2f}"),
     "zero": ("Of these set to zero", "{:,.0f}"),
     "ratio": ("Distance ratio", "{:.3g}"),

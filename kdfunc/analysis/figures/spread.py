@@ -21,6 +21,7 @@ _RANGE = {"color": "0.8", "linewidth": 7, "solid_capstyle": "butt"}
 _EXPECTED = {"color": "0.75", "linewidth": 1, "zorder": 0}
 _OTHER = {"color": GREY, "marker": "o", "markersize": 3.5, "linestyle": "none"}
 _PAPER = {"color": "black", "marker": "_", "markersize": 22, "linestyle": "none"}
+_NOTEBOOK = {"color": "black", "marker": "x", "markersize": 5, "linestyle": "none"}
 
 
 def spread(
@@ -51,6 +52,7 @@ def spread(
         axes.plot([0] * len(others), others, **_OTHER, zorder=3)
         axes.plot([0], [row.own], **own, zorder=4)
         axes.plot([0], [row.published], **_PAPER, zorder=2)
+        axes.plot([0], [row.notebook], **_NOTEBOOK, zorder=5)
         axes.set(xlim=(-1, 1), xticks=[])
         axes.set_title(f"{row.method}, {row.setting}", fontsize=TEXT_SIZE)
         axes.margins(y=0.2)
@@ -65,6 +67,7 @@ def spread(
         Line2D([], [], **_RANGE, label="Range of all"),
         Line2D([], [], **_EXPECTED, label="One more expected (95 %)"),
         Line2D([], [], **_PAPER | {"markersize": 12}, label="The paper's number"),
+        Line2D([], [], **_NOTEBOOK, label="The one in its notebook"),
     ]
     add_legend(figure, ax, handles, 3)
     return figure
