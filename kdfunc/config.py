@@ -136,7 +136,8 @@ class ExperimentConfig:
         with initial weights of its own) or `teacher=ensemble` (the mean of the base
         and independent models' probabilities).
       perplexities: of the t-SNE panels distillation, quantization, pruning, all.
-      seed: of initial weights and data order (with the task's name) and of t-SNE.
+      seed: of initial weights (with the task's name) and of the data order (with the
+        task's name, too, if it is `reshuffled`).
       alpha_convention: the loss that alpha multiplies: `labels` or `teacher`.
       soft_targets: what the temperature softens: `probabilities` (softmax outputs) or
         `logits`.

@@ -55,7 +55,7 @@ FIELDS = {
     "other --architecture), teacher=ensemble; separated by commas. For another "
     "architecture or number of epochs, a control without a teacher is trained, too.",
     "perplexities": f"Perplexities of the t-SNE panels {', '.join(PANELS)}.",
-    "seed": "Seed of initial weights, data order and t-SNE.",
+    "seed": "Seed of initial weights and data order.",
     "alpha_convention": "The loss that alpha multiplies: labels (the paper's "
     "notebooks) or teacher (its text).",
     "soft_targets": "What the temperature softens: probabilities (the notebooks) or "
@@ -63,8 +63,8 @@ FIELDS = {
     "pruning_scope": "Which weights are ranked: all arrays, including batch norm (the "
     "notebooks), or kernels.",
     "student_optimizer": "adam or adamax.",
-    "data_order": "fixed: the same in all epochs, as in the notebooks; reshuffled: a "
-    "new order in each epoch.",
+    "data_order": "fixed: one order for all epochs and models, except students of other "
+    "seeds, as in the notebooks; reshuffled: a new order in each epoch.",
 }
 
 #: The other flags, which change no result: kind, default, and what it is.
