@@ -104,14 +104,16 @@ def compare(
       architecture: of the run.
 
     Returns:
-      `deviations` with the columns `published`, `published_std`, `difference` from the
-      paper in points, and whether the cell is `marked` (see `RULE`); NaN and False
-      if the paper has no such setting. None if it has no such table.
+      `deviations` with the columns `published`, `published_std`, and `notebook` and
+      `notebook_std` as in `load`; `difference` from the paper in points, and whether
+      the cell is `marked` (see `RULE`); NaN and False if the paper has no such setting.
+      None if it has no such table.
     """
     cells = load(dataset, architecture)
     if cells.empty:
         return None
-    printed = cells[["method", "setting", "deviation", "std"]].rename(
+    columns = ["method", "setting", "deviation", "std", "notebook", "notebook_std"]
+    printed = cells[columns].rename(
         columns={"deviation": "published", "std": "published_std"}
     )
     table = deviations.merge(printed, how="left", on=["method", "setting"])

@@ -63,8 +63,8 @@ FIELDS = {
     "pruning_scope": "Which weights are ranked: all arrays, including batch norm (the "
     "notebooks), or kernels.",
     "student_optimizer": "adam or adamax.",
-    "data_order": "fixed: one order for all epochs and models, except students of other "
-    "seeds, as in the notebooks; reshuffled: a new order in each epoch.",
+    "data_order": "fixed: one order for all epochs and models, except students of "
+    "other seeds, as in the notebooks; reshuffled: a new order in each epoch.",
 }
 
 #: The other flags, which change no result: kind, default, and what it is.
