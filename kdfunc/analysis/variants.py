@@ -39,10 +39,10 @@ def table(
 
     Returns:
       One row per variant and teacher: `variant` ("none" for the students), `teacher`
-      ("none" for a control), `label`, `models` (how many); distance `ratio`,
-      `preserved` in %, `accuracy_difference` from the base model in points, each with
-      the ends `_low` and `_high` of its interval; mean `accuracy`; and the trainings
-      that the intervals of `ratio` and `preserved` `rests_on`.
+      ("none" for a control), `models` (how many); distance `ratio`, `preserved` in %,
+      `accuracy_difference` from the base model in points, each with the ends `_low` and
+      `_high` of its interval; mean `accuracy`; and the trainings that the intervals of
+      `ratio` and `preserved` `rests_on`.
 
       Of variants with a teacher, `change`, the points preserved more than by the
       unchanged students, and of all models with a teacher `taught`, the points more
@@ -86,7 +86,6 @@ def table(
         row = {
             "variant": variant,
             "teacher": teacher,
-            "label": "Students" if variant == NONE else tasks[places[0]].label,
             "models": len(places),
             "ratio": kept.ratio,
             "ratio_low": kept.ratio_low,
