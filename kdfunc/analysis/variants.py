@@ -99,13 +99,14 @@ def table(
             "accuracy": base + difference.value / 100,
             "rests_on": kept.rests_on,
         }
-        others = _compared_with(groups, variant, teacher)
-        for name, other in others.items():
-            gain = distances.gain(*matched(seeds, other))
-            ends = {f"{name}_low": gain.low, f"{name}_high": gain.high}
-            row |= {name: gain.value} | ends
-            if name == "change":
-                changes[len(rows)] = gain
+        for name, other in _compared_with(groups, variant, teacher).items():
+            columns = (name, f"{name}_low", f"{name}_high")
+            row |= dict.fromkeys(columns, np.nan)
+            if other:
+                gain = distances.gain(*matched(seeds, other))
+                row |= zip(columns, (gain.value, gain.low, gain.high), strict=True)
+                if name == "change":
+                    changes[len(rows)] = gain
         rows.append(row)
     found = pd.DataFrame(rows).assign(outcome="")
     found.loc[[*changes], "outcome"] = "undecided"
@@ -130,14 +131,12 @@ def sentence(table: pd.DataFrame) -> str:
         told[0] = f"Compared with unchanged students, {told[0]}"
     if len(rows := table[table["outcome"] == "undecided"]):
         told.append(f"For {_listed(rows)}, the data leave this open.")
-    if "taught" in table:
-        own = table.loc[table["teacher"] == NONE, "variant"]
-        for row in table[table["taught"].notna()].itertuples():
-            if row.variant != NONE and row.variant in set(own):
-                told.append(
-                    f"With its teacher, {row.variant} preserves {_more(row)} than the "
-                    "same training without one."
-                )
+    own = {*table.loc[table["teacher"] == NONE, "variant"]} - {NONE}
+    for row in table[table["taught"].notna() & table["variant"].isin(own)].itertuples():
+        told.append(
+            f"With its teacher, {row.variant} preserves {_more(row)} than the same "
+            "training without one."
+        )
     return " ".join(told)
 
 
@@ -164,14 +163,13 @@ def _listed(rows: pd.DataFrame) -> str:
 
 
 def _compared_with(groups: dict, variant: str, teacher: str) -> dict[str, dict]:
-    """What a group's models with a teacher are compared with: seeds by column."""
-    if teacher == NONE:
-        return {}
-    own = (variant, NONE)
-    others = {"taught": groups.get(own if own in groups else (NONE, NONE))}
-    if variant != NONE:
-        others["change"] = groups.get((NONE, "base"))
-    return {name: seeds for name, seeds in others.items() if seeds}
+    """What a group's models are compared with: seeds by column, empty for nothing."""
+    taught, changed = teacher != NONE, teacher != NONE and variant != NONE
+    own = (variant, NONE) if (variant, NONE) in groups else (NONE, NONE)
+    return {
+        "taught": groups.get(own, {}) if taught else {},
+        "change": groups.get((NONE, "base"), {}) if changed else {},
+    }
 
 
 def _belongs(run: RunDirectory, task: Task) -> bool:

@@ -201,6 +201,25 @@ def test_what_a_variant_changes_is_decided_by_several_trainings():
     )
 
 
+def test_variants_alone_are_compared_with_nothing():
+    config = ExperimentConfig(
+        preset="standard",
+        distillation_seeds=(2, 24),
+        variants=("temperature=10",),
+    )
+    rng = np.random.default_rng(0)
+    logits = 3 * rng.normal(size=(200, 10))
+    tasks = [t for t in plan.make(config) if t.family in ("independent", "variant")]
+    final = {
+        task.name: _softmax(logits + rng.normal(size=logits.shape)) for task in tasks
+    }
+    run = types.SimpleNamespace(config=config, labels=logits.argmax(axis=1))
+    table = variants.table(run, tasks, final | {"base": _softmax(logits)})
+    assert list(table["variant"]) == ["temperature=10"]
+    assert table[["change", "taught"]].isna().all(axis=None)
+    assert variants.sentence(table) == ""
+
+
 def _softmax(logits):
     exp = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exp / exp.sum(axis=1, keepdims=True)
