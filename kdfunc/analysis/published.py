@@ -15,6 +15,7 @@ import pandas as pd
 from kdfunc.similarity.claims.compression import ALIKE_ACCURACY
 
 SEEDS = 3  # of the paper's students
+_NETWORK = ["dataset", "architecture"]
 
 #: What `compare` marks, for readers of the table, after the mark and "marks".
 RULE = (
@@ -37,10 +38,11 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       as in `accuracy.accuracy_deviations`; `deviation` of accuracy from the base model
       in %, and its `std` over three seeds (NaN for a single model); and by the author's
       notebooks `notebook_base`, `notebook` and `notebook_std`, the same three (NaN
-      where they print none or not all students).
+      where they print none or not all students; they print every base model).
     """
-    by_notebooks = from_notebooks(notebooks())
-    cells = _read("published.csv").merge(by_notebooks, how="left")
+    each = notebooks()
+    cells = _read("published.csv").join(_bases(each), on=_NETWORK)
+    cells = cells.merge(from_notebooks(each), how="left")
     if dataset is not None:
         cells = cells[cells["dataset"] == dataset]
     if architecture is not None:
@@ -66,26 +68,26 @@ def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
       each: as `notebooks` returns it.
 
     Returns:
-      One row per data set, architecture, method and setting: `notebook_base`, accuracy
-      in %; `notebook`, the deviation in %, of students the mean; and `notebook_std`,
-      the population standard deviation over the seeds. Students of which fewer than
-      three are printed are left out.
+      One row per data set, architecture, method and setting: `notebook`, the deviation
+      in %, of students the mean; and `notebook_std`, the population standard deviation
+      over the seeds. Students of which fewer than three are printed are left out.
     """
-    cell = ["dataset", "architecture"]
-    base = each[each["setting"] == "base"].set_index(cell)["accuracy"]
-    rest = each[each["method"] != "Base model"].join(
-        base.rename("notebook_base"), on=cell
-    )
+    rest = each[each["method"] != "Base model"].join(_bases(each), on=_NETWORK)
     rest["notebook"] = 100 * (rest["accuracy"] / rest["notebook_base"] - 1)
-    groups = rest.groupby([*cell, "method", "setting"], sort=False)
+    groups = rest.groupby([*_NETWORK, "method", "setting"], sort=False)
     found = groups["notebook"].agg(
         ["mean", lambda x: x.std(ddof=0) if len(x) > 1 else np.nan, "size"]
     )
     found.columns = ["notebook", "notebook_std", "size"]
-    found["notebook_base"] = groups["notebook_base"].first()
     found = found.reset_index()
     students = found["method"] == "Self-distillation"
     return found[~students | (found["size"] == SEEDS)].drop(columns="size")
+
+
+def _bases(each: pd.DataFrame) -> pd.Series:
+    """Accuracy of the base model of each data set and architecture, in %."""
+    bases = each[each["setting"] == "base"].set_index(_NETWORK)["accuracy"]
+    return bases.rename("notebook_base")
 
 
 def _read(name: str) -> pd.DataFrame:

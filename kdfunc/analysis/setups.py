@@ -160,7 +160,7 @@ def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
         text: Answer(
             text,
             sides[text][0] if adjusted.get(text, 1.0) < LEVEL else "undecided",
-            _sentence(rules[text], found, sides[text][1], adjusted[text], len(sides))
+            _sentence(rules[text], found, *sides[text], adjusted[text], len(sides))
             if found
             else _too_few(rules.get(text), rows[text]),
             found,
@@ -219,7 +219,7 @@ def _side(claim: Claim, pooled: Pooled) -> tuple[str, float]:
 
 
 def _sentence(
-    claim: Claim, pooled: Pooled, p: float, adjusted: float, tests: int
+    claim: Claim, pooled: Pooled, side: str, p: float, adjusted: float, tests: int
 ) -> str:
     points = claim.scale == "points"
     shown = "{:.1f}".format if points else "{:.3g}".format
@@ -235,8 +235,8 @@ def _sentence(
     )
     corrected = p_text(adjusted).removeprefix("p = ")
     return (
-        f"Over {pooled.setups} set-ups, {mean} ({p_text(p)}; after Holm's correction "
-        f"for {count(tests, 'claim')} {corrected}); another set-up "
+        f"Over {pooled.setups} set-ups, {mean} ({p_text(p)} for “{side}”; after Holm's "
+        f"correction for {count(tests, 'claim')} {corrected}); another set-up "
         f"{_expected(points, pooled)}. {pooled.i2:.0f} % of the variance "
         f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.3g}."
     )

@@ -90,8 +90,8 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
       in which one more base model is expected (95 %, Student's t; NaN for one base
       model or if all give the same), `predicted_low` and `predicted_high`; the number
       that the paper `published` and by how much it lies `outside` the range (NaN if
-      there is none); `where` it lies, in words; the number of its `notebook` and
-      `notebook_where` that lies; and mean and ends of the range of the function
+      there is none); `where` it lies, in words; the number in its `notebook` and
+      where that lies, `notebook_where`; and mean and ends of the range of the function
       `preserved`, with `_low` and `_high`.
     """
     cells = published.load(config.dataset, config.architecture)

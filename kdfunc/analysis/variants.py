@@ -8,7 +8,7 @@ import pandas as pd
 from kdfunc.catalog import NO_TEACHER
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
-from kdfunc.runs.trainings import leaning_alpha
+from kdfunc.runs.trainings import OWN_CONTROL, leaning_alpha
 from kdfunc.similarity.bootstrap import bootstrap_measures
 from kdfunc.similarity.claims import MARGIN
 from kdfunc.similarity.distances import Distances
@@ -20,6 +20,13 @@ from kdfunc.similarity.outcomes import judged
 
 #: What the columns `variant` and `teacher` have where there is none.
 NONE = "none"
+
+#: What an outcome says of variants.
+_TOLD = {
+    "more": f"more by more than {MARGIN:g} points",
+    "less": f"less by more than {MARGIN:g} points",
+    "as much": f"as much, within {MARGIN:g} points",
+}
 
 
 def table(
@@ -48,7 +55,8 @@ def table(
       unchanged students, and of all models with a teacher `taught`, the points more
       than by their control, each with the ends of its interval. `outcome` is that of
       the change by the margin of the claims (see `similarity.outcomes`), after Holm's
-      correction over the variants; without several trainings of both it is undecided.
+      correction over the variants; without several trainings of both and several
+      independent models it is undecided.
       Empty without variants.
     """
     groups: dict[tuple[str, str], dict[Hashable, int]] = {}
@@ -110,14 +118,18 @@ def table(
         rows.append(row)
     found = pd.DataFrame(rows).assign(outcome="")
     found.loc[[*changes], "outcome"] = "undecided"
-    # One training decides nothing.
-    known = {i: g for i, g in changes.items() if len(g.members) > 1 < len(g.others)}
+    # One training decides nothing, of students as of independent models.
+    known = {
+        place: gain
+        for place, gain in changes.items()
+        if min(len(gain.members), len(gain.others), len(independents)) > 1
+    }
     found.loc[[*known], "outcome"] = judged([*known.values()])
     return found
 
 
 def sentence(table: pd.DataFrame) -> str:
-    """What the settings change, in a few sentences; empty without unchanged students.
+    """What the settings change, in a few sentences; empty if nothing is compared.
 
     Args:
       table: from the function of that name, or read from its file.
@@ -130,31 +142,18 @@ def sentence(table: pd.DataFrame) -> str:
     if told:
         told[0] = f"Compared with unchanged students, {told[0]}"
     if len(rows := table[table["outcome"] == "undecided"]):
-        told.append(f"For {_listed(rows)}, the data leave this open.")
+        verb = "preserves" if len(rows) == 1 else "preserve"
+        told.append(
+            f"Whether {_listed(rows)} {verb} more or less than unchanged students is "
+            "open."
+        )
     own = {*table.loc[table["teacher"] == NONE, "variant"]} - {NONE}
     for row in table[table["taught"].notna() & table["variant"].isin(own)].itertuples():
         told.append(
-            f"With its teacher, {row.variant} preserves {_more(row)} than the same "
-            "training without one."
+            f"The teacher adds {row.taught:.1f} points [{row.taught_low:.1f}, "
+            f"{row.taught_high:.1f}] to {row.variant}."
         )
     return " ".join(told)
-
-
-#: What an outcome says of variants.
-_TOLD = {
-    "more": f"more by more than {MARGIN:g} points",
-    "less": f"less by more than {MARGIN:g} points",
-    "as much": f"as much, within {MARGIN:g} points",
-}
-
-
-def _more(row) -> str:
-    """The teacher's part, as "15.0 points more [14.0, 16.0]"."""
-    if row.taught < 0:
-        ends, word = (-row.taught_high, -row.taught_low), "less"
-    else:
-        ends, word = (row.taught_low, row.taught_high), "more"
-    return f"{abs(row.taught):.1f} points {word} [{ends[0]:.1f}, {ends[1]:.1f}]"
 
 
 def _listed(rows: pd.DataFrame) -> str:
@@ -165,7 +164,7 @@ def _listed(rows: pd.DataFrame) -> str:
 def _compared_with(groups: dict, variant: str, teacher: str) -> dict[str, dict]:
     """What a group's models are compared with: seeds by column, empty for nothing."""
     taught, changed = teacher != NONE, teacher != NONE and variant != NONE
-    own = (variant, NONE) if (variant, NONE) in groups else (NONE, NONE)
+    own = (variant if variant.startswith(OWN_CONTROL) else NONE, NONE)
     return {
         "taught": groups.get(own, {}) if taught else {},
         "change": groups.get((NONE, "base"), {}) if changed else {},

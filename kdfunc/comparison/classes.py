@@ -72,7 +72,8 @@ def compare(
         check_yardstick(p, independents)
         preserved = function_preserved(p, [q], independents, labels, **options)
         for name, kept in preserved.items():
-            one = replace(estimated(kept, n, fewest=FEWEST_PRESERVED), narrows=False)
+            one = estimated(kept, n, fewest=FEWEST_PRESERVED)
+            one = replace(one, narrows=False, resamples=resamples)
             same = MEASURES[name].identity
             assert same is not None  # of what can be preserved
             if name in {*shares, *COUNTING} and one.ends is not None:

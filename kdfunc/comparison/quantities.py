@@ -35,7 +35,7 @@ class Quantity:
       fewest: Smallest number of examples for which the interval may decide.
       narrows: Whether more examples alone can make the interval arbitrarily narrow;
         they cannot if it also covers a few trainings.
-      resamples: Number of them of which the ends are percentiles; infinite for others.
+      resamples: Number of resamples behind the ends; infinite if there are none.
     """
 
     value: float
@@ -99,7 +99,7 @@ def fewest_resamples(confidence: float) -> int:
     Args:
       confidence: Share of intervals that are to cover the truth, in (0, 1).
     """
-    return math.ceil(round(2 * BEYOND / (1 - confidence), 6))
+    return round(2 * BEYOND / round(1 - confidence, 12))
 
 
 def share(count: int, of: int, examples: int) -> Quantity:

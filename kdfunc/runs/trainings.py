@@ -15,6 +15,8 @@ from kdfunc.runs.task import Task
 
 #: Of the base and the independent models.
 BASE_OPTIMIZER = "adam"
+#: Variants that change the start or the length, and so have a control of their own.
+OWN_CONTROL = ("student=", "epochs=")
 
 
 def base_models(config: ExperimentConfig) -> list[str]:
@@ -229,7 +231,7 @@ def variants(config: ExperimentConfig) -> Iterable[Task]:
                 label = "Ensemble"
                 settings["teacher"] = value
         kinds = {"": settings}
-        if setting in ("student", "epochs"):
+        if variant.startswith(OWN_CONTROL):
             kinds["-alone"] = _without_teacher(settings)
         for suffix, kind in kinds.items():
             for seed in config.distillation_seeds:

@@ -1,5 +1,6 @@
 """Whether models preserve less, as much or more than others, by the claims' margin."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,8 +36,8 @@ def judged(differences: Sequence[Effect]) -> list[str]:
         for test in tests
     ]
     smallest = [
-        np.nan_to_num(test[outcome], nan=1.0)
-        for test, outcome in zip(tests, likeliest, strict=True)
+        1.0 if math.isnan(difference.value + test[outcome]) else test[outcome]
+        for difference, test, outcome in zip(differences, tests, likeliest, strict=True)
     ]
     return [
         outcome if p < LEVEL else "undecided"

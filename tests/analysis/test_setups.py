@@ -61,8 +61,8 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     found = answer(4, estimates)
     assert (
         "Over 3 set-ups, the mean distance to the base model is 0.1 [0.0179, 0.559] "
-        "times that of independent models (p = 0.057; after Holm's correction for 1 "
-        "claim 0.057); another set-up could give almost anything."
+        "times that of independent models (p = 0.057 for “supported”; after Holm's "
+        "correction for 1 claim 0.057); another set-up could give almost anything."
     ) in found.sentence
     found = answer(3, [20.0, 21.0, 22.0])
     assert "Over 3 set-ups, the mean difference is 21.0 [" in found.sentence

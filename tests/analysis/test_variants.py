@@ -189,16 +189,21 @@ def test_what_a_variant_changes_is_decided_by_several_trainings():
     # A smaller student is compared with itself without a teacher, which is as far.
     half = found.loc[("student=lenet-half", "base")]
     assert half.taught_low < 0 < half.taught_high
-    low, high, word = half.taught_low, half.taught_high, "more"
-    if half.taught < 0:
-        low, high, word = -high, -low, "less"
     assert variants.sentence(table) == (
         "Compared with unchanged students, temperature=10 preserves more by more than "
         "10 points. student=lenet-half preserves less by more than 10 points. "
-        "teacher=ensemble preserves as much, within 10 points. With its teacher, "
-        f"student=lenet-half preserves {abs(half.taught):.1f} points {word} "
-        f"[{low:.1f}, {high:.1f}] than the same training without one."
+        "teacher=ensemble preserves as much, within 10 points. The teacher adds "
+        f"{half.taught:.1f} points [{half.taught_low:.1f}, {half.taught_high:.1f}] to "
+        "student=lenet-half."
     )
+    # By a single independent model, nothing is decided.
+    few = [t for t in tasks if t.family != "independent" or t.name == "independent-1"]
+    assert set(variants.table(run, few, final)["outcome"]) == {"", "undecided"}
+    # Without its own control, a smaller student is compared with no other.
+    others = [t for t in tasks if "-alone-" not in t.name]
+    table = variants.table(run, others, final).set_index("variant")
+    assert np.isnan(table.loc["student=lenet-half", "taught"])
+    assert not np.isnan(table.loc["temperature=10", "taught"])
 
 
 def test_variants_alone_are_compared_with_nothing():

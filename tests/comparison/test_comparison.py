@@ -13,7 +13,7 @@ from kdfunc.comparison.result import compare
 from kdfunc.errors import InputError
 from kdfunc.similarity import MEASURES, all_measures, bootstrap_measures
 
-RESAMPLES = 60
+RESAMPLES = 200
 
 
 def compared(*given, labels=None, wanted=(), said=None):

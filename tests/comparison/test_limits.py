@@ -190,6 +190,7 @@ def test_a_handful_of_resamples_decides_no_limit():
     assert judged(95, 200) == ("met", None)
     assert judged(99, 999) == ("undecided", 1000)
     assert judged(99.9, 2000) == ("undecided", 10000)
+    assert judged(99.999, 2000) == ("undecided", 1_000_000)
 
 
 def test_intervals_of_counting_measures_reach_as_far_as_the_unseen():

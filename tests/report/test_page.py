@@ -285,8 +285,8 @@ def test_variants_stand_beside_the_students_as_they_were(full_run):
     table.to_csv(full_run.path / "tables" / "variants.csv", index=False)
     text = read(full_run).text
     assert (
-        "For epochs=50, the data leave this open. With its teacher, epochs=50 "
-        "preserves 15.0 points more [14.0, 16.0] than the same training without one."
+        "Whether epochs=50 preserves more or less than unchanged students is open. The "
+        "teacher adds 15.0 points [14.0, 16.0] to epochs=50."
     ) in text
     assert (
         "unchanged 3 0.87 [0.86, 0.88] 13.0 [12.0, 14.0] – – +10.0 [+9.0, +11.0] +1.5"

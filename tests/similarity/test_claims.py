@@ -382,15 +382,16 @@ def test_a_tenth_of_a_point_does_not_make_quantization_the_best(rival):
     )
     assert verdict.outcome == "undecided" and abs(verdict.effect) < 2
     assert verdict.sentence.startswith(
-        "dynamic-range and pruning by 90 % preserve as much, within 10 points. "
+        "Quantization is not shown to be the best here: dynamic-range and its closest "
+        "rival, pruning by 90 %, are within 10 points of each other. "
     )
 
 
 @pytest.mark.parametrize(
     ("rival", "told"),
     [
-        (0.93, "but than pruning by 90 % by fewer than 10 points."),
-        (0.88, "but whether by 10 points remains open."),
+        (0.93, ", but fewer than 10 points more than pruning by 90 %."),
+        (0.88, "; whether by 10 points remains open."),
     ],
 )
 def test_quantization_that_is_best_by_little_is_not_contradicted(rival, told):
@@ -399,9 +400,31 @@ def test_quantization_that_is_best_by_little_is_not_contradicted(rival, told):
         2, quantized={"dynamic-range": blend(0.98)}, pruned={0.9: blend(rival)}
     )
     assert verdict.outcome == "undecided" and verdict.low > 0
+    assert verdict.sentence.startswith(f"Quantization preserves the most here{told}")
+
+
+def test_a_lead_over_the_closest_rival_alone_is_no_lead():
+    """Students that differ as much as these may preserve more than anything."""
+    verdict = judge(
+        2,
+        quantized={"dynamic-range": blend(0.98)},
+        students={0.5: [blend(0.0), blend(0.97)]},
+        pruned={0.9: blend(0.90)},
+    )
+    assert verdict.outcome == "undecided" and verdict.low > 0
+    assert verdict.sentence.startswith("It remains open whether quantization")
+
+
+def test_the_rival_that_preserves_more_is_named():
+    verdict = judge(
+        2,
+        quantized={"dynamic-range": blend(0.9)},
+        students={0.5: [blend(0.9), blend(0.9995), blend(0.99)]},
+        pruned={0.9: blend(0.97)},
+    )
+    assert verdict.outcome == "contradicted" and verdict.high < 0
     assert verdict.sentence.startswith(
-        "Quantization preserves more than every student and every model pruned by the "
-        f"share of bytes that it saves, {told}"
+        "Quantization is not the best method here: pruning by 90 % preserves more"
     )
 
 

@@ -273,7 +273,7 @@ def variants(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
             high = max(0, table[f"{column}_high"].max())
             ticks = {a: t for a, t in PRESERVED_TICKS.items() if low <= a <= high}
             axes.set_xticks(list(ticks), list(ticks.values()))
-        labels = ["unchanged" if name == "none" else name for name in rows]
+    labels = ["unchanged" if name == "none" else name for name in rows]
     both[0].set(
         yticks=range(len(rows)), yticklabels=labels, ylim=(len(rows) - 0.5, -0.5)
     )

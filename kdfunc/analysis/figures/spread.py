@@ -67,7 +67,7 @@ def spread(
         Line2D([], [], **_RANGE, label="Range of all"),
         Line2D([], [], **_EXPECTED, label="One more expected (95 %)"),
         Line2D([], [], **_PAPER | {"markersize": 12}, label="The paper's number"),
-        Line2D([], [], **_NOTEBOOK, label="The one in its notebook"),
+        Line2D([], [], **_NOTEBOOK, label="The number in its notebook"),
     ]
     add_legend(figure, ax, handles, 3)
     return figure

@@ -84,21 +84,26 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         for (mode, other), gain in gains.items()
         if (mode, other) not in rivals and gain.high < 0
     ]
+    p_supported = max(gain.p_above(MARGIN) for gain in rivals.values())
+    p_contradicted = some([gain.p_below(0) for gain in rivals.values()])
     mode, other = min(rivals, key=lambda pair: rivals[pair].value)
+    if p_contradicted < p_supported:  # the rival that is shown to preserve more
+        mode, other = min(rivals, key=lambda pair: rivals[pair].p_below(0))
     effect = rivals[mode, other].widened(len(rivals))
+    leads = all(gain.widened(len(rivals)).low > 0 for gain in rivals.values())
     rival = (
         f"at least {MARGIN:g} points more than every student and every model pruned "
         "by the share of bytes that it saves"
     )
     return Finding(
         effect=effect,
-        p_supported=max(gain.p_above(MARGIN) for gain in rivals.values()),
-        p_contradicted=some([gain.p_below(0) for gain in rivals.values()]),
+        p_supported=p_supported,
+        p_contradicted=p_contradicted,
         plain={
             "supported": f"Quantization preserves {rival}.",
             "contradicted": "Quantization is not the best method here: "
             f"{other} preserves more than {mode}.",
-            "undecided": _perhaps_best(mode, other, effect, rival),
+            "undecided": _perhaps_best(leads, mode, other, effect, rival),
         },
         numbers=f"The closest rival: {mode} preserves {more_or_less(effect)} than "
         f"{other} (margin: {MARGIN:g} points); the interval holds for all "
@@ -110,7 +115,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
             "quantized other points low high rests_on times p_above p_below rival",
             [
                 (*pair, *numbers(gain), gain.rests_on, math.exp(gain.times.value))
-                + (gain.p_above(MARGIN), gain.p_below(MARGIN), pair in rivals)
+                + (gain.p_above(MARGIN), gain.p_below(0), pair in rivals)
                 for pair, gain in gains.items()
             ],
         ),
@@ -118,16 +123,25 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
     )
 
 
-def _perhaps_best(mode: str, other: str, effect: Effect, rival: str) -> str:
-    """What is known of the closest rival if it neither wins nor is far behind."""
-    if effect.low > 0:
-        best = "Quantization preserves more than every student and every model pruned "
-        best += "by the share of bytes that it saves, "
-        if effect.high < MARGIN:
-            return f"{best}but than {other} by fewer than {MARGIN:g} points."
-        return f"{best}but whether by {MARGIN:g} points remains open."
+def _perhaps_best(
+    leads: bool, mode: str, other: str, effect: Effect, rival: str
+) -> str:
+    """What is known if no rival wins and not all are far behind."""
+    if leads and effect.high < MARGIN:
+        return (
+            f"Quantization preserves the most here, but fewer than {MARGIN:g} points "
+            f"more than {other}."
+        )
+    if leads:
+        return (
+            "Quantization preserves the most here; whether by "
+            f"{MARGIN:g} points remains open."
+        )
     if -MARGIN < effect.low and effect.high < MARGIN:
-        return f"{mode} and {other} preserve as much, within {MARGIN:g} points."
+        return (
+            f"Quantization is not shown to be the best here: {mode} and its closest "
+            f"rival, {other}, are within {MARGIN:g} points of each other."
+        )
     return f"It remains open whether quantization preserves {rival}."
 
 
