@@ -48,6 +48,16 @@ def _shorten(text: str, width: int, tail: int) -> str:
     return f"{text[: width - 2 - tail]}..{text[len(text) - tail :]}"
 
 
+def listed(words: Sequence[str]) -> str:
+    """Words as in a sentence: "a, b and c".
+
+    Args:
+      words: one or more.
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def short_names(names: Sequence[str]) -> list[str]:
     """Names of layers without the scopes before and after the distinctive part.
 

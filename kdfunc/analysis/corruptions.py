@@ -14,9 +14,8 @@ from kdfunc.corruptions import CORRUPTIONS, SETS
 from kdfunc.runs import corrupted
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
-from kdfunc.similarity.claims import MARGIN
 from kdfunc.similarity.fidelity import FEWEST_MODELS
-from kdfunc.similarity.outcomes import OUTCOMES, judged
+from kdfunc.similarity.outcomes import OUTCOMES, TOLD, judged
 from kdfunc.similarity.shifts import Distant, Shift, distant
 from kdfunc.text import count
 
@@ -183,15 +182,11 @@ def sentences(table: pd.DataFrame, ranking: pd.DataFrame) -> str:
             f"are {same_order(row.low)} as on the clean images: rank correlation "
             f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]."
         )
-    for outcome, what in (
-        ("less", f"less by more than {MARGIN:g} points"),
-        ("more", f"more by more than {MARGIN:g} points"),
-        ("as much", f"as much, within {MARGIN:g} points"),
-    ):
+    for outcome in ("less", "more", "as much"):
         found = rows[rows["outcome"] == outcome]
         if len(found):
             listed = f" ({'; '.join(found['name'])})" if outcome != "as much" else ""
-            told += f" {_preserve(len(found), what)}{listed}."
+            told += f" {_preserve(len(found), TOLD[outcome])}{listed}."
     if count_open := int((rows["outcome"] == "undecided").sum()):
         told += f" For {count(count_open, 'model')}, the data leave this open."
     return told

@@ -15,7 +15,7 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN
 from kdfunc.similarity.scale import score
-from kdfunc.text import WIDTH, count
+from kdfunc.text import WIDTH, count, listed
 
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 _OUTCOMES = ("supported", "contradicted", "undecided")
@@ -76,7 +76,7 @@ def opening(
         there = set(preserved["family"])
         methods = [FAMILIES[f].by for f in FAMILIES if FAMILIES[f].by and f in there]
         independents = int((preserved["family"] == "independent").sum())
-        ways = f" compressed by {_listed(methods)}" if methods else " trained again"
+        ways = f" compressed by {listed(methods)}" if methods else " trained again"
         compared.append(
             f"It was{ways}. Each result is compared with it on all test images; "
             f"the yardstick is {count(independents, 'independent model')}, the "
@@ -287,7 +287,7 @@ def _how_sure(outcomes: pd.Series) -> str:
     counts = [f"{told[name]} {name}" for name in _OUTCOMES if name in told]
     counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
     return (
-        f"Verdicts: of {count(len(outcomes), 'claim')}, {_listed(counts)}. Chance "
+        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. Chance "
         "alone decides any claim wrongly in at most 1 of 20 such runs; undecided "
         "means that these trainings and images leave the claim open."
     )
@@ -344,8 +344,3 @@ def _percent(ratio: float) -> str:
 
 def _ratio(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
-
-
-def _listed(words: list[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

@@ -10,23 +10,16 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.runs.trainings import OWN_CONTROL, leaning_alpha
 from kdfunc.similarity.bootstrap import bootstrap_measures
-from kdfunc.similarity.claims import MARGIN
 from kdfunc.similarity.distances import Distances
 from kdfunc.similarity.evaluate import pairwise
 from kdfunc.similarity.gains import Gain, matched
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.intervals import mean_of
-from kdfunc.similarity.outcomes import judged
+from kdfunc.similarity.outcomes import TOLD, judged
+from kdfunc.text import listed
 
 #: What the columns `variant` and `teacher` have where there is none.
 NONE = "none"
-
-#: What an outcome says of variants.
-_TOLD = {
-    "more": f"more by more than {MARGIN:g} points",
-    "less": f"less by more than {MARGIN:g} points",
-    "as much": f"as much, within {MARGIN:g} points",
-}
 
 
 def table(
@@ -95,12 +88,7 @@ def table(
             "variant": variant,
             "teacher": teacher,
             "models": len(places),
-            "ratio": kept.ratio,
-            "ratio_low": kept.ratio_low,
-            "ratio_high": kept.ratio_high,
-            "preserved": kept.value,
-            "preserved_low": kept.low,
-            "preserved_high": kept.high,
+            **kept.columns,
             "accuracy_difference": difference.value,
             "accuracy_difference_low": difference.low,
             "accuracy_difference_high": difference.high,
@@ -135,16 +123,16 @@ def sentence(table: pd.DataFrame) -> str:
       table: from the function of that name, or read from its file.
     """
     told = [
-        f"{_listed(rows)} {'preserves' if len(rows) == 1 else 'preserve'} {what}."
-        for outcome, what in _TOLD.items()
-        if len(rows := table[table["outcome"] == outcome])
+        f"{listed(names)} {'preserves' if len(names) == 1 else 'preserve'} {TOLD[of]}."
+        for of in ("more", "less", "as much")
+        if (names := [*table.loc[table["outcome"] == of, "variant"]])
     ]
     if told:
         told[0] = f"Compared with unchanged students, {told[0]}"
-    if len(rows := table[table["outcome"] == "undecided"]):
-        verb = "preserves" if len(rows) == 1 else "preserve"
+    if names := [*table.loc[table["outcome"] == "undecided", "variant"]]:
+        verb = "preserves" if len(names) == 1 else "preserve"
         told.append(
-            f"Whether {_listed(rows)} {verb} more or less than unchanged students is "
+            f"Whether {listed(names)} {verb} more or less than unchanged students is "
             "open."
         )
     own = {*table.loc[table["teacher"] == NONE, "variant"]} - {NONE}
@@ -154,11 +142,6 @@ def sentence(table: pd.DataFrame) -> str:
             f"{row.taught_high:.1f}] to {row.variant}."
         )
     return " ".join(told)
-
-
-def _listed(rows: pd.DataFrame) -> str:
-    *first, last = rows["variant"]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _compared_with(groups: dict, variant: str, teacher: str) -> dict[str, dict]:

@@ -71,12 +71,7 @@ def ladder(evidence: Evidence) -> pd.DataFrame:
             "distance": np.exp(distance.value),
             "distance_low": np.exp(distance.low),
             "distance_high": np.exp(distance.high),
-            "ratio": kept.ratio,
-            "ratio_low": kept.ratio_low,
-            "ratio_high": kept.ratio_high,
-            "preserved": kept.value,
-            "preserved_low": kept.low,
-            "preserved_high": kept.high,
+            **kept.columns,
             "rests_on": kept.rests_on,
         }
         if over in evidence.groups:

@@ -9,6 +9,12 @@ from kdfunc.similarity.claims.rules import MARGIN, Effect, within
 from kdfunc.similarity.rank_tests import LEVEL, holm
 
 OUTCOMES = ("less", "as much", "more", "undecided")
+#: What a decided outcome says of models, after "preserve".
+TOLD = {
+    "less": f"less by more than {MARGIN:g} points",
+    "as much": f"as much, within {MARGIN:g} points",
+    "more": f"more by more than {MARGIN:g} points",
+}
 
 
 def judged(differences: Sequence[Effect]) -> list[str]:

@@ -140,6 +140,18 @@ class Preserved:
         return exp(self.log_ratio.high)
 
     @property
+    def columns(self) -> dict[str, float]:
+        """Distance ratio and function preserved, each with its interval, of a table."""
+        return {
+            "ratio": self.ratio,
+            "ratio_low": self.ratio_low,
+            "ratio_high": self.ratio_high,
+            "preserved": self.value,
+            "preserved_low": self.low,
+            "preserved_high": self.high,
+        }
+
+    @property
     def times(self) -> TEstimate:
         """Logarithm of how many times as far the group is as the independents."""
         return self.log_ratio
