@@ -216,7 +216,7 @@ CONTROLS: dict[str, Control] = {
     ),
     "no-knowledge": Control(
         "Random",
-        "teacher knows nothing",
+        "teacher of no knowledge",
         "students trained on fixed random soft targets",
         rung="Teacher of no knowledge",
         over="same-start",
@@ -224,7 +224,7 @@ CONTROLS: dict[str, Control] = {
     ),
     "other-teacher": Control(
         "D of I",
-        "independent teacher",
+        "another teacher",
         "students of independent models instead of the base model",
         rung="Another teacher",
         over="same-start",

@@ -1,14 +1,18 @@
 """What the runs found, as tables, each a function of the way to the root."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from kdfunc.analysis import corruptions as corrupted
 from kdfunc.analysis import setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
+from kdfunc.similarity.claims.rules import p_text
 from kdfunc.similarity.groups import MEASURE
+from kdfunc.similarity.meta_analysis import FEWEST
 from kdfunc.similarity.outcomes import OUTCOMES
+from kdfunc.similarity.rank_tests import LEVEL
 from kdfunc.similarity.scale import score
 from rebuilding.runs import Result, markdown, results
 
@@ -56,23 +60,43 @@ def verdicts(root: str) -> str:
         for result, setup in zip(told, asked, strict=True)
     }
     rows = (
-        [claim, *(cells.get(claim, "") for cells in texts.values()), answer.outcome]
-        for claim, answer in together.items()
+        [f"{number}. {claim}"]
+        + [*(cells.get(claim, "") for cells in texts.values()), answer.outcome]
+        for number, (claim, answer) in enumerate(together.items(), 1)
     )
-    answered = {"Over all set-ups": together}
+    answered = {"all": together}
     for preset, practice in PRACTICES.items():
         alone = [setup for setup in asked if setup.config.preset == preset]
-        answered[f"Under {practice} alone"] = setups.answers(alone)
-    return markdown(["claim", *texts, "all set-ups"], rows) + "".join(
-        f"\n{where}:\n\n{_told(found)}" for where, found in answered.items()
+        answered[practice] = setups.answers(alone)
+    over_all = (
+        [number, which, *_cells(found[claim])]
+        for number, claim in enumerate(together, 1)
+        for which, found in answered.items()
+        if claim in found
+    )
+    return (
+        markdown(["claim", *texts, "all set-ups"], rows)
+        + "\nOver several set-ups:\n\n"
+        + markdown(["claim", "set-ups", *ANSWER], over_all)
     )
 
 
-def _told(answers: Mapping[str, setups.Answer]) -> str:
-    return "".join(
-        f"- {each.claim} {each.outcome.capitalize()}. {each.sentence}\n"
-        for each in answers.values()
-    )
+#: What `_cells` gives.
+ANSWER = (
+    *("averaged", "mean [95 %]", "another set-up", "p after Holm"),
+    *("I²", "answer"),
+)
+
+
+def _cells(answer: setups.Answer) -> list[object]:
+    """One answer over several set-ups."""
+    if answer.pooled is None:
+        return [f"fewer than {FEWEST}", "", "", "", "", answer.outcome]
+    pooled = answer.pooled
+    p = p_text(answer.p).removeprefix("p = ").removeprefix("p ")
+    heterogeneity = f"{pooled.i2:.0f} %"
+    told = [answer.mean, answer.expected, p, heterogeneity, answer.outcome]
+    return [pooled.setups, *told]
 
 
 def _marked(setup: setups.Setup, result: Result) -> str:
@@ -161,11 +185,18 @@ def _ranked(row) -> str:
 
 
 def judged(row, today: bool = True) -> str:
-    """A verdict with its effect, if it has one on today's scale."""
-    outcome = row.outcome if today else f"({row.outcome} by earlier rules)"
-    if pd.isna(row.effect) or not today:
-        return outcome
-    return f"{outcome}, {interval(row.effect, row.low, row.high)}"
+    """A verdict with its effect on today's scale and what else keeps it open."""
+    if not today:
+        return f"({row.outcome} by earlier rules)"
+    if pd.isna(row.effect):
+        return f"{row.outcome} ({row.sentence.removeprefix('The run ').rstrip('.')})"
+    told = f"{row.outcome}, {interval(row.effect, row.low, row.high)}"
+    if np.isinf(row.error):
+        once = "Trained once" in row.sentence
+        return f"{told} ({'trained once' if once else 'conditions not met'})"
+    if row.p < LEVEL <= row.adjusted_p:
+        return f"{told} (not after Holm's correction)"
+    return told
 
 
 def interval(value: float, low: float, high: float) -> str:

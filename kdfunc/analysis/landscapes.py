@@ -112,7 +112,9 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
             placed = made.place(points.iloc[places])
             columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
             tables.write(run, f"landscape-{panel}", placed[columns])
-            shown = "All methods" if panel == "all" else panel.capitalize()
+            shown = panel.capitalize()
+            if panel == "all":
+                shown = "All methods, one student for each alpha"
             title = naming.heading(shown, config)
             told = (made.perplexity, made.stress, made.disparity)
             draw = figures.landscape.landscape

@@ -58,13 +58,20 @@ class Answer:
       claim: in its authors' words.
       outcome: `supported`, `contradicted` or `undecided`.
       sentence: the answer for readers.
-      pooled: the meta-analysis; None if there are too few set-ups for it.
+      pooled: the meta-analysis; None if there are too few set-ups for it, and what
+        follows is unknown, too.
+      mean: over the set-ups with its interval, in words.
+      expected: where another set-up is, in words.
+      p: of the outcome that is likelier, after Holm's correction.
     """
 
     claim: str
     outcome: str
     sentence: str
-    pooled: Pooled | None
+    pooled: Pooled | None = None
+    mean: str = ""
+    expected: str = ""
+    p: float = math.nan
 
 
 def preset_of(config: ExperimentConfig) -> ExperimentConfig:
@@ -156,17 +163,15 @@ def answers(setups: Sequence[Setup]) -> dict[str, Answer]:
     pooled = {text: _pooled(rules.get(text), rows[text]) for text in rows}
     sides = {text: _side(rules[text], found) for text, found in pooled.items() if found}
     adjusted = dict(zip(sides, holm([p for _, p in sides.values()]), strict=True))
-    return {
-        text: Answer(
-            text,
-            sides[text][0] if adjusted.get(text, 1.0) < LEVEL else "undecided",
-            _sentence(rules[text], found, *sides[text], adjusted[text], len(sides))
-            if found
-            else _too_few(rules.get(text), rows[text]),
-            found,
-        )
-        for text, found in pooled.items()
-    }
+    found = {}
+    for text, rows_of_claim in rows.items():
+        if pooled[text]:
+            p, tests = adjusted[text], len(sides)
+            found[text] = _answer(rules[text], pooled[text], *sides[text], p, tests)
+        else:
+            few = _too_few(rules.get(text), rows_of_claim)
+            found[text] = Answer(text, "undecided", few)
+    return found
 
 
 def answers_table(found: Mapping[str, Answer]) -> pd.DataFrame:
@@ -218,27 +223,31 @@ def _side(claim: Claim, pooled: Pooled) -> tuple[str, float]:
     return "contradicted", contradicted
 
 
-def _sentence(
+def _answer(
     claim: Claim, pooled: Pooled, side: str, p: float, adjusted: float, tests: int
-) -> str:
+) -> Answer:
     points = claim.scale == "points"
     shown = "{:.1f}".format if points else "{:.3g}".format
     value, low, high = (
         shown(number if points else exp(number))
         for number in (pooled.value, pooled.low, pooled.high)
     )
-    mean = (
-        f"the mean difference is {value} [{low}, {high}] points"
-        if points
-        else f"the mean distance to the base model is {value} [{low}, {high}] times "
-        "that of independent models"
-    )
+    mean = f"{value} [{low}, {high}] {'points' if points else 'times as far'}"
+    what = "the mean difference is" if points else "models are on average"
+    than = "" if points else " from the base model as independent ones"
     corrected = p_text(adjusted).removeprefix("p = ")
-    return (
-        f"Over {pooled.setups} set-ups, {mean} ({p_text(p)} for “{side}”; after Holm's "
-        f"correction for {count(tests, 'claim')} {corrected}); another set-up "
-        f"{_expected(points, pooled)}. {pooled.i2:.0f} % of the variance "
-        f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.3g}."
+    expected = _expected(points, pooled)
+    return Answer(
+        claim=claim.text,
+        outcome=side if adjusted < LEVEL else "undecided",
+        sentence=f"Over {pooled.setups} set-ups, {what} {mean}{than} ({p_text(p)} for "
+        f"“{side}”; after Holm's correction for {count(tests, 'claim')} {corrected}); "
+        f"expected of another set-up: {expected}. {pooled.i2:.0f} % of the variance "
+        f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.3g}.",
+        pooled=pooled,
+        mean=mean,
+        expected=expected,
+        p=adjusted,
     )
 
 
@@ -247,11 +256,9 @@ def _expected(points: bool, pooled: Pooled) -> str:
     low, high = pooled.predicted_low, pooled.predicted_high
     if points:
         low, high = max(low, -WIDEST), min(high, WIDEST)
-        return (
-            "could give anything"
-            if (low, high) == (-WIDEST, WIDEST)
-            else f"is expected between {low:.1f} and {high:.1f}"
-        )
+        if (low, high) == (-WIDEST, WIDEST):
+            return "anything"
+        return f"{low:.1f} to {high:.1f} points"
     if high - low > math.log(ANY_RATIO):
-        return "could give almost anything"
-    return f"is expected between {math.exp(low):.2g} and {math.exp(high):.2g}"
+        return "almost anything"
+    return f"{math.exp(low):.2g} to {math.exp(high):.2g} times"

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from kdfunc.analysis.figures.style import (
     GREY,
@@ -59,13 +60,9 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
         for family in families
     ]
     handles += [
-        Line2D(
-            *([], []),
-            **marker("independent") | {"marker": "o", "color": shade("base", step)},
-            label=f"Strength {strength}",
-        )
+        Patch(color=str(1 - step), label=f"Strength {strength}, any colour")
         for strength, step in _SHADES.items()
     ]
-    handles.append(Line2D([], [], color=GREY, lw=0.8, ls=(0, (4, 3)), label="The same"))
+    handles.append(Line2D([], [], color=GREY, lw=0.8, ls=(0, (4, 3)), label="No change"))
     add_legend(figure, ax, handles, columns=4)
     return figure

@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kdfunc.analysis.figures.style import (
+    GREY,
     PAGE,
     TEXT_SIZE,
     add_legend,
     divided,
-    shade,
 )
 
 #: Common names of the measures.
@@ -25,7 +25,7 @@ GROUPS = {
     "near": "Near: more than half preserved",
     "far": "Far: less than half preserved",
 }
-_FILL = {True: shade("quantized"), False: "white"}
+_FILL = {True: GREY, False: "white"}
 
 
 def fidelity(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
@@ -43,7 +43,7 @@ def fidelity(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
         rows = table[table["group"] == group]
         for row in rows.itertuples():
             height = list(NAMES).index(row.measure) + 0.15 * (row.examples == many)
-            axes.plot([row.low, row.high], [height] * 2, color=shade("quantized"), lw=1)
+            axes.plot([row.low, row.high], [height] * 2, color=GREY, lw=1)
             axes.plot([row.correlation], [height], **_mark(row.examples == many))
         axes.set_xlim(table["low"].min() - 0.03, 1.03)
         axes.axvline(1, color="0.8", lw=1, zorder=0)
@@ -57,13 +57,15 @@ def fidelity(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
         Line2D([], [], **_mark(every), label=f"on {count:,} images")
         for every, count in {False: few, True: many}.items()
     ]
-    add_legend(figure, ax, handles, 2)
+    bars = "95 % of the draws of these images, with replacement"
+    handles.append(Line2D([], [], color=GREY, lw=1, label=bars))
+    add_legend(figure, ax, handles)
     return figure
 
 
 def _mark(every: bool) -> dict[str, object]:
     return {
-        "color": shade("quantized"),
+        "color": GREY,
         "marker": "o",
         "markersize": 5,
         "markerfacecolor": _FILL[every],

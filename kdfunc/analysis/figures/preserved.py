@@ -99,10 +99,10 @@ def preserved_by_size(
     """
     figure, axes = new_figure(1.3 * COLUMN, COLUMN, title, ax)
     unit, name = (2**20, "MiB") if models["bytes"].max() >= 2**20 else (2**10, "KiB")
-    close = (models["bytes"] / (0.03 * models["bytes"].max())).round()
+    close = (models["bytes"] / (0.01 * models["bytes"].max())).round()
     alike = models["bytes"].groupby(close)
     beside = alike.cumcount() - (alike.transform("size") - 1) / 2
-    sizes = models["bytes"] + 0.05 * beside * models["bytes"].max()
+    sizes = models["bytes"] + 0.015 * beside * models["bytes"].max()
     points = _points(models, sizes / unit)
     for family, rows in points.groupby("family", sort=False):
         intervals(axes, rows, **marker(family))
@@ -154,7 +154,7 @@ def rung_family(group: str) -> str:
 def ladder(rungs: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
     """What each ingredient of distillation adds to the function preserved.
 
-    Bars are green if the base model is the teacher and orange if no teacher knows it;
+    Bars are green if the base model is the teacher and orange if it is not;
     hatched bars are checks beside the ladder.
 
     Args:
@@ -215,7 +215,7 @@ def _ladder_key(rungs: pd.DataFrame) -> list[Artist]:
     steps = rungs[rungs["step"].notna()]
     families = set(steps["group"].map(rung_family))
     named = {
-        "control": "A step without a teacher that knows the base model",
+        "control": "A step without the base model as the teacher",
         "student": "A step with the base model as the teacher",
     }
     key = [Line2D([], [], **dot, label="Function preserved, with 95 % interval")]

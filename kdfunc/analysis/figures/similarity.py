@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import NDArray
 from seaborn.utils import relative_luminance
 
@@ -32,7 +32,7 @@ from kdfunc.analysis.figures.style import (
 )
 
 MOST_CLASSES = 20  # side by side in a heat map
-_DECADES = 1e4  # of distances that have colours of their own
+_DECADES = 1e3  # of distances that have colours of their own
 _ORDER = (
     "base",
     "independent",
@@ -87,7 +87,7 @@ def distance_heatmap(
         cmap="viridis",
         norm=LogNorm(least, most),
         square=True,
-        cbar_kws={"label": f"{measure}, logarithmic", "shrink": 0.7, "pad": 0.02},
+        cbar_kws={"label": f"{measure}, logarithmic", "shrink": 0.7, "pad": 0.05},
     )
     axes.set_title(title, fontsize=TEXT_SIZE + 1)
     bar = axes.collections[0].colorbar
@@ -96,6 +96,7 @@ def distance_heatmap(
     known = models["family"].to_numpy()
     between = distances[np.ix_(known == "base", known == "independent")]
     if between.any():
+        height = LogNorm(least, most)(between.mean())
         bar.ax.axhline(between.mean(), color="white", linewidth=1.5)
         bar.ax.annotate(
             "independent models\nfrom the base model",
@@ -105,7 +106,7 @@ def distance_heatmap(
             textcoords="offset points",
             rotation=90,
             ha="right",
-            va="center",
+            va="top" if height > 0.8 else "bottom" if height < 0.2 else "center",
             fontsize=TEXT_SIZE - 2,
             color=GREY,
         )
@@ -191,6 +192,9 @@ def distance_over_epochs(
         axes.set(xlabel="Epoch", yscale="log")
         axes.set_ylim(0.6 * least, 1.2 * positive["distance"].max())
         axes.yaxis.set_major_formatter(FuncFormatter(decimal))
+        axes.yaxis.set_minor_locator(LogLocator(subs=(1.5, 2, 3, 5, 7)))
+        axes.yaxis.set_minor_formatter(FuncFormatter(decimal))
+        axes.tick_params(which="minor", labelsize=TEXT_SIZE)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.01)
         axes.grid(axis="y", color="0.9", linewidth=0.6)
@@ -204,6 +208,13 @@ def distance_over_epochs(
             fontsize=TEXT_SIZE,
         )
     plots[0, 0].set_ylabel(f"{measure}\nfrom the trained base model")
+    if ax is None:
+        figure.supxlabel(
+            "Bands: from the nearest to the farthest training. The base model's own line "
+            "ends at 0 and leaves the plot.",
+            fontsize=TEXT_SIZE,
+            color=GREY,
+        )
     return figure
 
 

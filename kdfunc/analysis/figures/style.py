@@ -39,7 +39,7 @@ PRESERVED_TICKS = {
     -80: "5\u00d7",
     -95: "20\u00d7",
 }
-PRESERVED = "Function preserved; beyond 0 %:\ntimes as far as independent models"
+PRESERVED = "Function preserved (below 0 %:\ntimes as far as independent models)"
 
 
 _SHORT = {

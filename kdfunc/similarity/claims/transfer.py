@@ -197,10 +197,11 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
         p_supported=max(p_open, effect.p_above(MARGIN)),
         p_contradicted=max(p_open, effect.p_below(MARGIN)),
         plain={
-            "supported": "Distillation passes on the teacher's errors more than its "
-            "right answers.",
-            "contradicted": "Distillation does not pass on the teacher's errors more "
-            "than its right answers.",
+            "supported": "Distillation passes on a larger share of the teacher's "
+            f"errors than of its right answers, by more than {MARGIN:g} points.",
+            "contradicted": "Distillation does not pass on a larger share of the "
+            "teacher's errors than of its right answers, to within "
+            f"{MARGIN:g} points.",
             "undecided": "It remains open whether distillation passes on the "
             "teacher's errors more than its right answers.",
         },
