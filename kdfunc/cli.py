@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from kdfunc.commands import VERSION, Heard, Parser, code_of, exit_code
 from kdfunc.comparison import options
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, RunError
 
 DESCRIPTION = """\
 Does a compressed network still compute the function of the network it came from?
@@ -193,7 +193,7 @@ def _resumable(command: str, work: Callable[[], int]) -> int:
     logging.set_verbosity(logging.ERROR)
     try:
         return work()
-    except RuntimeError as error:
+    except RunError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:

@@ -330,7 +330,8 @@ class ExperimentConfig:
         """This config extended by what the wanted one, which has no conflict, asks for.
 
         If the wanted one asks for everything that is here, its own order is used, as if
-        the run had been given it from the start.
+        the run had been given it from the start. Seeds keep their places, which decide
+        whose student a student of other teachers is.
 
         Args:
           wanted: a config without `conflicts`.
@@ -338,7 +339,7 @@ class ExperimentConfig:
         together = {}
         for field in EXTENDABLE:
             mine, theirs = getattr(self, field), getattr(wanted, field)
-            if _holds(theirs, mine):
+            if _holds(theirs, mine) and field != "distillation_seeds":
                 together[field] = theirs
             elif isinstance(mine, tuple):
                 new = tuple(value for value in theirs if value not in mine)

@@ -25,6 +25,10 @@ class InputError(ValueError):
         return super().__str__()
 
 
+class RunError(RuntimeError):
+    """Work that stopped, in one sentence: why, and that the same command resumes it."""
+
+
 class TrainingError(RuntimeError):
     """A training that cannot continue, for example because its loss is not a number."""
 

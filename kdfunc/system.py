@@ -17,6 +17,10 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+try:
     import resource
 except ImportError:  # on Windows
     resource = None  # type: ignore[assignment]
@@ -27,6 +31,19 @@ PROC = pathlib.Path("/proc")
 WINDOWS_PATH = 259
 #: Seconds for which a file that another program holds is tried again on Windows.
 HELD = 2.0
+
+
+def flush(handle: int) -> None:
+    """Waits until what was written to a file is on the disk.
+
+    Args:
+      handle: the file's descriptor.
+    """
+    if hasattr(fcntl, "F_FULLFSYNC"):  # on macOS, fsync does not wait for the drive
+        with contextlib.suppress(OSError):  # some network folders have no such thing
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(handle)
 
 
 def sync(path: str | os.PathLike[str]) -> None:
@@ -44,7 +61,7 @@ def sync(path: str | os.PathLike[str]) -> None:
             return
         raise
     try:
-        os.fsync(handle)
+        flush(handle)
     except OSError as error:
         # Some network and shared folders sync no folders; borg and git pass it over.
         unable = error.errno in (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
@@ -123,7 +140,7 @@ def memory(which: str) -> int | None:
     except OSError:
         return None
     fields = dict(line.split(":", 1) for line in lines)
-    return 1024 * int(fields[which].split()[0])
+    return 1024 * int(fields[which].split()[0]) if which in fields else None
 
 
 def half_of_memory() -> int | None:

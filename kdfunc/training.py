@@ -275,8 +275,11 @@ class _Checkpoint:
             with np.load(self.path) as content:
                 facts = json.loads(str(content["facts"]))
                 state = [content[f"arr_{i}"] for i in range(len(content) - 1)]
+            weights = [*self.network.weights, *self.optimizer.weights]
+            # Set one by one, some would be there when another does not fit.
+            fits = [tuple(w.shape) for w in weights] == [a.shape for a in state]
             whole = checksums.sha256(self.initial) == facts["initial"]
-            if whole and softmax.resume(facts["snapshots"]):
+            if fits and whole and softmax.resume(facts["snapshots"]):
                 count = len(self.network.weights)
                 self.network.set_weights(state[:count])
                 self.optimizer.set_weights(state[count:])

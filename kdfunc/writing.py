@@ -130,7 +130,7 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
         with open(partial, "xb") as file:  # which follows no link in its place
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            system.flush(file.fileno())
         system.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

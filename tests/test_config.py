@@ -3,10 +3,13 @@ import json
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdfunc import presets
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
+from kdfunc.runs import plan
 
 
 def test_defaults_are_the_papers_protocol():
@@ -101,6 +104,14 @@ def test_configs_are_joined_in_the_order_in_which_they_were_asked_for():
     joined = first.joined(second)
     assert joined.distillation_seeds == (24, 2, 1)
     assert joined.pruning_levels == (0.9, 0.5)  # as if all had been asked for at once
+
+
+@given(st.permutations(range(4)), st.integers(0, 4))
+def test_whatever_seeds_are_asked_for_finished_models_stay_in_the_plan(seeds, first):
+    made = ExperimentConfig(distillation_seeds=tuple(seeds[first:] or seeds))
+    wanted = ExperimentConfig(distillation_seeds=tuple(range(4)))
+    before = {task.name for task in plan.make(made)}
+    assert before <= {task.name for task in plan.make(made.joined(wanted))}
 
 
 @pytest.mark.parametrize("start", ["made", "read"])

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import types
 
-import psutil
 import pytest
 
 from kdfunc import checksums, system, writing
@@ -130,18 +129,28 @@ def test_a_file_that_cannot_be_synced_is_told(tmp_path):
         system.sync(tmp_path / "none")
 
 
-def test_cores_are_counted_where_no_process_is_bound_to_some(monkeypatch):
-    monkeypatch.delattr(psutil.Process, "cpu_affinity", raising=False)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    # What Python 3.13 makes of it there.
-    monkeypatch.setattr(os, "process_cpu_count", os.cpu_count, raising=False)
-    assert 1 <= engine.default_workers() <= os.cpu_count()
-
-
 def test_no_more_workers_than_a_container_has_memory_for(monkeypatch):
     monkeypatch.setattr("dask.system.CPU_COUNT", 8)
     monkeypatch.setattr("distributed.system.MEMORY_LIMIT", engine.WORKER_MEMORY)
     assert engine.default_workers() == 1
+
+
+def test_on_macos_writing_waits_for_the_drive(tmp_path, monkeypatch):
+    asked = []
+    macos = types.SimpleNamespace(
+        F_FULLFSYNC=51, fcntl=lambda *call: asked.append(call)
+    )
+    monkeypatch.setattr(system, "fcntl", macos)
+    with open(tmp_path / "file", "wb") as file:
+        system.flush(file.fileno())
+        assert asked == [(file.fileno(), 51)]
+
+
+def test_memory_is_unknown_where_the_system_tells_something_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "PROC", tmp_path)
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "status").write_text("VmRSS:\t     7 kB\n")
+    assert (system.memory("VmRSS"), system.memory("VmHWM")) == (7168, None)
 
 
 @pytest.fixture

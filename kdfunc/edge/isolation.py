@@ -53,10 +53,11 @@ class Isolated:
         if memory and not system.can_limit_memory():
             raise InputError("--memory: limits work only on Linux; omit it.")
         self._title, self._seconds, self._memory = title, seconds, memory
+        path = [each for each in sys.path if isinstance(each, str)]  # as Python does
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._said = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", CHILD.format(path=sys.path)],
+            [sys.executable, "-c", CHILD.format(path=path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

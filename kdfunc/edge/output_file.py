@@ -116,4 +116,5 @@ class OutputFile:
         else:
             (whole,) = map(pathlib.Path, paths.values())
         system.sync(whole)
-        os.replace(whole, self._path)
+        system.replace(whole, self._path)
+        system.sync(self._path.parent)

@@ -125,8 +125,8 @@ def _trainer(place, report):
 def _stored(content, place, folder, test_images) -> list[str]:
     """Writes a `.tflite` file and the interpreter's outputs for the test split."""
     with quantization.limits_of("ai-edge-litert"):
-        images = test_images.astype(np.float32) / 255
-        softmax = edge.predict(content, images, edge.Settings(threads=place.threads))
+        settings = edge.Settings(threads=place.threads)
+        softmax = edge.predict(content, test_images, settings)
         if not np.isfinite(softmax).all():
             raise ValueError("some outputs are not numbers")
     (folder / "model.tflite").write_bytes(content)

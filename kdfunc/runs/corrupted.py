@@ -3,20 +3,19 @@
     records/corrupted/            images.npy [sets, n, height, width, channels] uint8
                                   ways.json
     records/<model>-corrupted/    softmax.npy [sets, n, classes] float32
-                                  source.txt
 
 The sets are `kdfunc.corruptions.SETS`, made from the first test images. Nothing here
 imports TensorFlow.
 """
 
 import json
-import pathlib
 from collections.abc import Iterable
 
 import numpy as np
 
 from kdfunc import checksums
 from kdfunc.corruptions import CORRUPTIONS
+from kdfunc.runs import sources
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.text import count
@@ -25,8 +24,8 @@ from kdfunc.text import count
 IMAGES = 2000
 #: The task that corrupts them.
 CORRUPTED = Task("corrupted", "corrupt", needs=("data",), label="corrupted images")
-#: How images were corrupted, see `ways`; and what outputs were made of, see `source`.
-WAYS, SOURCE = "ways.json", "source.txt"
+#: How images were corrupted, see `ways`.
+WAYS = "ways.json"
 
 
 def tasks(models: Iterable[Task]) -> list[Task]:
@@ -47,7 +46,7 @@ def prediction(model: Task) -> Task:
     return Task(
         f"{model.name}-corrupted",
         "predict",
-        needs=(CORRUPTED.name,),
+        needs=(CORRUPTED.name, model.name),
         settings={"model": model.name},
         label=f"{model.label} on corrupted images",
     )
@@ -66,24 +65,8 @@ def images_outdated(run: RunDirectory) -> bool:
       run: the run directory.
     """
     record = run.record(CORRUPTED.name)
-    return record.exists and not _holds(record.path / WAYS, ways())
-
-
-def _holds(path: pathlib.Path, text: str) -> bool:
-    return path.is_file() and path.read_text("utf-8") == text
-
-
-def source(run: RunDirectory, model: str) -> str:
-    """The sources of a model's outputs: checksums of two manifests.
-
-    Args:
-      run: the run directory.
-      model: name of the task that made it.
-    """
-    needed = (
-        run.record(name).path / checksums.MANIFEST for name in (CORRUPTED.name, model)
-    )
-    return "".join(f"{checksums.sha256(path)}\n" for path in needed)
+    path = record.path / WAYS
+    return record.exists and not (path.is_file() and path.read_text("utf-8") == ways())
 
 
 def outdated(run: RunDirectory, model: Task) -> bool:
@@ -98,7 +81,7 @@ def outdated(run: RunDirectory, model: Task) -> bool:
         return False
     if not run.record(CORRUPTED.name).exists or images_outdated(run):
         return True
-    return not _holds(record.path / SOURCE, source(run, model.name))
+    return bool(sources.changed(run, prediction(model)))
 
 
 def outputs(run: RunDirectory, models: Iterable[Task]) -> dict[str, np.ndarray]:

@@ -45,14 +45,9 @@ def predict(task, place, folder, report) -> list[str]:
     if (model / "model.tflite").exists():
         content = (model / "model.tflite").read_bytes()
         settings = edge.Settings(threads=place.threads)
-        softmax = [
-            edge.predict(content, each.astype(np.float32) / 255, settings)
-            for each in images
-        ]
+        softmax = [edge.predict(content, each, settings) for each in images]
     else:
         name = "model.keras" if (model / "model.keras").exists() else "final.keras"
         softmax = list(map(training.predictor(models.load(model / name)), images))
     np.save(folder / "softmax.npy", np.asarray(softmax, np.float32))
-    source = corrupted.source(place.run, task.settings["model"])
-    (folder / corrupted.SOURCE).write_text(source, "utf-8")
-    return ["softmax.npy", corrupted.SOURCE]
+    return ["softmax.npy"]

@@ -23,7 +23,7 @@ import numpy as np
 from kdfunc import checksums
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.runs import kept
+from kdfunc.runs import kept, sources
 from kdfunc.runs.records import KeptRecord, Record
 from kdfunc.writing import PARTIAL, check_writable, nearest, remove, write_json
 
@@ -128,8 +128,9 @@ class RunDirectory:
                 "give another directory."
             )
         if not (self.path / "config.json").exists():
+            self._check_records(config)
             return config
-        there = self.config
+        self._check_records(there := self.config)
         differences = [
             f"{field} is {mine} there and {theirs} here"
             for field, (mine, theirs) in there.conflicts(config).items()
@@ -144,6 +145,18 @@ class RunDirectory:
                 f"one that is there: `{command}`"
             )
         return there.joined(config)
+
+    def _check_records(self, config: ExperimentConfig) -> None:
+        """Refuses records that were made with another config."""
+        for path in (self.path / "records").glob(f"*/{checksums.MANIFEST}"):
+            made = checksums.read_manifest(path.parent).get("sources", {})
+            if made and made[sources.EXPERIMENT] != sources.experiment(config):
+                raise InputError(
+                    f"--output_dir: {self.path} has records of another experiment, "
+                    "since its config.json was removed or edited; repeat the command "
+                    "that made them (provenance.json has it), or give another "
+                    "directory."
+                )
 
     def _cannot_write(self, error: OSError) -> InputError:
         path = str(self.path)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kdfunc import system
-from kdfunc.errors import InputError, first_line
+from kdfunc.errors import InputError, RunError, first_line
 from kdfunc.runs.task import Task
 
 #: Called with (task, report); report takes keyword facts about how far it is. Returns
@@ -91,7 +91,16 @@ class OnDask:
     @property
     def workers(self) -> int:
         """How many workers there are now."""
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._info)
+
+    @property
+    def shared(self) -> bool:
+        """Whether a worker does several tasks at once, in threads."""
+        return any(each["nthreads"] > 1 for each in self._info.values())
+
+    @property
+    def _info(self) -> dict[str, Any]:
+        return self._client.scheduler_info(n_workers=-1)["workers"]
 
     def call(self, function: Callable, *arguments: Any) -> list[Any]:
         """Calls a function on every worker; returns its results, or raises its error.
@@ -108,7 +117,7 @@ class OnDask:
         try:
             return list(self._client.run(function, *arguments).values())
         except CommClosedError as error:
-            raise RuntimeError(f"a worker was killed, {_WHY}") from error
+            raise RunError(f"a worker was killed, {_WHY}") from error
 
     def submit(self, function: Callable, *arguments: Any) -> Any:
         """Starts a function call on some worker; returns a future.
@@ -197,8 +206,8 @@ def open(
         are used instead.
 
     Raises:
-      InputError: no scheduler answers there, or it has no workers, or no local worker
-        could be started.
+      InputError: no scheduler answers there, or it has no workers, or workers that do
+        several tasks at once, or no local worker could be started.
     """
     if not (scheduler or workers):
         yield InProcess()
@@ -237,12 +246,18 @@ def open(
                 f"--scheduler: {scheduler} has no workers; start some with "
                 f"`dask worker {scheduler} --nthreads 1` and try again."
             )
+        if crew.shared:
+            raise InputError(
+                f"--scheduler: the workers at {scheduler} have more than one thread "
+                "each, whose tasks would disturb each other; start them with "
+                f"`dask worker {scheduler} --nthreads 1`."
+            )
         try:
             yield crew
         except KilledWorker as error:
-            raise RuntimeError(f"a worker was killed, {_WHY}") from error
+            raise RunError(f"a worker was killed, {_WHY}") from error
         except CancelledError as error:
-            raise RuntimeError(
+            raise RunError(
                 "the connection to the scheduler was lost; finished work is kept: "
                 "start the scheduler and its workers again, then repeat the command"
             ) from error

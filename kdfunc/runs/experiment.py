@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kdfunc import datasets, lazy
 from kdfunc.analysis import corruptions, everything
 from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, RunError
 from kdfunc.report import page
 from kdfunc.runs import (
     corrupted,
@@ -21,6 +21,7 @@ from kdfunc.runs import (
     plan,
     preparation,
     provenance,
+    sources,
     tensorboard,
     verification,
 )
@@ -61,7 +62,7 @@ def run(
 
     Raises:
       InputError: the experiment cannot work as requested; nothing was written.
-      RuntimeError: a task failed; the results of the others are kept.
+      RunError: a task failed; the results of the others are kept.
     """
     job = preparation.prepare(
         config,
@@ -82,14 +83,14 @@ def run(
         with _remedy_told(directory), directory.claimed(place.config):
             _tell_of_more(config, place.config)
             with provenance.noted(directory.path, place.threads, machines, begin):
-                _discard_damaged(directory, job.tasks)
+                _discard(directory, job.tasks)
                 failures = _do(directory, place, job.tasks, crew)
             if job.analyses and not failures:
                 checked = [task.name for task in job.tasks]
                 everything.write(directory, checked, crew.submit)
                 result = page.write([directory], directory.path / "report.html")
     if failures:
-        raise RuntimeError(_failed(failures, directory))
+        raise RunError(_failed(failures, directory))
     print(f"Done in {duration(time.monotonic() - begin)}. Results: {result}")
     return directory
 
@@ -109,7 +110,7 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
     Raises:
       InputError: there is no run, it has no base model and independent ones, or a
         record is damaged.
-      RuntimeError: a task failed; the results of the others are kept.
+      RunError: a task failed; the results of the others are kept.
     """
     directory = RunDirectory(path)
     found = [] if directory.kept else everything.finished(directory)
@@ -134,15 +135,12 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
             images = corrupted.CORRUPTED.name
             if corrupted.images_outdated(directory):
                 directory.discard(images)
-            _discard_damaged(directory, tasks)
-            for model in models:
-                if corrupted.outdated(directory, model):
-                    directory.discard(corrupted.prediction(model).name)
+            _discard(directory, tasks)
             machines = crew.call(lazy.call, "kdfunc.runtime:describe_machine")
             with provenance.noted(directory.path, place.threads, machines, begin):
                 failures = _do(directory, place, tasks, crew)
             if failures:
-                raise RuntimeError(_failed(failures, directory))
+                raise RunError(_failed(failures, directory))
             if everything.outdated(directory):
                 everything.write(directory, names, crew.submit)
             else:
@@ -173,6 +171,11 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     damaged = directory.damaged(names)
     for name, problems in damaged.items():
         print(f"{name}: damaged: {'; '.join(problems)}")
+    for task in tasks:
+        if task.name not in (*damaged, *missing):
+            for name in sources.changed(directory, task):
+                print(f"{task.name}: made from another {name}")
+                damaged[task.name] = [name]
     for name in missing:
         print(f"{name}: missing")
     others = verification.damages(directory)
@@ -210,24 +213,37 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
         print(textwrap.fill(text, WIDTH, break_on_hyphens=False))
 
 
-def _discard_damaged(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:
-    for name, problems in directory.damaged(task.name for task in tasks).items():
-        print(f"{directory.record(name).path}: {'; '.join(problems)}; making it again.")
-        directory.discard(name)
+def _discard(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:
+    """Removes what is damaged, made from something else, or not possible elsewhere."""
+    damaged = directory.damaged(task.name for task in tasks)
+    for task in tasks:
+        record = directory.record(task.name)
+        problems = damaged.get(task.name, [])
+        if record.exists and not problems:
+            changed = sources.changed(directory, task)
+            problems = [f"made from another {name}" for name in changed]
+            versions = record.made.get("versions") == provenance.versions()
+            if record.not_possible and not versions:
+                problems.append("not possible with other versions of the packages")
+        if problems:
+            print(f"{record.path}: {'; '.join(problems)}; making it again.")
+            directory.discard(task.name)
 
 
 def _do(directory, place, tasks, crew) -> dict[str, str]:
     config = place.config
     if not tasks:
         return {}
-    missing = []
+    missing: list[plan.Task] = []
+    names: set[str] = set()
     for task in tasks:
         record = directory.record(task.name)
-        if record.exists:
+        if record.exists and names.isdisjoint(task.needs):
             # A kill may have come between the seal and this.
             remove(record.path / CHECKPOINT)
-        else:
+        else:  # or it is made again if what it needs comes out different
             missing.append(task)
+            names.add(task.name)
     print(
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
         f"{len(tasks) - len(missing)} of {len(tasks)} tasks are already "
@@ -268,7 +284,7 @@ def _remedy_told(directory: RunDirectory) -> Iterator[None]:
     except BrokenPipeError:  # of who reads the output; no disk
         raise
     except OSError as error:
-        raise RuntimeError(
+        raise RunError(
             f"{directory.path} could not be completely read or written ({error}); "
             "finished work is kept. Free some space or grant the permission, then "
             "repeat the command."

@@ -1,6 +1,7 @@
 """`provenance.json`: the commands that made a run directory, when, where and how."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -114,12 +115,6 @@ def _program() -> list[str]:
 
 def _session(threads: int, machines: list[dict[str, Any]], seconds: float):
     first, *others = [m for i, m in enumerate(machines) if m not in machines[:i]]
-    versions = {"kdfunc": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
     return {
         "command": shlex.join([*_program(), *sys.argv[1:]]),
         "ended": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -127,5 +122,17 @@ def _session(threads: int, machines: list[dict[str, Any]], seconds: float):
         "threads_a_task": threads,
         "machine": first,
         **({"other_machines": others} if others else {}),
-        "versions": versions,
+        "versions": versions(),
     }
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions of this package, of Python and of what results depend on."""
+    found = {"kdfunc": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

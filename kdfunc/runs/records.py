@@ -12,7 +12,6 @@ No TensorFlow is imported here.
 import hashlib
 import io
 import json
-import os
 import pathlib
 import zipfile
 import zlib
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdfunc import checksums
+from kdfunc import checksums, system
 from kdfunc.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class SoftmaxFile:
         with open(self.path, "ab") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            system.flush(file.fileno())
         self.checksums.append(hashlib.sha256(content).hexdigest())
 
 
@@ -136,7 +135,7 @@ class Record:
 
     @property
     def made(self) -> Mapping[str, Any]:
-        """How it was made: seconds, threads, machine, its instruction set, oneDNN."""
+        """How it was made: seconds, threads, machine, instruction set, versions."""
         return checksums.read_manifest(self.path).get("made", {})
 
 

@@ -22,7 +22,15 @@ from kdfunc import (
     writing,
 )
 from kdfunc.config import ExperimentConfig, parse_variant
-from kdfunc.runs import compressing, corrupting, forecast, records, teaching
+from kdfunc.runs import (
+    compressing,
+    corrupting,
+    forecast,
+    provenance,
+    records,
+    sources,
+    teaching,
+)
 from kdfunc.runs.task import Task
 from kdfunc.runs.trainings import BASE_OPTIMIZER
 from kdfunc.runs.workplace import Workplace
@@ -125,7 +133,7 @@ def _typical_seconds(call: Callable[[], Any]) -> float:
 
 
 def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
-    """Does a task and seals its record, unless that is already done.
+    """Does a task and seals its record, unless that is already done from its sources.
 
     Only one process at a time works on a record, so a worker that was presumed dead and
     its replacement cannot interfere.
@@ -146,6 +154,8 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
     record = place.run.record(task.name)
     (place.directory / "records").mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(place.directory / "records" / f".{task.name}.lock"):
+        if record.exists and sources.changed(place.run, task):
+            place.run.discard(task.name)
         if not record.exists:
             if not record.path.is_dir():
                 writing.remove(record.path)
@@ -159,8 +169,10 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
                 "machine": platform.node(),
                 "instruction_set": machine.instruction_set(),
                 "onednn": runtime.ONEDNN,
+                "versions": provenance.versions(),
             }
-            checksums.seal(record.path, files, made=made)
+            origin = sources.of(place.run, place.config, task)
+            checksums.seal(record.path, files, made=made, sources=origin)
         writing.remove(record.path / records.CHECKPOINT)
     if record.not_possible:
         return {"not_possible": record.not_possible}
@@ -182,9 +194,10 @@ def _throttled(report: Report) -> Report:
 
 def _data(task, place, folder, report) -> list[str]:
     """The parts of the data that the analysis needs."""
-    np.save(folder / "labels.npy", place.data.test_labels)
-    np.save(folder / "images.npy", place.data.test_images)
-    names = json.dumps(place.data.class_names)
+    data = place.data
+    np.save(folder / "labels.npy", data.test_labels)
+    np.save(folder / "images.npy", data.test_images)
+    names = json.dumps(data.class_names)
     (folder / "class_names.json").write_text(names, "utf-8")
     return ["labels.npy", "images.npy", "class_names.json"]
 

@@ -33,5 +33,5 @@ class Workplace:
 
     @property
     def data(self) -> datasets.Dataset:
-        """The images and labels, mapped into memory."""
+        """The images and labels, mapped into memory; checked anew at each call."""
         return datasets.load(self.config.dataset, self.data_dir)

@@ -60,9 +60,9 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     estimates = [math.log(r) for r in (0.05, 0.1, 0.2)]
     found = answer(4, estimates)
     assert (
-        "Over 3 set-ups, the mean distance to the base model is 0.1 [0.0179, 0.559] "
-        "times that of independent models (p = 0.057 for “supported”; after Holm's "
-        "correction for 1 claim 0.057); another set-up could give almost anything."
+        "Over 3 set-ups, models are on average 0.1 [0.0179, 0.559] times as far "
+        "from the base model as independent ones (p = 0.057 for “supported”; after Holm's "
+        "correction for 1 claim 0.057); expected of another set-up: almost anything."
     ) in found.sentence
     found = answer(3, [20.0, 21.0, 22.0])
     assert "Over 3 set-ups, the mean difference is 21.0 [" in found.sentence
@@ -74,10 +74,10 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
 
 def test_another_set_up_is_expected_within_the_scale():
     found = answer(5, [-90.0, 0.0, 90.0])  # differences of scores are at most 200
-    assert "another set-up could give anything." in found.sentence
+    assert "expected of another set-up: anything." in found.sentence
     found = answer(5, [150.0, 160.0, 190.0])
     assert found.pooled.predicted_high > 200
-    assert " and 200.0. " in found.sentence
+    assert " to 200.0 points. " in found.sentence
 
 
 def test_answers_are_corrected_for_the_number_of_claims():

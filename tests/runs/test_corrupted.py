@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import kdfunc
-from kdfunc import cli
+from kdfunc import checksums, cli
 from kdfunc.runs import corrupted, experiment, plan
 
 CONFIG = kdfunc.ExperimentConfig(
@@ -76,30 +76,35 @@ def test_what_is_done_is_not_done_again_and_what_is_damaged_is(answered, capsys)
     assert experiment.verify(CONFIG, answered.path.parent) == 0
 
 
-def test_with_damaged_images_all_is_made_again(answered):
+def test_damaged_images_are_made_again_and_what_models_said_of_them_stays(answered):
     before = contents(answered)
+    manifest = answered.record("float16-corrupted").path / "manifest.json"
+    sealed = manifest.read_bytes()
     path = answered.record("corrupted").path / "images.npy"
     path.write_bytes(path.read_bytes()[:-1])
     experiment.corrupt(answered.path, workers=0)
-    changed = {p.name for p, c in contents(answered).items() if before[p] != c}
-    assert changed <= {corrupted.SOURCE}  # the same if it took as many hundredths
+    assert contents(answered) == before
+    assert manifest.read_bytes() == sealed
     assert "Gaussian noise" in (answered.path / "report.html").read_text()
 
 
 def test_what_another_model_said_is_asked_again(answered, capsys):
     before = contents(answered)
     (float16,) = [t for t in plan.make(CONFIG) if t.name == "float16"]
-    path = answered.record("float16").path / "manifest.json"
-    path.write_text(path.read_text() + "\n")  # as if it were made again
+    record = answered.record("float16").path
+    whole = checksums.read_manifest(record)
+    (record / "metrics.csv").write_text((record / "metrics.csv").read_text() + "\n")
+    checksums.seal(record, **whole)  # as if it were another one
     assert corrupted.outdated(answered, float16)
     capsys.readouterr()
     assert not corrupted.outputs(answered, [float16])
     told = capsys.readouterr().out
     assert told.startswith("Outputs for corrupted images of 1 model are older than")
     experiment.corrupt(answered.path, workers=0)
+    told = capsys.readouterr().out
+    assert "float16-corrupted: made from another float16; making it again" in told
     assert not corrupted.outdated(answered, float16)
-    changed = {p.name for p, c in contents(answered).items() if before[p] != c}
-    assert changed == {corrupted.SOURCE}
+    assert contents(answered) == before
 
 
 def test_images_corrupted_in_other_ways_are_made_again(answered, monkeypatch):

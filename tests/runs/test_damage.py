@@ -13,9 +13,9 @@ import crash_points
 import kill
 import pytest
 
-from kdfunc import cli
+from kdfunc import checksums, cli
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs import directory, experiment
+from kdfunc.runs import directory, experiment, provenance
 from kdfunc.runs.directory import RunDirectory
 
 NAME = "digits-lenet-published"
@@ -170,6 +170,76 @@ def test_a_damaged_config_is_told_with_a_remedy(run, damage, capsys):
         assert kdfunc(run) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "holds no readable run" in line and "remove a damaged config.json" in line
+
+
+@pytest.mark.parametrize("lost", ["removed", "edited"])
+def test_records_of_another_experiment_are_not_taken_for_ones_own(run, lost, capsys):
+    config = run / "config.json"
+    before = kill.checksums(run / "records")
+    if lost == "removed":
+        config.unlink()
+    else:
+        config.write_text(config.read_text().replace('"epochs": 1', '"epochs": 7'))
+    assert kdfunc(run, "--epochs=7", "--dry_run") == 2
+    assert kdfunc(run, "--epochs=7") == 2
+    (line, _) = capsys.readouterr().err.splitlines()
+    assert "has records of another experiment" in line and "provenance.json" in line
+    assert kill.checksums(run / "records") == before
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_what_is_made_from_something_that_came_out_different_is_made_again(
+    run, whole, capsys
+):
+    base = run / "records" / "base"
+    content = checksums.read_manifest(base)
+    (base / "metrics.csv").write_text((base / "metrics.csv").read_text() + "\n")
+    checksums.seal(base, **content)  # as if another machine had made it
+    assert kdfunc(run, "--verify") == 1
+    told = capsys.readouterr().out
+    assert "pruned-90: made from another base" in told
+    assert kdfunc(run) == 0
+    told = capsys.readouterr().out
+    assert "student-alpha0.9-seed2: made from another base; making it again" in told
+    assert kdfunc(run, "--verify") == 0
+    # The base model that is there has the same weights.
+    for name in ("student-alpha0.9-seed2", "pruned-90"):
+        remade, first = (
+            checksums.read_manifest(folder / "records" / name)
+            for folder in (run, whole / NAME)
+        )
+        assert remade["files"] == first["files"]
+        assert remade["sources"]["data"] == first["sources"]["data"]
+        assert remade["sources"]["base"] != first["sources"]["base"]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_what_is_made_from_something_that_came_out_the_same_stays(run, whole, capsys):
+    os.truncate(run / "records" / "base" / "final.keras", 100)
+    manifests = [
+        folder.joinpath("manifest.json") for folder in (run / "records").iterdir()
+    ]
+    before = {path: path.read_bytes() for path in manifests if path.exists()}
+    assert kdfunc(run) == 0
+    changed = [path.parent.name for path in before if path.read_bytes() != before[path]]
+    assert changed == ["base"]
+    assert kill.checksums(run) == kill.checksums(whole / NAME)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("same", [True, False])
+def test_what_was_not_possible_is_tried_again_with_other_versions(run, same, capsys):
+    record = run / "records" / "dynamic-range"
+    shutil.rmtree(record)
+    record.mkdir()
+    (record / "not_possible.txt").write_text("the library cannot")
+    versions = provenance.versions() | ({} if same else {"tensorflow": "2.0"})
+    checksums.seal(record, ["not_possible.txt"], made={"versions": versions})
+    assert kdfunc(run) == 0
+    assert (record / "not_possible.txt").exists() == same
+    assert (record / "model.tflite").exists() != same
+    told = "not possible with other versions of the packages; making it again"
+    assert (told in capsys.readouterr().out) != same
 
 
 @pytest.mark.usefixtures("tensorflow")

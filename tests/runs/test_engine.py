@@ -139,7 +139,7 @@ def test_an_interrupt_stops_tasks_on_workers_of_a_cluster(tmp_path):
         if event == "progress":
             _thread.interrupt_main()
 
-    with LocalCluster(n_workers=1, dashboard_address=":0") as cluster:
+    with LocalCluster(1, threads_per_worker=1, dashboard_address=":0") as cluster:
         with pytest.raises(KeyboardInterrupt):
             with engine.open(scheduler=cluster.scheduler_address) as crew:
                 crew.run(TASKS[:1], Slow(tmp_path), interrupt)
@@ -217,7 +217,8 @@ def test_two_runs_on_one_scheduler_hear_only_their_own_tasks(tmp_path):
     from distributed import LocalCluster
 
     heard = [], []
-    with LocalCluster(processes=False, dashboard_address=":0") as cluster:
+    several = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(processes=False, **several) as cluster:
         address = cluster.scheduler_address
         with engine.open(scheduler=address) as one, engine.open(0, address) as other:
             thread = threading.Thread(
@@ -235,12 +236,22 @@ def test_two_runs_on_one_scheduler_hear_only_their_own_tasks(tmp_path):
 def test_a_scheduler_that_ends_is_told_in_plain_words(tmp_path, events):
     from distributed import LocalCluster
 
-    with LocalCluster(processes=False, dashboard_address=":0") as cluster:
+    one = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(processes=False, **one) as cluster:
         with pytest.raises(RuntimeError, match="connection to the scheduler was lost"):
             with engine.open(scheduler=cluster.scheduler_address) as crew:
                 threading.Timer(0.5, cluster.close).start()
                 crew.run(TASKS[:2], Slow(tmp_path, seconds=1.5), listener(events))
     assert {event for event, *_ in events} <= {"start", "progress"}
+
+
+def test_workers_with_several_threads_are_refused():
+    from distributed import LocalCluster
+
+    with LocalCluster(1, threads_per_worker=2, dashboard_address=":0") as cluster:
+        with pytest.raises(InputError, match="dask worker tcp://.* --nthreads 1"):
+            with engine.open(scheduler=cluster.scheduler_address):
+                pass
 
 
 def test_events_are_told_one_at_a_time(crew, tmp_path):

@@ -63,6 +63,8 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
         Patch(color=str(1 - step), label=f"Strength {strength}, any colour")
         for strength, step in _SHADES.items()
     ]
-    handles.append(Line2D([], [], color=GREY, lw=0.8, ls=(0, (4, 3)), label="No change"))
+    handles.append(
+        Line2D([], [], color=GREY, lw=0.8, ls=(0, (4, 3)), label="No change")
+    )
     add_legend(figure, ax, handles, columns=4)
     return figure

@@ -32,7 +32,7 @@ from kdfunc.analysis.figures.style import (
 )
 
 MOST_CLASSES = 20  # side by side in a heat map
-_DECADES = 1e3  # of distances that have colours of their own
+_DECADES = 1e4  # of distances that have colours of their own
 _ORDER = (
     "base",
     "independent",
@@ -210,8 +210,8 @@ def distance_over_epochs(
     plots[0, 0].set_ylabel(f"{measure}\nfrom the trained base model")
     if ax is None:
         figure.supxlabel(
-            "Bands: from the nearest to the farthest training. The base model's own line "
-            "ends at 0 and leaves the plot.",
+            "Bands: from the nearest to the farthest training.\n"
+            "The base model's own line ends at 0 and leaves the plot.",
             fontsize=TEXT_SIZE,
             color=GREY,
         )
