@@ -26,6 +26,7 @@ _HOMES = {
     "run": "kdfunc.runs.experiment:run",
     # Models of your own, from arrays.
     "compare": "kdfunc.comparison.arrays:compare",
+    "compare_files": "kdfunc.comparison.arrays:compare_files",
     "landscape": "kdfunc.analysis.landscapes:landscape",
     # The parts, each useful without the others.
     "analysis": "kdfunc.analysis",
@@ -59,7 +60,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     )
     from kdfunc.analysis.everything import write as analyse
     from kdfunc.analysis.landscapes import landscape
-    from kdfunc.comparison.arrays import compare
+    from kdfunc.comparison.arrays import compare, compare_files
     from kdfunc.config import ExperimentConfig
     from kdfunc.runs.directory import RunDirectory
     from kdfunc.runs.experiment import run

@@ -139,12 +139,20 @@ class Distiller(keras.Model):
           x: examples, or a data set of examples and targets.
           y: labels, one-hot `[n, classes]` or whole numbers `[n]`; without a teacher, a
             dict with `labels` and `teacher_logits`.
-          **kwargs: of `keras.Model.fit`.
+          **kwargs: of `keras.Model.fit`, but for weights of examples or classes.
 
         Raises:
-          InputError: the labels have another shape, or there is no teacher.
+          InputError: the labels have another shape, there is no teacher, or examples
+            or classes have weights.
         """
         spec = getattr(x, "element_spec", None)
+        weighted = isinstance(spec, tuple) and len(spec) > 2
+        for name in ("sample_weight", "class_weight"):
+            if kwargs.get(name) is not None or weighted:
+                raise InputError(
+                    f"{name}: every example counts the same here; omit it, and repeat "
+                    "examples that are to count more."
+                )
         targets = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else y
         if self._teacher is None and not isinstance(targets, Mapping):
             raise InputError(
@@ -198,12 +206,17 @@ class Distiller(keras.Model):
         return images, targets, None
 
     def _loss_and_parts(self, labels, teacher_logits, logits):
-        """The total loss, the loss on labels, and the KL before its weight."""
+        """The total loss, the loss on labels, and the KL before its weight.
+
+        What the student's regularizers add is in the total, as in `keras.Model.fit`.
+        """
         student_loss, distillation_loss = self.losses_of(
             _one_hot(labels, logits.shape[-1]), teacher_logits, logits
         )
         weight = self._label_weight
         loss = weight * student_loss + (1 - weight) * distillation_loss
+        if penalties := self._student.losses:
+            loss += tf.add_n(penalties)
         return loss, student_loss, distillation_loss / self._temperature**2
 
     def _update_means(self, losses, images) -> None:

@@ -1,6 +1,7 @@
 """Tables, numbers and times for people, on a terminal of 80 columns."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 WIDTH = 79
 
@@ -46,6 +47,17 @@ def _shorten(text: str, width: int, tail: int) -> str:
     if len(text) <= width:
         return text
     return f"{text[: width - 2 - tail]}..{text[len(text) - tail :]}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that was perhaps meant, as the beginning of a clause; may be empty.
+
+    Args:
+      name: what was given.
+      names: what is allowed.
+    """
+    close = difflib.get_close_matches(name, [*names], n=1, cutoff=0.7)
+    return f"did you mean {close[0]}? Otherwise " if close else ""
 
 
 def listed(words: Sequence[str]) -> str:

@@ -272,6 +272,43 @@ def test_whole_numbers_are_labels_as_one_hot_ones_are(examples):
         model.fit(x, labels[:, :3], verbose=0)
 
 
+def test_regularizers_of_the_student_count_as_in_fit(examples):
+    """Of alpha 1, which leaves the loss on labels alone."""
+    from kdfunc.runtime import keras
+
+    trained = []
+    for distilled in (False, True):
+        network = linear()
+        network.layers[1].kernel_regularizer = keras.regularizers.L2(1.0)
+        network = keras.models.clone_model(network)  # which puts it to work
+        network.set_weights(linear().get_weights())
+        if distilled:
+            model = distiller(network, linear(seed=2), alpha=1.0)
+        else:
+            model = network
+            model.compile("sgd", "categorical_crossentropy")
+        history = model.fit(*examples, epochs=20, shuffle=False, verbose=0).history
+        trained.append((network.get_weights(), history["loss"]))
+    (plain, loss), (distilled, same) = trained
+    assert same == pytest.approx(loss, rel=1e-5)
+    for one, other in zip(plain, distilled, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert np.linalg.norm(plain[0]) < np.linalg.norm(linear().get_weights()[0])
+
+
+def test_weights_of_examples_and_classes_are_refused(examples):
+    import tensorflow as tf
+
+    model, weights = distiller(linear(), linear()), np.zeros(32, np.float32)
+    with pytest.raises(InputError, match="sample_weight: every example counts"):
+        model.fit(*examples, sample_weight=weights, verbose=0)
+    with pytest.raises(InputError, match="class_weight: every example counts"):
+        model.fit(*examples, class_weight={0: 2.0}, verbose=0)
+    weighted = tf.data.Dataset.from_tensor_slices((*examples, weights)).batch(8)
+    with pytest.raises(InputError, match="sample_weight: every example counts"):
+        model.fit(weighted, verbose=0)
+
+
 def test_compile_takes_its_arguments_in_the_order_of_keras(examples):
     from kdfunc.distillation import Distiller
     from kdfunc.runtime import keras

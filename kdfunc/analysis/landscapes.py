@@ -265,6 +265,13 @@ def landscape(
     refuse_string("families", families)
     records = _records(outputs, names)
     families = ["model"] * len(names) if families is None else families
+    if len(families) != len(names):
+        raise InputError(
+            f"there are {len(families)} families and {len(names)} names; give each "
+            "model its family."
+        )
+    if not perplexity > 0:
+        raise InputError(f"perplexity: got {perplexity}; allowed: above 0.")
     points = pd.DataFrame(
         [
             {"model": name, "family": family, "label": name, "epoch": epoch}

@@ -9,10 +9,10 @@ import numpy as np
 
 from kdfunc.archives import is_archive
 from kdfunc.comparison import limits, result
-from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import Comparison
 from kdfunc.errors import InputError, first_line, refuse_string
+from kdfunc.similarity.labels import check_labels
 from kdfunc.similarity.softmax import listed
 
 Arrays = np.ndarray | Mapping[str, np.ndarray]
@@ -72,6 +72,11 @@ def compare(
     given = [_by_name(x) for x in (p, q, *independents)]
     refuse_string("names", names)
     names = names or ["p", "q", *(f"independents[{i}]" for i in range(len(given) - 2))]
+    if len(names) != len(given):
+        raise InputError(
+            f"names: got {len(names)} for {len(given)} models; give one for each, the "
+            "reference first."
+        )
     if not given[0]:
         raise InputError(f"{names[0]} has no outputs; {EXPECTED}.")
     first = next(iter(given[0].values()))
@@ -114,13 +119,25 @@ def compare_files(
     """
     paths = [p, q, *independents]
     given = [read(path) for path in paths]
-    truth = given[0].pop(LABELS, None)
-    for arrays in given[1:]:
-        arrays.pop(LABELS, None)
+    names = [os.fspath(path) for path in paths]
+    truth, first = None, ""
+    for name, arrays in zip(names, given, strict=True):
+        other = arrays.pop(LABELS, None)
+        if truth is None:
+            truth, first = other, name
+        elif other is not None and not np.array_equal(truth, other):
+            raise InputError(
+                f"the labels in {name} differ from those in {first}; give outputs for "
+                "the same examples in the same order."
+            )
     if labels is not None:
         members = read(labels)
+        if len(members) > 1 and LABELS not in members:
+            raise InputError(
+                f"--labels: {os.fspath(labels)} has the arrays {', '.join(members)}; "
+                "call the one with the true classes `labels`."
+            )
         truth = members.get(LABELS, next(iter(members.values())))
-    names = [os.fspath(path) for path in paths]
     return compare(given[0], given[1], truth, given[2:], names=names, **options)
 
 
@@ -175,8 +192,9 @@ def _csv(path: pathlib.Path) -> np.ndarray:
         comments=None,
         encoding=encoding,
     )
-    if titled and len(first) > 1 and not first[0]:
-        found = found[:, 1:]  # the index, whose title is empty
+    counted = len(found) > 1 and np.array_equal(found[:, 0], range(len(found)))
+    if titled and len(first) > 1 and (not first[0] or counted):
+        found = found[:, 1:]  # the index
     numbered = len(first) > 2 and first == [str(i) for i in range(len(first))]
     if numbered and (found[1:] % 1).any():
         found = found[1:]  # columns without names: the header is 0,1,2,...
@@ -194,4 +212,14 @@ def _is_number(cell: str) -> bool:
 def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
     if isinstance(arrays, Mapping):
         return {name: np.asarray(array) for name, array in arrays.items()}
+    if arrays is None or isinstance(arrays, str | os.PathLike):
+        raise InputError(
+            f"got {arrays!r} in place of outputs; give arrays [examples, ...], or give "
+            "files to `kdfunc.compare_files`."
+        )
+    if isinstance(arrays, list | tuple) and np.ndim(arrays[:1]) > 2:
+        raise InputError(
+            f"got a list of {len(arrays)} arrays; give one array, or the outputs of a "
+            "model that has several as a dictionary {name: array}."
+        )
     return {"": np.asarray(arrays)}

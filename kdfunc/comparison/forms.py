@@ -30,6 +30,14 @@ NEAR = 0.05  # sums so close to 1 are meant to be 1
 LEAST = 0.5  # that rounding to 8 bits leaves of the sum of many small probabilities
 SPREAD = 2.3  # four standard deviations of a rounding error, in halves of a step
 MOST_CLASSES = 1 << 16  # that integers stand for
+ROWS = 5  # of which all must have one sum not to be logits by chance
+#: The lowest number, the sum of a row above it, what such rows are, what to do.
+SCALES = (
+    (0, 100, "percentages", "them divided by 100"),
+    (0, 255, "8-bit codes", "(codes - zero_point) * scale"),
+    (0, 256, "8-bit codes", "(codes - zero_point) * scale"),
+    (-128, 256, "8-bit codes", "(codes - zero_point) * scale"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ def settle(
     seen = {model: _seen(title(name, model), x) for model, x in arrays.items()}
     for model, form in seen.items():
         _check_saying(title(name, model), said[model], form)
+        if said[model] != NUMBERS and form in (NUMBERS, INDICES):
+            _check_scale(title(name, model), arrays[model])
     first = next(iter(arrays.values()))
     if NUMBERS not in said.values():
         _check_mixture(name, seen, first.shape[-1])
@@ -87,6 +97,12 @@ def settle(
     if kind == NUMBERS:
         hint = _hint(first.shape, said)
     elif kind == CLASSES:
+        if evidence and not {*said.values()} - {AUTO} and {*seen.values()} == {NUMBERS}:
+            hint = (
+                "taken for logits, since the largest number of a row tells the true "
+                "class better than chance; if they are something else, such as an "
+                "embedding, give --outputs=numbers"
+            )
         arrays = {m: _softmax(array, forms[m]) for m, array in arrays.items()}
         classes = next(iter(arrays.values())).shape[-1]
     elif kind == POSITIONS:
@@ -199,6 +215,21 @@ def _check_saying(what: str, saying: str, seen: str) -> None:
             f"{what} has whole numbers, which are neither logits nor probabilities; "
             "declare numbers or nothing."
         )
+
+
+def _check_scale(what: str, array: np.ndarray) -> None:
+    """Refuses percentages and 8-bit codes of probabilities, which look like logits."""
+    if array.ndim != 2 or len(array) < ROWS or array.shape[1] < 2:
+        return
+    for low, total, scale, remedy in SCALES:
+        if array.min() < low or array.max() > low + total:
+            continue
+        sums = array.sum(axis=1, dtype=float) - low * array.shape[1]
+        if (np.abs(sums - total) <= (array.shape[1] + 1) / 2).all():
+            raise InputError(
+                f"{what} looks like {scale} of probabilities, since each row sums to "
+                f"about the same; give {remedy}, or declare numbers."
+            )
 
 
 def _check_mixture(name: str, seen: Mapping[str, str], width: int) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -215,6 +215,15 @@ def settle_all(
                 f"there is no output {name!r}; the models have "
                 f"{', '.join(map(repr, names))}."
             )
+    told = {
+        name: ", ".join(
+            f"{list(arrays)[place]!r} ({title.split()[0]})"
+            for title, arrays in zip(titles, given, strict=True)
+            if set(arrays) != set(names)
+        )
+        for place, name in enumerate(names)
+        if len(names) > 1
+    }
     settled = []
     for name in names:
         here = {
@@ -223,7 +232,12 @@ def settle_all(
         }
         arrays = {t: x[name] for t, x in zip(titles, by_model, strict=True)}
         alone = "" if len(names) == 1 else name
-        settled.append(forms.settle(alone, arrays, here, labels))
+        found = forms.settle(alone, arrays, here, labels)
+        if told.get(name):
+            paired = f"matched by position with {told[name]}, since names differ"
+            hint = f"{found.hint}; {paired}" if found.hint else paired
+            found = replace(found, hint=hint)
+        settled.append(found)
     return settled
 
 

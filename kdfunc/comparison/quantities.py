@@ -32,7 +32,8 @@ class Quantity:
       ends: The interval as a function of confidence and number of examples; for another
         number of examples than given, the expected interval. None if it does not depend
         on chance.
-      fewest: Smallest number of examples for which the interval may decide.
+      fewest: Smallest number of examples for which the interval may decide; infinite if
+        it never may.
       narrows: Whether more examples alone can make the interval arbitrarily narrow;
         they cannot if it also covers a few trainings.
       resamples: Number of resamples behind the ends; infinite if there are none.
@@ -41,7 +42,7 @@ class Quantity:
     value: float
     examples: int = 0
     ends: Callable[[float, int], tuple[float, float]] | None = None
-    fewest: int = 0
+    fewest: float = 0
     narrows: bool = True
     resamples: float = math.inf
 

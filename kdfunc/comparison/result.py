@@ -1,6 +1,7 @@
 """The result of a comparison: a dictionary for programs that prints well for people."""
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,9 +42,11 @@ def check_resampling(resamples: int, confidence: float) -> None:
     Raises:
       InputError: A setting is out of range.
     """
-    if not 1 <= resamples <= MOST_RESAMPLES:
+    whole = isinstance(resamples, numbers.Integral)
+    if not whole or not 1 <= resamples <= MOST_RESAMPLES:
         raise InputError(
-            f"--resamples: got {resamples}; give a number from 1 to {MOST_RESAMPLES}."
+            f"--resamples: got {resamples}; give a whole number from 1 to "
+            f"{MOST_RESAMPLES}."
         )
     if not 0 < confidence < 1:
         raise InputError(

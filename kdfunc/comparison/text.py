@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kdfunc.comparison.quantities import FEWEST
 from kdfunc.text import WIDTH, count, number, percent, table
 
 LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
@@ -86,12 +87,15 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
         f"measures{of} on {count(result['examples'], 'example')} with "
         f"{100 * result['confidence']:g} % intervals\n"
         + _intervals(measures, significant)
+        + _caution(result["examples"])
     )
     preserved = {k: m["preserved"] for k, m in measures.items() if "preserved" in m}
     if preserved:
+        roles = [model["role"] for model in result["models"]]
+        independents = count(roles.count("independent"), "independently trained model")
         yield (
-            "function preserved in percent; 0 is as far as independently trained "
-            "models\n" + _intervals(preserved, lambda value: number(value, 1))
+            f"function preserved in percent; 0 is as far as {independents}\n"
+            + _intervals(preserved, lambda value: number(value, 1))
         )
     if "tails" in output:
         yield (
@@ -135,6 +139,13 @@ def _forms(output: Mapping[str, Any], of: str) -> str:
     if told != output["kind"]:
         text += f", {told}"
     return f"{text}; {kinds[output['kind']]}"
+
+
+def _caution(examples: int) -> str:
+    """What to know of intervals from few examples."""
+    if examples >= FEWEST:
+        return ""
+    return f"\n(from fewer than {FEWEST} examples, those of divergences are too narrow)"
 
 
 def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:

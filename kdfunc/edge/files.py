@@ -18,8 +18,8 @@ from typing import IO, Literal
 import numpy as np
 
 from kdfunc.archives import is_archive
-from kdfunc.comparison.labels import check_labels
 from kdfunc.errors import InputError, first_line
+from kdfunc.similarity.labels import check_labels
 from kdfunc.text import count
 
 EXPECTED = (

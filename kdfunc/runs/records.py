@@ -113,7 +113,14 @@ class Record:
     @property
     def softmax(self) -> np.ndarray:
         """Memory-mapped `[snapshots, n_test, classes]` float32."""
-        return np.load(self.path / "softmax.npy", mmap_mode="r")
+        try:
+            return np.load(self.path / "softmax.npy", mmap_mode="r")
+        except FileNotFoundError as error:
+            there = self.path.parent.glob("*/softmax.npy")
+            names = ", ".join(sorted(path.parent.name for path in there))
+            raise InputError(
+                f"{self.path} has no outputs; there are those of {names or 'no model'}."
+            ) from error
 
     @property
     def metrics(self) -> "pd.DataFrame":
@@ -154,6 +161,8 @@ class KeptRecord(Record):
     @property
     def softmax(self) -> np.ndarray:
         """`[1, n_test, classes]` float32: the last snapshot, rounded to float16."""
+        if self._softmax is None:
+            raise InputError(f"{self.path}: the outputs of no such model were kept.")
         return self._softmax[None].astype(np.float32)
 
     @property

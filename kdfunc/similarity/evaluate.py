@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from kdfunc.errors import InputError, refuse_string
+from kdfunc.similarity.labels import check_labels
 from kdfunc.similarity.measures import MEASURES
 from kdfunc.similarity.softmax import blocks, entropy, listed
+from kdfunc.text import nearest
 
 Pair = tuple[str, str]
 
@@ -38,7 +40,10 @@ def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
         ]
     for name in names:
         if name not in MEASURES:
-            raise InputError(f"no measure {name!r}; choose from {', '.join(MEASURES)}.")
+            raise InputError(
+                f"no measure {name!r}; {nearest(name, MEASURES)}choose from "
+                f"{', '.join(MEASURES)}."
+            )
         if MEASURES[name].needs_labels and labels is None:
             raise InputError(f"measure {name!r} needs labels; give the true classes.")
     return list(dict.fromkeys(names))
@@ -153,7 +158,7 @@ def by_class(
     Returns:
       `[classes]` by measure, NaN for a class without examples.
     """
-    labels = np.asarray(labels)
+    labels = check_labels(labels, len(p))
     wanted = {("p", "q"): select(names, labels)}
     values = _evaluate({"p": p, "q": q}, wanted, labels, classes=np.shape(p)[-1])
     return {name: value for (name, _), value in values.items()}

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from kdfunc.errors import InputError
+from kdfunc.similarity.labels import check_labels
 
 T = TypeVar("T")
 
@@ -87,6 +88,8 @@ def listed(models: T, name: str) -> T:
     Raises:
       InputError: The array contains the outputs of a single model.
     """
+    if isinstance(models, Mapping):
+        raise InputError(f"{name} is a dictionary; give a list of models' outputs.")
     if isinstance(models, np.ndarray) and models.ndim == 2:
         raise InputError(
             f"{name} is one array {list(models.shape)}; give a list, such as [{name}]."
@@ -103,15 +106,9 @@ def _check_shape(p: np.ndarray, name: str) -> None:
 
 
 def _check_labels(labels: np.ndarray, examples: int, classes: int) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != (examples,) or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; "
-            f"give the {examples} true classes as integers."
-        )
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = outside.argmax()
+    labels = check_labels(labels, examples)
+    if labels.max() >= classes:
+        row = labels.argmax()
         raise InputError(
             f"labels have {labels[row]} in row {row}; "
             f"classes lie between 0 and {classes - 1}."

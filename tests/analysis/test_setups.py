@@ -61,8 +61,9 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     found = answer(4, estimates)
     assert (
         "Over 3 set-ups, models are on average 0.1 [0.0179, 0.559] times as far "
-        "from the base model as independent ones (p = 0.057 for “supported”; after Holm's "
-        "correction for 1 claim 0.057); expected of another set-up: almost anything."
+        "from the base model as independent ones (p = 0.057 for “supported”; after "
+        "Holm's correction for 1 claim 0.057); expected of another set-up: almost "
+        "anything."
     ) in found.sentence
     found = answer(3, [20.0, 21.0, 22.0])
     assert "Over 3 set-ups, the mean difference is 21.0 [" in found.sentence

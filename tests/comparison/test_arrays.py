@@ -73,6 +73,27 @@ def test_several_outputs(arrays, rng):
     ]
 
 
+def test_outputs_of_other_names_are_matched_by_position_which_is_told(arrays):
+    p, q, _ = arrays
+    found = kdfunc.compare({"a": p, "b": q}, {"c": p, "d": q}, resamples=RESAMPLES)
+    (hint, other) = (output["hint"] for output in found["outputs"])
+    assert hint == "matched by position with 'c' (candidate), since names differ"
+    assert other.endswith(
+        "matched by position with 'd' (candidate), since names differ"
+    )
+
+
+def test_one_independent_model_decides_nothing_of_the_function_preserved(arrays):
+    """How far trainings differ by chance is not known from one."""
+    p, q, other = arrays
+    limit = ["preserved.jensen_shannon>=1% at 95%"]
+    (one,) = kdfunc.compare(p, q, None, [other], limit, resamples=200)["limits"]
+    two = kdfunc.compare(p, q, None, [other, other[::-1]], limit, resamples=200)
+    assert one["outcome"] == "undecided"
+    assert two["limits"][0]["outcome"] == "met"
+    assert "0 is as far as 2 independently trained models" in str(two)
+
+
 def test_bad_arrays_are_told(arrays):
     p, q, _ = arrays
     for wrong, told in [
@@ -83,9 +104,21 @@ def test_bad_arrays_are_told(arrays):
         ((p.astype(str), q), "give numbers"),
         (({}, q), "p has no outputs; give outputs"),
         ((p, q, None, p), r"give a list, such as \[independents\]"),
+        ((p, q, None, {"a": p}), "independents is a dictionary; give a list"),
+        ((p, q, p), r"one per example, for example labels.argmax\(axis=1\)"),
+        ((p, q, p.argmax(1).astype(str)), "labels have type <U"),
+        ((None, q), "got None in place of outputs"),
+        (("p.npy", q), "give files to `kdfunc.compare_files`"),
+        (([p, q], [p, q]), "several as a dictionary"),
     ]:
         with pytest.raises(InputError, match=told):
             kdfunc.compare(*wrong)
+    for wrong, told in [
+        ({"names": ["a"]}, "names: got 1 for 2 models"),
+        ({"resamples": 2e3}, "resamples: got 2000.0; give a whole number"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            kdfunc.compare(p, q, **wrong)
     with pytest.raises(InputError, match="is not measured here"):
         kdfunc.compare(p, q, limit=["bytes<=50%"])
 
@@ -111,6 +144,8 @@ def test_csv_is_read_as_pandas_and_excel_write_it(tmp_path, arrays):
         for index in (True, False):
             written.to_csv(path, index=index)
             np.testing.assert_array_equal(read(path)[""], softmax)
+    pd.DataFrame(softmax).rename_axis("id").to_csv(path)
+    np.testing.assert_array_equal(read(path)[""], softmax)
     pd.Series(softmax[:, 0]).to_csv(path)
     np.testing.assert_array_equal(read(path)[""], softmax[:, 0])
     np.savetxt(path, softmax, delimiter=",", encoding="utf-8-sig")
@@ -128,6 +163,12 @@ def test_labels_may_be_in_the_file(files, arrays):
     limit = ["agreement[softmax]>=1%"]
     found = compare_files("with.npz", "q.npz", limit=limit, resamples=RESAMPLES)
     assert found["labels"] and found["models"][0]["accuracy"] == 1
+    np.savez("other.npz", softmax=p[::-1], labels=p.argmax(axis=1)[::-1])
+    with pytest.raises(InputError, match="labels in other.npz differ from .*with.npz"):
+        compare_files("with.npz", "other.npz")
+    np.savez("unnamed.npz", x=p, y=p.argmax(axis=1))
+    with pytest.raises(InputError, match="has the arrays x, y; call the one"):
+        compare_files("p.npy", "q.npz", "unnamed.npz")
 
 
 @pytest.mark.parametrize(

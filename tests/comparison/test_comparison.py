@@ -7,11 +7,11 @@ from sklearn.metrics import jaccard_score
 
 import kdfunc
 from kdfunc.comparison import limits, page
-from kdfunc.comparison.labels import check_labels
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.result import compare
 from kdfunc.errors import InputError
 from kdfunc.similarity import MEASURES, all_measures, bootstrap_measures
+from kdfunc.similarity.labels import check_labels
 
 RESAMPLES = 200
 

@@ -45,10 +45,28 @@ def test_logits_on_both_sides_need_a_sign_of_classes(logits, rng):
     labels[::4] = rng.integers(5, size=15)
     found = settled(logits, logits, labels=labels)
     assert found.kind == "classes" and set(found.forms.values()) == {"logits"}
+    assert found.hint.startswith("taken for logits, since the largest number of a row")
     found = settled(logits, logits, said={"reference": "logits"})
     assert found.kind == "classes"
     found = settled(logits, logits, labels=rng.integers(5, size=60))
     assert found.kind == "numbers"  # labels that have nothing to do with the outputs
+
+
+@pytest.mark.parametrize(
+    ("convert", "told"),
+    [
+        (lambda p: 100 * p, "percentages of probabilities.* divided by 100"),
+        (lambda p: (255 * p).round().astype(np.uint8), r"8-bit codes.* \* scale"),
+        (lambda p: ((256 * p).round() - 128).clip(-128, 127).astype(np.int8), "8-bit"),
+        (lambda p: ((256 * p).round() - 128).clip(-128, 127), "8-bit codes"),
+    ],
+)
+def test_percentages_and_codes_are_not_taken_for_logits(logits, convert, told):
+    p = softmax(logits)
+    for pair in ((p, convert(p)), (convert(p), p), (convert(p), convert(p))):
+        with pytest.raises(InputError, match=told):
+            settled(*pair)
+    assert settled(p, convert(p), said={"candidate": "numbers"}).kind == "numbers"
 
 
 def test_what_is_said_of_outputs_must_be_so(logits):

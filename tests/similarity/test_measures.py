@@ -468,7 +468,8 @@ def test_refused_shapes(shape):
         ([0, 1, -1, 0], "labels have -1 in row 2"),
         ([0, 1], "labels have shape"),
         (np.eye(3)[LABELS], "labels have shape"),
-        ([0.0, 1.0, 2.0, 0.0], "type float64"),
+        ([0.0, 1.0, 2.5, 0.0], "type float64"),
+        (["a", "b", "c", "a"], "type <U1"),
     ],
 )
 def test_refused_labels(labels, message):
@@ -476,7 +477,15 @@ def test_refused_labels(labels, message):
         by_class(P, Q, labels)
 
 
+@pytest.mark.parametrize("alike", [LABELS[:, None], LABELS.astype(float)])
+def test_labels_as_other_libraries_give_them(alike):
+    for name, shares in by_class(P, Q, LABELS).items():
+        np.testing.assert_array_equal(by_class(P, Q, alike)[name], shares)
+
+
 def test_refused_names():
+    with pytest.raises(InputError, match="did you mean jensen_shannon[?] Otherwise ch"):
+        measure("jensen-shannon", P, Q)
     with pytest.raises(InputError, match="no measure 'accuracy'; choose from disagree"):
         measure("accuracy", P, Q)
     with pytest.raises(InputError, match="'negative_flips' needs labels"):

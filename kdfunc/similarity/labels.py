@@ -11,7 +11,8 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
     """True classes `[n]` as whole numbers from 0.
 
     Args:
-      labels: `[n]` or `[n, 1]`, whole numbers, possibly as floating point.
+      labels: `[n]` or `[n, 1]`, whole numbers, possibly as floating point, or truth
+        values.
       examples: Number of examples.
 
     Raises:
@@ -21,16 +22,24 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
     if labels.shape == (examples, 1):
         labels = labels[:, 0]
     if labels.shape != (examples,):
+        one_hot = labels.ndim == 2 and len(labels) == examples
+        advice = ", for example labels.argmax(axis=1)" if one_hot else ""
         raise InputError(
             f"labels have shape {list(labels.shape)}; give the {examples:,} true "
-            "classes, one per example."
+            f"classes, one per example{advice}."
         )
-    whole = labels.dtype.kind in "iu" or (
+    whole = labels.dtype.kind in "iub" or (
         labels.dtype.kind == "f" and (labels == np.rint(labels)).all()
     )
-    if not whole or labels.min() < 0:
+    if not whole:
         raise InputError(
-            f"labels have type {labels.dtype} and the smallest is {labels.min()!s}; "
-            "give the true classes as whole numbers from 0."
+            f"labels have type {labels.dtype}; give the true classes as whole numbers "
+            "from 0."
+        )
+    if labels.min() < 0:
+        row = labels.argmin()
+        raise InputError(
+            f"labels have {labels[row]} in row {row}; give the true classes as whole "
+            "numbers from 0."
         )
     return labels.astype(np.int64)
