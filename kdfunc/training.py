@@ -1,17 +1,14 @@
 """Training: deterministic epochs, with a softmax record and a checkpoint after each."""
 
-import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
-from kdfunc import checksums, depthwise, models
+from kdfunc import depthwise, models, snapshots
 from kdfunc.errors import TrainingError
-from kdfunc.runs import records
 from kdfunc.runtime import derive_seed, keras, tf
-from kdfunc.writing import replacing
 
 #: Steps of one call into TensorFlow: few enough to be interrupted within seconds.
 CALL_STEPS = 16
@@ -69,10 +66,10 @@ def train(
     Raises:
       TrainingError: the loss is no longer a finite number.
     """
-    softmax = records.SoftmaxFile(
+    softmax = snapshots.SoftmaxFile(
         folder / "softmax.npy", (epochs + 1, len(test_labels), network.output_shape[1])
     )
-    checkpoint = _Checkpoint(folder, network, model.optimizer)
+    checkpoint = snapshots.Checkpoint(folder, network, model.optimizer)
     history = checkpoint.restore(softmax)
     for row in history:
         log(row)
@@ -243,48 +240,3 @@ def _seed_random_layers(network: keras.Model, order_seed: int, epoch: int) -> No
         if generator is not None and generator._generator is not None:
             seed = derive_seed(order_seed, epoch, number)
             generator._generator.reset_from_seed(seed)
-
-
-class _Checkpoint:
-    """Everything that the next epoch depends on, in one file, replaced as a whole.
-
-    The file is a zip archive, which has a checksum of each of its parts.
-    """
-
-    def __init__(self, record: pathlib.Path, network, optimizer):
-        self.path = record / records.CHECKPOINT
-        self.initial = record / "initial.keras"
-        self.network, self.optimizer = network, optimizer
-
-    def save(self, history: list[dict[str, float]], softmax) -> None:
-        """Replaces the older state with this one."""
-        facts = {
-            "history": history,
-            "snapshots": softmax.checksums,
-            "initial": checksums.sha256(self.initial),
-        }
-        state = [*self.network.get_weights(), *self.optimizer.get_weights()]
-        with replacing(self.path) as file:
-            np.savez(file, *state, facts=json.dumps(facts))
-
-    def restore(self, softmax) -> list[dict[str, float]]:
-        """The history so far, after loading the state; empty if no state is intact."""
-        # Keras makes the variables of its legacy optimizers when they are first used.
-        self.optimizer._create_all_weights(self.network.trainable_variables)
-        try:
-            with np.load(self.path) as content:
-                facts = json.loads(str(content["facts"]))
-                state = [content[f"arr_{i}"] for i in range(len(content) - 1)]
-            weights = [*self.network.weights, *self.optimizer.weights]
-            # Set one by one, some would be there when another does not fit.
-            fits = [tuple(w.shape) for w in weights] == [a.shape for a in state]
-            whole = checksums.sha256(self.initial) == facts["initial"]
-            if fits and whole and softmax.resume(facts["snapshots"]):
-                count = len(self.network.weights)
-                self.network.set_weights(state[:count])
-                self.optimizer.set_weights(state[count:])
-                return facts["history"]
-        except records.UNREADABLE:
-            pass
-        softmax.start()
-        return []

@@ -4,9 +4,16 @@ import functools
 
 import numpy as np
 
-from kdfunc import compression, edge, models, pruning, quantization, training
+from kdfunc import (
+    compression,
+    edge,
+    models,
+    pruning,
+    quantization,
+    snapshots,
+    training,
+)
 from kdfunc.errors import NotPossible
-from kdfunc.runs import records
 from kdfunc.runs.teaching import OPTIMIZERS, trained
 from kdfunc.runs.trainings import BASE_OPTIMIZER
 from kdfunc.runtime import derive_seed, keras
@@ -154,7 +161,7 @@ def prune(task, place, folder, report) -> list[str]:
 
 def _snapshot(place, folder, softmax) -> list[str]:
     """Writes the one snapshot of a model that was compressed after training."""
-    file = records.SoftmaxFile(folder / "softmax.npy", (1, *softmax.shape))
+    file = snapshots.SoftmaxFile(folder / "softmax.npy", (1, *softmax.shape))
     file.start()
     file.append(softmax)
     scores = training.scores(softmax, place.run.labels)

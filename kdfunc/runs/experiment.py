@@ -27,8 +27,8 @@ from kdfunc.runs import (
 )
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.progress import Progress
-from kdfunc.runs.records import CHECKPOINT
 from kdfunc.runs.workplace import Workplace
+from kdfunc.snapshots import CHECKPOINT
 from kdfunc.text import WIDTH, count, duration
 from kdfunc.writing import remove, write_atomic
 

@@ -9,88 +9,19 @@
 No TensorFlow is imported here.
 """
 
-import hashlib
-import io
 import json
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdfunc import checksums, system
+from kdfunc import checksums
 from kdfunc.errors import InputError
+from kdfunc.snapshots import CHECKPOINT, UNREADABLE
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
-
-#: What reading an archive raises that is not what was written.
-UNREADABLE = (
-    *(OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-
-#: Where a training that is under way keeps what it needs to go on.
-CHECKPOINT = "checkpoint.npz"
-
-
-class SoftmaxFile:
-    """An `.npy` file that grows by one snapshot at a time, each with a checksum.
-
-    Attributes:
-      checksums: SHA-256 of each snapshot that is in the file.
-    """
-
-    def __init__(self, path: pathlib.Path, shape: tuple[int, int, int]):
-        self.path = path
-        self.shape = shape
-        self.checksums: list[str] = []
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            header, {"descr": "<f4", "fortran_order": False, "shape": shape}
-        )
-        self._header = header.getvalue()
-
-    def start(self) -> None:
-        """Starts an empty file."""
-        self.path.write_bytes(self._header)
-        self.checksums = []
-
-    def resume(self, checksums: list[str]) -> bool:
-        """Keeps the first snapshots if they are intact; returns False if they are not.
-
-        Args:
-          checksums: one per snapshot that was written.
-        """
-        size = self.shape[1] * self.shape[2] * 4
-        try:
-            with open(self.path, "r+b") as file:
-                whole = file.read(len(self._header)) == self._header and all(
-                    hashlib.sha256(file.read(size)).hexdigest() == checksum
-                    for checksum in checksums
-                )
-                if whole:
-                    file.truncate(len(self._header) + size * len(checksums))
-        except OSError:
-            return False
-        if whole:
-            self.checksums = list(checksums)
-        return whole
-
-    def append(self, softmax: np.ndarray) -> None:
-        """Adds a snapshot `[n_test, classes]` and waits until it is on the disk.
-
-        Args:
-          softmax: the model's outputs after an epoch, float32.
-        """
-        content = np.ascontiguousarray(softmax, "<f4").tobytes()
-        with open(self.path, "ab") as file:
-            file.write(content)
-            file.flush()
-            system.flush(file.fileno())
-        self.checksums.append(hashlib.sha256(content).hexdigest())
 
 
 class Record:

@@ -18,6 +18,7 @@ from kdfunc import (
     machine,
     models,
     runtime,
+    snapshots,
     training,
     writing,
 )
@@ -27,7 +28,6 @@ from kdfunc.runs import (
     corrupting,
     forecast,
     provenance,
-    records,
     sources,
     teaching,
 )
@@ -173,7 +173,7 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
             }
             origin = sources.of(place.run, place.config, task)
             checksums.seal(record.path, files, made=made, sources=origin)
-        writing.remove(record.path / records.CHECKPOINT)
+        writing.remove(record.path / snapshots.CHECKPOINT)
     if record.not_possible:
         return {"not_possible": record.not_possible}
     return record.metrics.iloc[-1].to_dict() if task.family else {}

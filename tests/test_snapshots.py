@@ -1,6 +1,6 @@
 import numpy as np
 
-from kdfunc.runs.records import SoftmaxFile
+from kdfunc.snapshots import SoftmaxFile
 
 
 def test_softmax_file_is_an_npy_file_that_can_be_memory_mapped(tmp_path, rng):
