@@ -200,6 +200,11 @@ def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     snr, cosine = measures["snr_db"]["value"], measures["cosine_similarity"]["value"]
     if measures["identical"]["value"] == 1:
         return f"gives the same numbers{reference} for {examples}, to the last bit"
+    if math.prod(output["shape"]) == 1:  # of which a cosine is the sign
+        return (
+            f"gives numbers with a signal-to-noise ratio of {snr:.1f} dB to those of "
+            f"{result['models'][0]['file']} on {examples}"
+        )
     return (
         f"gives numbers with a cosine similarity of {cosine:.6f} to those of "
         f"{result['models'][0]['file']} on {examples} and a signal-to-noise ratio of "

@@ -18,6 +18,7 @@ from kdfunc.edge.ranges import PIXELS, Range
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 
+DIM = 64  # images in bytes rarely have no brighter pixel in all of a data file
 SUSPICIOUS = 16  # a float model that takes no pixels rarely takes images beyond this
 CHANNELS = (1, 3, 4)
 DEFAULT = "the default"
@@ -45,6 +46,7 @@ class Preparation:
         self._port, self._likely, self._model = port, likely, model
         self._mean, self._std, self._source = _normalization(settings, said)
         self._low, self._high = math.inf, -math.inf
+        self._brightest = -1  # of all bytes that stand for real numbers
         self._took_default = False
         self.told = ""  # what was done, once something was
 
@@ -86,6 +88,12 @@ class Preparation:
     def notes(self) -> list[str]:
         """What looks wrong with the values so far, one sentence each."""
         likely, name = self._likely, f"{self._port.name} of {self._model}"
+        if 0 <= self._brightest < DIM:
+            return [
+                f"{name} got bytes of at most {self._brightest} where 255 is the "
+                "brightest; if they have another scale, give floating point in the "
+                "range of its training."
+            ]
         if self._took_default:
             if not likely or likely.is_like(0, 1):
                 return []
@@ -139,6 +147,7 @@ class Preparation:
                     f"{list(values.shape)} have another number; give one number, or "
                     "one per channel."
                 )
+        self._brightest = max(self._brightest, int(values.max(initial=0)))
         values = values.astype(np.float32)
         if self._mean.any():
             values -= self._mean

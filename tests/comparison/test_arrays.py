@@ -94,6 +94,15 @@ def test_one_independent_model_decides_nothing_of_the_function_preserved(arrays)
     assert "0 is as far as 2 independently trained models" in str(two)
 
 
+def test_the_cosine_of_one_number_is_not_the_answer(rng):
+    """It is 1 or -1."""
+    given = rng.normal(size=200)
+    found = kdfunc.compare(given, given + 0.1, resamples=RESAMPLES)
+    assert "gives numbers with a signal-to-noise ratio of" in found["outcome"]
+    found = kdfunc.compare(given[:, None], given[:, None], resamples=RESAMPLES)
+    assert "gives the same numbers" in found["outcome"]
+
+
 def test_bad_arrays_are_told(arrays):
     p, q, _ = arrays
     for wrong, told in [

@@ -188,6 +188,14 @@ def test_floats_beyond_the_likely_range_are_warned_of(tmp_path, rng, high):
     assert not notes or "most image models take 0 to 1" in notes[0]
 
 
+def test_bytes_on_a_small_scale_are_warned_of(tmp_path, u8):
+    """Such as those of the digits, from 0 to 16."""
+    path = nets.scaled(tmp_path / "m.tflite", [1, 2, 2, 1], 1.0)
+    (note,) = noted(path, u8 // 16)[1]
+    assert "got bytes of at most 15 where 255 is the brightest" in note
+    assert noted(path, u8)[1] == []
+
+
 def test_the_likely_range_is_read_from_the_file(tmp_path, u8):
     """Its quantization, its metadata, or a first operator that rescales pixels."""
     path = nets.of_bytes(tmp_path / "q.tflite", 1 / 128, 0, nets.TYPES.INT8)
