@@ -11,6 +11,10 @@ from kdfunc.config import CHOICES
 from kdfunc.errors import InputError
 from kdfunc.runtime import keras, tf
 
+UNWEIGHTED = (
+    "every example counts the same here; omit it, and repeat examples that are to "
+    "count more."
+)
 CROSS_ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 
 
@@ -145,14 +149,8 @@ class Distiller(keras.Model):
           InputError: the labels have another shape, there is no teacher, or examples
             or classes have weights.
         """
+        _refuse_weights(x, kwargs)
         spec = getattr(x, "element_spec", None)
-        weighted = isinstance(spec, tuple) and len(spec) > 2
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None or weighted:
-                raise InputError(
-                    f"{name}: every example counts the same here; omit it, and repeat "
-                    "examples that are to count more."
-                )
         targets = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else y
         if self._teacher is None and not isinstance(targets, Mapping):
             raise InputError(
@@ -163,6 +161,20 @@ class Distiller(keras.Model):
         if hasattr(labels, "shape") and hasattr(labels, "dtype"):
             _check_labels(labels, self.student.output_shape[-1])
         return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """The losses and metrics, like `keras.Model.evaluate`.
+
+        Args:
+          x: examples, or a data set of examples and targets.
+          y: as for `fit`.
+          **kwargs: of `keras.Model.evaluate`, but for weights of examples.
+
+        Raises:
+          InputError: examples have weights.
+        """
+        _refuse_weights(x, kwargs)
+        return super().evaluate(x, y, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of the student; `distillation_loss` is KL before its weight.
@@ -198,7 +210,9 @@ class Distiller(keras.Model):
 
     def _parts(self, data: Any):
         """Images, labels as they were given, and the teacher's logits."""
-        images, targets = data[:2]
+        images, targets, *weights = data
+        if any(weight is not None for weight in weights):  # of a generator
+            raise InputError(f"sample_weight: {UNWEIGHTED}")
         if isinstance(targets, Mapping):
             return images, targets["labels"], targets["teacher_logits"]
         if self._teacher is not None:
@@ -287,6 +301,20 @@ def _with_logits(model: keras.Model, argument: str) -> keras.Model:
     """The same layers, giving logits and probabilities in one pass."""
     logits = models.logits_of(model, argument)
     return keras.Model(model.inputs, [logits, model.output])
+
+
+def _refuse_weights(x: Any, arguments: Mapping[str, Any]) -> None:
+    """Refuses weights of examples and classes, which would have no effect."""
+    for name in ("sample_weight", "class_weight"):
+        if arguments.get(name) is not None:
+            raise InputError(f"{name}: {UNWEIGHTED}")
+    validation = arguments.get("validation_data")
+    for data in (x, validation):
+        spec = getattr(data, "element_spec", None)
+        if isinstance(spec, tuple) and len(spec) > 2:
+            raise InputError(f"sample_weight: {UNWEIGHTED}")
+    if isinstance(validation, tuple) and len(validation) > 2:
+        raise InputError(f"sample_weight: {UNWEIGHTED}")
 
 
 def _check_labels(labels: Any, classes: int) -> None:

@@ -305,8 +305,9 @@ def test_weights_of_examples_and_classes_are_refused(examples):
     with pytest.raises(InputError, match="class_weight: every example counts"):
         model.fit(*examples, class_weight={0: 2.0}, verbose=0)
     weighted = tf.data.Dataset.from_tensor_slices((*examples, weights)).batch(8)
-    with pytest.raises(InputError, match="sample_weight: every example counts"):
-        model.fit(weighted, verbose=0)
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(InputError, match="sample_weight: every example counts"):
+            use(weighted, verbose=0)
 
 
 def test_compile_takes_its_arguments_in_the_order_of_keras(examples):

@@ -145,6 +145,14 @@ def test_on_macos_writing_waits_for_the_drive(tmp_path, monkeypatch):
         system.flush(file.fileno())
         assert asked == [(file.fileno(), 51)]
 
+        def refuse(*_):
+            raise OSError(25, "Inappropriate ioctl for device")
+
+        macos.fcntl = refuse
+        monkeypatch.setattr(os, "fsync", lambda handle: asked.append("fsync"))
+        system.flush(file.fileno())
+        assert asked[1:] == ["fsync"]
+
 
 def test_memory_is_unknown_where_the_system_tells_something_else(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "PROC", tmp_path)

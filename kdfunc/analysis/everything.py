@@ -17,7 +17,7 @@ from kdfunc.analysis import (
 )
 from kdfunc.analysis.jobs import Jobs, Submit
 from kdfunc.errors import InputError
-from kdfunc.runs import plan
+from kdfunc.runs import plan, sources
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.text import count
@@ -61,6 +61,11 @@ def write(
         print(f"{told}; left out.")
     done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]
+    if stale := len(_made(run)) - len(finished(run)):
+        print(
+            f"{count(stale, 'model')} made from another model than the one that is "
+            "there now: left out until the command of the run makes them again."
+        )
     if missing := left_out(run):
         print(
             f"{run.path} does not have the outputs of {count(len(missing), 'model')}; "
@@ -156,9 +161,15 @@ def _seal(run: RunDirectory, models: list[str], foreign: dict[str, int]) -> None
 def finished(run: RunDirectory) -> list[Task]:
     """The tasks that trained or made the models in a run directory.
 
+    Models made from others than those that are there now are left out.
+
     Args:
       run: the run directory.
     """
+    return [task for task in _made(run) if not sources.changed(run, task)]
+
+
+def _made(run: RunDirectory) -> list[Task]:
     return [
         task
         for task in plan.make(run.config)

@@ -125,7 +125,7 @@ def compare_files(
         other = arrays.pop(LABELS, None)
         if truth is None:
             truth, first = other, name
-        elif other is not None and not np.array_equal(truth, other):
+        elif labels is None and other is not None and not _same(truth, other):
             raise InputError(
                 f"the labels in {name} differ from those in {first}; give outputs for "
                 "the same examples in the same order."
@@ -174,6 +174,11 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return found
 
 
+def _same(labels: np.ndarray, others: np.ndarray) -> bool:
+    """Whether labels are the same, `[n]` or `[n, 1]`."""
+    return np.array_equal(labels.ravel(), others.ravel())
+
+
 def _csv(path: pathlib.Path) -> np.ndarray:
     """`[rows, columns]` of numbers, without the header and the index of pandas."""
     encoding = "utf-8-sig"  # Excel begins with a byte order mark
@@ -192,7 +197,8 @@ def _csv(path: pathlib.Path) -> np.ndarray:
         comments=None,
         encoding=encoding,
     )
-    counted = len(found) > 1 and np.array_equal(found[:, 0], range(len(found)))
+    numbers = found[:, 0] - found[0, 0]
+    counted = len(found) > 2 and np.array_equal(numbers, range(len(found)))
     if titled and len(first) > 1 and (not first[0] or counted):
         found = found[:, 1:]  # the index
     numbered = len(first) > 2 and first == [str(i) for i in range(len(first))]
@@ -219,7 +225,7 @@ def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
         )
     if isinstance(arrays, list | tuple) and np.ndim(arrays[:1]) > 2:
         raise InputError(
-            f"got a list of {len(arrays)} arrays; give one array, or the outputs of a "
-            "model that has several as a dictionary {name: array}."
+            f"got a list of {len(arrays)} arrays; give one array, as np.asarray makes, "
+            "or the outputs of a model that has several as a dictionary {name: array}."
         )
     return {"": np.asarray(arrays)}

@@ -86,7 +86,7 @@ def settle(
     seen = {model: _seen(title(name, model), x) for model, x in arrays.items()}
     for model, form in seen.items():
         _check_saying(title(name, model), said[model], form)
-        if said[model] != NUMBERS and form in (NUMBERS, INDICES):
+        if said[model] == AUTO and form in (NUMBERS, INDICES):
             _check_scale(title(name, model), arrays[model])
     first = next(iter(arrays.values()))
     if NUMBERS not in said.values():
@@ -221,14 +221,17 @@ def _check_scale(what: str, array: np.ndarray) -> None:
     """Refuses percentages and 8-bit codes of probabilities, which look like logits."""
     if array.ndim != 2 or len(array) < ROWS or array.shape[1] < 2:
         return
-    for low, total, scale, remedy in SCALES:
+    whole = array.dtype.kind in "iu" or bool((array == np.rint(array)).all())
+    for low, total, scale, remedy in SCALES if whole else SCALES[:1]:
         if array.min() < low or array.max() > low + total:
             continue
         sums = array.sum(axis=1, dtype=float) - low * array.shape[1]
-        if (np.abs(sums - total) <= (array.shape[1] + 1) / 2).all():
+        rounding = (array.shape[1] + 1) / 2 if whole else 0.005 * array.shape[1] + 0.01
+        if (np.abs(sums - total) <= min(rounding, NEAR * total)).all():
             raise InputError(
                 f"{what} looks like {scale} of probabilities, since each row sums to "
-                f"about the same; give {remedy}, or declare numbers."
+                f"about {sums[0] + low * array.shape[1]:.4g}; give {remedy}, or "
+                "declare numbers or logits."
             )
 
 

@@ -147,7 +147,8 @@ class Preparation:
                     f"{list(values.shape)} have another number; give one number, or "
                     "one per channel."
                 )
-        self._brightest = max(self._brightest, int(values.max(initial=0)))
+        if self._source == DEFAULT:
+            self._brightest = max(self._brightest, int(values.max(initial=0)))
         values = values.astype(np.float32)
         if self._mean.any():
             values -= self._mean

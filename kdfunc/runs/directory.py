@@ -149,13 +149,13 @@ class RunDirectory:
     def _check_records(self, config: ExperimentConfig) -> None:
         """Refuses records that were made with another config."""
         for path in (self.path / "records").glob(f"*/{checksums.MANIFEST}"):
-            made = checksums.read_manifest(path.parent).get("sources", {})
-            if made and made[sources.EXPERIMENT] != sources.experiment(config):
+            manifest = checksums.read_manifest(path.parent)
+            if different := sources.conflicts(manifest, config):
                 raise InputError(
-                    f"--output_dir: {self.path} has records of another experiment, "
-                    "since its config.json was removed or edited; repeat the command "
-                    "that made them (provenance.json has it), or give another "
-                    "directory."
+                    f"--output_dir: {self.path} has records of an experiment with "
+                    f"another {different[0]}, since its config.json was removed or "
+                    "edited; remove it and repeat the command that made them "
+                    "(provenance.json has it), or give another directory."
                 )
 
     def _cannot_write(self, error: OSError) -> InputError:

@@ -174,15 +174,23 @@ def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
     for task in tasks:
         if task.name not in (*damaged, *missing):
             for name in sources.changed(directory, task):
-                print(f"{task.name}: made from another {name}")
+                print(
+                    f"{task.name}: made from another {name}; repeat the command of the "
+                    "run to make it again."
+                )
                 damaged[task.name] = [name]
     for name in missing:
         print(f"{name}: missing")
     others = verification.damages(directory)
     for problem in others:
         print(f"{problem}; repeat the command of the run to make it again.")
-    beside = [task.name for task in corrupted.tasks(t for t in tasks if t.family)]
-    for name, problems in directory.damaged(beside).items():
+    models = [task for task in tasks if task.family]
+    beside = directory.damaged(task.name for task in corrupted.tasks(models))
+    for model in models:
+        if corrupted.outdated(directory, model):
+            name = corrupted.prediction(model).name
+            beside.setdefault(name, ["older than the model or the images"])
+    for name, problems in beside.items():
         remedy = f"kdfunc corruptions {directory.path}"
         print(
             f"{name}: damaged: {'; '.join(problems)}; run `{remedy}` to make it again."
@@ -214,7 +222,7 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
 
 
 def _discard(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:
-    """Removes what is damaged, made from something else, or not possible elsewhere."""
+    """Removes what is damaged or was made from something else."""
     damaged = directory.damaged(task.name for task in tasks)
     for task in tasks:
         record = directory.record(task.name)
@@ -222,9 +230,6 @@ def _discard(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:
         if record.exists and not problems:
             changed = sources.changed(directory, task)
             problems = [f"made from another {name}" for name in changed]
-            versions = record.made.get("versions") == provenance.versions()
-            if record.not_possible and not versions:
-                problems.append("not possible with other versions of the packages")
         if problems:
             print(f"{record.path}: {'; '.join(problems)}; making it again.")
             directory.discard(task.name)
@@ -238,16 +243,18 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
     names: set[str] = set()
     for task in tasks:
         record = directory.record(task.name)
-        if record.exists and names.isdisjoint(task.needs):
+        whole = record.exists and not record.not_possible
+        if whole and names.isdisjoint(task.needs):
             # A kill may have come between the seal and this.
             remove(record.path / CHECKPOINT)
-        else:  # or it is made again if what it needs comes out different
+        else:  # or to check: whether what it needs, or a library, is another one now
             missing.append(task)
             names.add(task.name)
+    done = sum(directory.record(task.name).exists for task in tasks)
     print(
         f"{config.architecture} on {config.dataset}, preset {config.preset}: "
-        f"{len(tasks) - len(missing)} of {len(tasks)} tasks are already "
-        f"done,\n{len(missing)} to do on {count(crew.workers, 'worker')}. Run "
+        f"{done} of {len(tasks)} tasks are already "
+        f"done,\n{len(tasks) - done} to do on {count(crew.workers, 'worker')}. Run "
         f"directory:\n{directory.path}/",
         flush=True,
     )

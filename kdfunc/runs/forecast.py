@@ -76,9 +76,9 @@ def remaining(run: RunDirectory, task: Task) -> Task:
       run: the run directory.
       task: the task.
     """
-    return dataclasses.replace(
-        task, cost=max(task.cost - run.record(task.name).epochs_done, 0)
-    )
+    record = run.record(task.name)
+    left = 0 if record.exists else max(task.cost - record.epochs_done, 0)
+    return dataclasses.replace(task, cost=left)
 
 
 def seconds(tasks: Iterable[Task], speeds: Mapping[str, Speed]) -> dict[str, float]:

@@ -131,6 +131,8 @@ def _stands(facts: dict[str, Any]) -> Iterator[str]:
 
 def _took(facts: dict[str, Any]) -> str:
     seconds = f"{facts['seconds']:8.1f} s"
+    if "unchanged" in facts:
+        return f"{'unchanged':17}{seconds}"
     if "accuracy" in facts:
         return f"accuracy {100 * facts['accuracy']:6.2f} %{seconds}"
     if "not_possible" in facts:

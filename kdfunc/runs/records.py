@@ -19,6 +19,7 @@ import numpy as np
 from kdfunc import checksums
 from kdfunc.errors import InputError
 from kdfunc.snapshots import CHECKPOINT, UNREADABLE
+from kdfunc.text import nearest
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
@@ -48,9 +49,9 @@ class Record:
             return np.load(self.path / "softmax.npy", mmap_mode="r")
         except FileNotFoundError as error:
             there = self.path.parent.glob("*/softmax.npy")
-            names = ", ".join(sorted(path.parent.name for path in there))
+            close = nearest(self.path.name, (path.parent.name for path in there))
             raise InputError(
-                f"{self.path} has no outputs; there are those of {names or 'no model'}."
+                f"{self.path} has no outputs; {close}look into {self.path.parent}."
             ) from error
 
     @property

@@ -1,46 +1,44 @@
 """What a record was made from, so that a change of it is noticed.
 
-A manifest has, next to its files' checksums, `sources`: the checksum of the settings
-that no run may change (`experiment`), and that of the files of each record that the
-task needs. Manifests of earlier versions have none; they count as unchanged.
+A manifest has, next to its files' checksums, `sources`: the settings that no run may
+change (`experiment`), and the checksum of the files of each record that the task needs
+(`needs`). Manifests of earlier versions have none.
 
 No TensorFlow is imported here.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdfunc import checksums
-from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
+from kdfunc.config import EXTENDABLE, ExperimentConfig
 
 if TYPE_CHECKING:
     from kdfunc.runs.directory import RunDirectory
     from kdfunc.runs.task import Task
 
-EXPERIMENT = "experiment"
 
-
-def of(run: "RunDirectory", config: ExperimentConfig, task: "Task") -> dict[str, str]:
-    """The sources of a task's record: checksums by name.
+def of(run: "RunDirectory", config: ExperimentConfig, task: "Task") -> dict[str, Any]:
+    """The sources of a task's record, as JSON types.
 
     Args:
       run: the run directory.
-      config: the experiment.
+      config: the experiment, with all that the directory holds of it.
       task: the task, whose needs have records.
     """
     needs = {need: _files(run, need) for need in task.needs}
-    return {EXPERIMENT: experiment(config), **needs}
+    return {"experiment": _fixed(config), "needs": needs}
 
 
-def experiment(config: ExperimentConfig) -> str:
-    """The checksum of the settings that no run may change.
+def conflicts(manifest: dict[str, Any], config: ExperimentConfig) -> list[str]:
+    """The settings in which a record's experiment differs from another one.
 
     Args:
-      config: the experiment.
+      manifest: the record's.
+      config: the other experiment.
     """
-    fixed = config.to_dict()
-    for field in (*EXTENDABLE, *REDUCIBLE):
-        del fixed[field]
-    return checksums.digest(fixed)
+    made = manifest.get("sources", {}).get("experiment", {})
+    here = _fixed(config)
+    return [field for field in made if here.get(field, made[field]) != made[field]]
 
 
 def changed(run: "RunDirectory", task: "Task") -> list[str]:
@@ -53,12 +51,20 @@ def changed(run: "RunDirectory", task: "Task") -> list[str]:
     Returns:
       names of tasks; those that have no record are not among them.
     """
-    made = checksums.read_manifest(run.record(task.name).path).get("sources", {})
+    made = checksums.read_manifest(run.record(task.name).path).get("sources")
+    if made is None:  # by an earlier version, so before what this one has made
+        manifests = {n: checksums.read_manifest(run.record(n).path) for n in task.needs}
+        return [need for need, found in manifests.items() if "sources" in found]
     return [
         need
         for need in task.needs
-        if need in made and _files(run, need) not in ("", made[need])
+        if _files(run, need) not in ("", made["needs"].get(need))
     ]
+
+
+def _fixed(config: ExperimentConfig) -> dict[str, Any]:
+    fields = config.to_dict()
+    return {name: fields[name] for name in fields if name not in EXTENDABLE}
 
 
 def _files(run: "RunDirectory", task: str) -> str:

@@ -28,6 +28,7 @@ from kdfunc.runs import (
     corrupting,
     forecast,
     provenance,
+    records,
     sources,
     teaching,
 )
@@ -144,7 +145,8 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
       report: called with progress.
 
     Returns:
-      The last snapshot's scores, if the record has any, or why it is `not_possible`.
+      The last snapshot's scores, if the record has any, or why it is `not_possible`;
+      and whether it was there and is `unchanged`.
     """
     runtime.set_up(place.threads)
     for architecture in _architectures(place.config).values():
@@ -154,9 +156,10 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
     record = place.run.record(task.name)
     (place.directory / "records").mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(place.directory / "records" / f".{task.name}.lock"):
-        if record.exists and sources.changed(place.run, task):
+        if record.exists and _may_differ(place, task, record):
             place.run.discard(task.name)
-        if not record.exists:
+        unchanged = {"unchanged": True} if record.exists else {}
+        if not unchanged:
             if not record.path.is_dir():
                 writing.remove(record.path)
             record.path.mkdir(exist_ok=True)
@@ -175,8 +178,16 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
             checksums.seal(record.path, files, made=made, sources=origin)
         writing.remove(record.path / snapshots.CHECKPOINT)
     if record.not_possible:
-        return {"not_possible": record.not_possible}
-    return record.metrics.iloc[-1].to_dict() if task.family else {}
+        return {"not_possible": record.not_possible, **unchanged}
+    scores = record.metrics.iloc[-1].to_dict() if task.family else {}
+    return scores | unchanged
+
+
+def _may_differ(place: Workplace, task: Task, record: records.Record) -> bool:
+    """Whether a record was made from something else, or failed with other versions."""
+    versions = record.made.get("versions")
+    retry = record.not_possible and versions != provenance.versions()
+    return bool(retry or sources.changed(place.run, task))
 
 
 def _throttled(report: Report) -> Report:

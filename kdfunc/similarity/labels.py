@@ -32,9 +32,12 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
         labels.dtype.kind == "f" and (labels == np.rint(labels)).all()
     )
     if not whole:
+        kind = f"type {labels.dtype}"
+        if labels.dtype.kind == "f":
+            row = (labels != np.rint(labels)).argmax()
+            kind = f"{labels[row]:g} in row {row}"
         raise InputError(
-            f"labels have type {labels.dtype}; give the true classes as whole numbers "
-            "from 0."
+            f"labels have {kind}; give the true classes as whole numbers from 0."
         )
     if labels.min() < 0:
         row = labels.argmin()

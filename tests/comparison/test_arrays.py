@@ -153,8 +153,12 @@ def test_csv_is_read_as_pandas_and_excel_write_it(tmp_path, arrays):
         for index in (True, False):
             written.to_csv(path, index=index)
             np.testing.assert_array_equal(read(path)[""], softmax)
-    pd.DataFrame(softmax).rename_axis("id").to_csv(path)
-    np.testing.assert_array_equal(read(path)[""], softmax)
+    for first in (0, 1):
+        index = pd.RangeIndex(first, first + len(softmax), name="id")
+        pd.DataFrame(softmax, index).to_csv(path)
+        np.testing.assert_array_equal(read(path)[""], softmax)
+    path.write_text("a,b\n0,1\n1,0\n")  # probabilities
+    np.testing.assert_array_equal(read(path)[""], [[0, 1], [1, 0]])
     pd.Series(softmax[:, 0]).to_csv(path)
     np.testing.assert_array_equal(read(path)[""], softmax[:, 0])
     np.savetxt(path, softmax, delimiter=",", encoding="utf-8-sig")
@@ -175,6 +179,10 @@ def test_labels_may_be_in_the_file(files, arrays):
     np.savez("other.npz", softmax=p[::-1], labels=p.argmax(axis=1)[::-1])
     with pytest.raises(InputError, match="labels in other.npz differ from .*with.npz"):
         compare_files("with.npz", "other.npz")
+    found = compare_files("with.npz", "other.npz", "y.npy", resamples=RESAMPLES)
+    assert found["models"][0]["accuracy"] == 1
+    np.savez("column.npz", softmax=p, labels=p.argmax(axis=1)[:, None])
+    assert compare_files("with.npz", "column.npz", resamples=RESAMPLES)["labels"]
     np.savez("unnamed.npz", x=p, y=p.argmax(axis=1))
     with pytest.raises(InputError, match="has the arrays x, y; call the one"):
         compare_files("p.npy", "q.npz", "unnamed.npz")

@@ -69,6 +69,19 @@ def test_percentages_and_codes_are_not_taken_for_logits(logits, convert, told):
     assert settled(p, convert(p), said={"candidate": "numbers"}).kind == "numbers"
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: rng.normal(size=(200, 512)).clip(0),  # an embedding after a ReLU
+        lambda rng: rng.integers(2, size=(200, 300), dtype=np.uint8),  # tags
+        lambda rng: 30 * rng.random((200, 7)),
+    ],
+)
+def test_other_numbers_of_one_sign_are_no_percentages(make, rng):
+    array = make(rng)
+    assert settled(array, array).kind in ("numbers", "positions")
+
+
 def test_what_is_said_of_outputs_must_be_so(logits):
     p = softmax(logits)
     with pytest.raises(InputError, match="of reference cannot be logits.*sums to 1"):

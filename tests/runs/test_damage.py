@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import kill
 import pytest
 
 from kdfunc import checksums, cli
+from kdfunc.analysis import everything
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs import directory, experiment, provenance
 from kdfunc.runs.directory import RunDirectory
@@ -48,11 +50,7 @@ CHEAP = (
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    command = [*kill.COMMAND[:2], *crash_points.ARGUMENTS[1:]]
-    done = subprocess.run(
-        [*command, f"--output_dir={folder}"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    trained(folder)
     return folder
 
 
@@ -60,6 +58,19 @@ def whole(tmp_path_factory):
 def run(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "runs")
     return tmp_path / "runs" / NAME
+
+
+def trained(folder):
+    """What the command prints; trainings have the same bytes in a process of their own.
+
+    In this one, TensorFlow may run with other threads.
+    """
+    command = [*kill.COMMAND[:2], *crash_points.ARGUMENTS[1:]]
+    done = subprocess.run(
+        [*command, f"--output_dir={folder}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def kdfunc(run, *flags):
@@ -183,11 +194,15 @@ def test_records_of_another_experiment_are_not_taken_for_ones_own(run, lost, cap
     assert kdfunc(run, "--epochs=7", "--dry_run") == 2
     assert kdfunc(run, "--epochs=7") == 2
     (line, _) = capsys.readouterr().err.splitlines()
-    assert "has records of another experiment" in line and "provenance.json" in line
+    assert "has records of an experiment with another epochs" in line
+    assert "remove it and repeat the command" in line
     assert kill.checksums(run / "records") == before
+    config.unlink(missing_ok=True)
+    assert kdfunc(run, "--alphas=0.5", "--dry_run") == 2
+    assert "with another alphas" in capsys.readouterr().err
+    assert kdfunc(run, "--dry_run") == 0
 
 
-@pytest.mark.usefixtures("tensorflow")
 def test_what_is_made_from_something_that_came_out_different_is_made_again(
     run, whole, capsys
 ):
@@ -197,9 +212,9 @@ def test_what_is_made_from_something_that_came_out_different_is_made_again(
     checksums.seal(base, **content)  # as if another machine had made it
     assert kdfunc(run, "--verify") == 1
     told = capsys.readouterr().out
-    assert "pruned-90: made from another base" in told
-    assert kdfunc(run) == 0
-    told = capsys.readouterr().out
+    assert "pruned-90: made from another base; repeat the command" in told
+    assert [task.name for task in everything.finished(RunDirectory(run))] == ["base"]
+    told = trained(run.parent)
     assert "student-alpha0.9-seed2: made from another base; making it again" in told
     assert kdfunc(run, "--verify") == 0
     # The base model that is there has the same weights.
@@ -209,20 +224,19 @@ def test_what_is_made_from_something_that_came_out_different_is_made_again(
             for folder in (run, whole / NAME)
         )
         assert remade["files"] == first["files"]
-        assert remade["sources"]["data"] == first["sources"]["data"]
-        assert remade["sources"]["base"] != first["sources"]["base"]
+        assert remade["sources"]["needs"]["data"] == first["sources"]["needs"]["data"]
+        assert remade["sources"]["needs"]["base"] != first["sources"]["needs"]["base"]
 
 
-@pytest.mark.usefixtures("tensorflow")
-def test_what_is_made_from_something_that_came_out_the_same_stays(run, whole, capsys):
+def test_what_is_made_from_something_that_came_out_the_same_stays(run, whole):
     os.truncate(run / "records" / "base" / "final.keras", 100)
     manifests = [
         folder.joinpath("manifest.json") for folder in (run / "records").iterdir()
     ]
     before = {path: path.read_bytes() for path in manifests if path.exists()}
-    assert kdfunc(run) == 0
+    assert re.search(r"pruned-90 +unchanged", trained(run.parent))
     changed = [path.parent.name for path in before if path.read_bytes() != before[path]]
-    assert changed == ["base"]
+    assert set(changed) <= {"base"}  # the same if it took as many hundredths
     assert kill.checksums(run) == kill.checksums(whole / NAME)
 
 
@@ -230,16 +244,16 @@ def test_what_is_made_from_something_that_came_out_the_same_stays(run, whole, ca
 @pytest.mark.parametrize("same", [True, False])
 def test_what_was_not_possible_is_tried_again_with_other_versions(run, same, capsys):
     record = run / "records" / "dynamic-range"
+    origin = checksums.read_manifest(record)["sources"]
     shutil.rmtree(record)
     record.mkdir()
     (record / "not_possible.txt").write_text("the library cannot")
     versions = provenance.versions() | ({} if same else {"tensorflow": "2.0"})
-    checksums.seal(record, ["not_possible.txt"], made={"versions": versions})
+    made = {"versions": versions}
+    checksums.seal(record, ["not_possible.txt"], made=made, sources=origin)
     assert kdfunc(run) == 0
     assert (record / "not_possible.txt").exists() == same
     assert (record / "model.tflite").exists() != same
-    told = "not possible with other versions of the packages; making it again"
-    assert (told in capsys.readouterr().out) != same
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -468,7 +468,7 @@ def test_refused_shapes(shape):
         ([0, 1, -1, 0], "labels have -1 in row 2"),
         ([0, 1], "labels have shape"),
         (np.eye(3)[LABELS], "labels have shape"),
-        ([0.0, 1.0, 2.5, 0.0], "type float64"),
+        ([0.0, 1.0, 2.5, 0.0], "labels have 2.5 in row 2"),
         (["a", "b", "c", "a"], "type <U1"),
     ],
 )
