@@ -152,10 +152,10 @@ class RunDirectory:
             manifest = checksums.read_manifest(path.parent)
             if different := sources.conflicts(manifest, config):
                 raise InputError(
-                    f"--output_dir: {self.path} has records of an experiment with "
-                    f"another {different[0]}, since its config.json was removed or "
-                    "edited; remove it and repeat the command that made them "
-                    "(provenance.json has it), or give another directory."
+                    f"--output_dir: {self.path} has records of another experiment "
+                    f"(of another --{different[0]}), since its config.json was removed "
+                    "or edited; remove it and repeat the command that made them, which "
+                    "is in provenance.json, or give another directory."
                 )
 
     def _cannot_write(self, error: OSError) -> InputError:

@@ -194,12 +194,12 @@ def test_records_of_another_experiment_are_not_taken_for_ones_own(run, lost, cap
     assert kdfunc(run, "--epochs=7", "--dry_run") == 2
     assert kdfunc(run, "--epochs=7") == 2
     (line, _) = capsys.readouterr().err.splitlines()
-    assert "has records of an experiment with another epochs" in line
+    assert "has records of another experiment (of another --epochs)" in line
     assert "remove it and repeat the command" in line
     assert kill.checksums(run / "records") == before
     config.unlink(missing_ok=True)
     assert kdfunc(run, "--alphas=0.5", "--dry_run") == 2
-    assert "with another alphas" in capsys.readouterr().err
+    assert "(of another --alphas)" in capsys.readouterr().err
     assert kdfunc(run, "--dry_run") == 0
 
 
