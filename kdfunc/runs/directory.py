@@ -154,8 +154,9 @@ class RunDirectory:
                 raise InputError(
                     f"--output_dir: {self.path} has records of another experiment "
                     f"(of another --{different[0]}), since its config.json was removed "
-                    "or edited; remove it and repeat the command that made them, which "
-                    "is in provenance.json, or give another directory."
+                    "or edited; repeat the command that made them, which is in "
+                    "provenance.json, after removing an edited config.json, or give "
+                    "another directory."
                 )
 
     def _cannot_write(self, error: OSError) -> InputError:

@@ -195,7 +195,7 @@ def test_records_of_another_experiment_are_not_taken_for_ones_own(run, lost, cap
     assert kdfunc(run, "--epochs=7") == 2
     (line, _) = capsys.readouterr().err.splitlines()
     assert "has records of another experiment (of another --epochs)" in line
-    assert "remove it and repeat the command" in line
+    assert "after removing an edited config.json" in line
     assert kill.checksums(run / "records") == before
     config.unlink(missing_ok=True)
     assert kdfunc(run, "--alphas=0.5", "--dry_run") == 2
