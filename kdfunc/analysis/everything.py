@@ -61,7 +61,7 @@ def write(
         print(f"{told}; left out.")
     done = [task for task in done if task.name not in damaged]
     tasks = [task for task in done if not task.replicate]
-    if stale := len(_made(run)) - len(finished(run)):
+    if stale := len(_made(run)) - len(models):
         print(
             f"{count(stale, 'model')} made from another model than the one that is "
             "there now: left out until the command of the run makes them again."

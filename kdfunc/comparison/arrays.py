@@ -125,11 +125,12 @@ def compare_files(
         other = arrays.pop(LABELS, None)
         if truth is None:
             truth, first = other, name
-        elif labels is None and other is not None and not _same(truth, other):
-            raise InputError(
-                f"the labels in {name} differ from those in {first}; give outputs for "
-                "the same examples in the same order."
-            )
+        elif labels is None and other is not None:
+            if not np.array_equal(truth.ravel(), other.ravel()):  # `[n]` or `[n, 1]`
+                raise InputError(
+                    f"the labels in {name} differ from those in {first}; give outputs "
+                    "for the same examples in the same order."
+                )
     if labels is not None:
         members = read(labels)
         if len(members) > 1 and LABELS not in members:
@@ -174,11 +175,6 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return found
 
 
-def _same(labels: np.ndarray, others: np.ndarray) -> bool:
-    """Whether labels are the same, `[n]` or `[n, 1]`."""
-    return np.array_equal(labels.ravel(), others.ravel())
-
-
 def _csv(path: pathlib.Path) -> np.ndarray:
     """`[rows, columns]` of numbers, without the header and the index of pandas."""
     encoding = "utf-8-sig"  # Excel begins with a byte order mark
@@ -197,8 +193,7 @@ def _csv(path: pathlib.Path) -> np.ndarray:
         comments=None,
         encoding=encoding,
     )
-    numbers = found[:, 0] - found[0, 0]
-    counted = len(found) > 2 and np.array_equal(numbers, range(len(found)))
+    counted = len(found) > 2 and (np.diff(found[:, 0]) == 1).all()
     if titled and len(first) > 1 and (not first[0] or counted):
         found = found[:, 1:]  # the index
     numbered = len(first) > 2 and first == [str(i) for i in range(len(first))]

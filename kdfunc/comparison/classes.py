@@ -72,10 +72,10 @@ def compare(
         check_yardstick(p, independents)
         preserved = function_preserved(p, [q], independents, labels, **options)
         for name, kept in preserved.items():
-            one = estimated(kept, n, fewest=FEWEST_PRESERVED)
             # How much trainings differ by chance is unknown from a single one.
             fewest = FEWEST_PRESERVED if len(independents) > 1 else math.inf
-            one = replace(one, fewest=fewest, narrows=False, resamples=resamples)
+            one = estimated(kept, n, fewest=fewest)
+            one = replace(one, narrows=False, resamples=resamples)
             same = MEASURES[name].identity
             assert same is not None  # of what can be preserved
             if name in {*shares, *COUNTING} and one.ends is not None:

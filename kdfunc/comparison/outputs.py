@@ -204,9 +204,15 @@ def settle_all(
                 f"{title} has {len(arrays)} outputs, but {titles[0]} has {len(names)}; "
                 "give models with the same outputs."
             )
+    # Names of the outputs, in order, of models that call them otherwise.
+    renamed = {
+        title: list(arrays)
+        for title, arrays in zip(titles, given, strict=True)
+        if set(arrays) != set(names)
+    }
     by_model = [
-        arrays if set(arrays) == set(names) else _renamed(arrays, names)
-        for arrays in given
+        dict(zip(names, arrays.values(), strict=True)) if title in renamed else arrays
+        for title, arrays in zip(titles, given, strict=True)
     ]
     sayings = {title: said.of(title.split()[0]) for title in titles}
     for name in {name for found in sayings.values() for name in found} - {None}:
@@ -217,9 +223,7 @@ def settle_all(
             )
     told = {
         name: ", ".join(
-            f"{list(arrays)[place]!r} ({title.split()[0]})"
-            for title, arrays in zip(titles, given, strict=True)
-            if set(arrays) != set(names)
+            f"{own[place]!r} ({title.split()[0]})" for title, own in renamed.items()
         )
         for place, name in enumerate(names)
         if len(names) > 1
@@ -239,7 +243,3 @@ def settle_all(
             found = replace(found, hint=hint)
         settled.append(found)
     return settled
-
-
-def _renamed(arrays: Mapping[str, np.ndarray], names: Sequence[str]):
-    return dict(zip(names, arrays.values(), strict=True))

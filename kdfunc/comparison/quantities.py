@@ -129,7 +129,7 @@ def estimated(
     estimate: Estimate | FunctionPreserved,
     examples: int,
     reach: tuple[float, float] | None = None,
-    fewest: int = FEWEST,
+    fewest: float = FEWEST,
 ) -> Quantity:
     """A measure with its bootstrap distribution.
 

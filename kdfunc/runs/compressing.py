@@ -66,7 +66,7 @@ def tune(task, place, folder, report) -> list[str]:
       report: called with progress.
     """
     model, settings = _start(task, place), task.settings
-    train = _trainer(place, report)
+    train = _trainer(place.config, place.data, report)
     tuned = compression.change(model, settings["pipeline"], train, settings["done"])
     models.save(tuned, folder / "model.keras")
     return ["model.keras"]
@@ -89,7 +89,7 @@ def compress(task, place, folder, report) -> list[str]:
     content = compression.compress(
         _start(task, place),
         task.settings["pipeline"],
-        _trainer(place, report),
+        _trainer(place.config, data, report),
         data.train_images[chosen].astype(np.float32) / 255,
         task.settings["done"],
     )
@@ -105,9 +105,8 @@ def _start(task, place) -> keras.Model:
     return models.load(tuned) if tuned.exists() else trained(place, "base")
 
 
-def _trainer(place, report):
+def _trainer(config, data, report):
     """A function that trains a model in a pipeline."""
-    config, data = place.config, place.data
 
     def train(model, steps):
         model.compile(

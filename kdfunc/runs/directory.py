@@ -127,10 +127,8 @@ class RunDirectory:
                 "without its records, so it can be neither continued nor verified; "
                 "give another directory."
             )
-        if not (self.path / "config.json").exists():
-            self._check_records(config)
-            return config
-        self._check_records(there := self.config)
+        there = self.config if (self.path / "config.json").exists() else config
+        self._check_records(there)
         differences = [
             f"{field} is {mine} there and {theirs} here"
             for field, (mine, theirs) in there.conflicts(config).items()
