@@ -54,8 +54,8 @@ EXTENDABLE = (
     "variants",
 )
 
-#: Fields of which a run can be asked for less, but not for more: controls and variants
-#: that are there follow from all of them.
+#: Fields of which a run can be asked for less, but not always for more: controls and
+#: variants that are there follow from all of them.
 REDUCIBLE = ("alphas", "independents")
 
 
@@ -309,7 +309,7 @@ class ExperimentConfig:
         """The fields that keep a run of this config from continuing as the wanted one.
 
         More or less of an `EXTENDABLE` field is no conflict, nor is less of a
-        `REDUCIBLE` one.
+        `REDUCIBLE` one, nor are more alphas if controls and variants keep theirs.
 
         Args:
           wanted: the config with which the run is to continue.
@@ -324,7 +324,17 @@ class ExperimentConfig:
             if mine[field] != theirs[field]
             and field not in EXTENDABLE
             and not (field in REDUCIBLE and _holds(mine[field], theirs[field]))
+            and not (field == "alphas" and self._leans_as_with(wanted))
         }
+
+    def _leans_as_with(self, wanted: "ExperimentConfig") -> bool:
+        """Whether controls and variants keep their alpha beside the wanted alphas."""
+        taught = any(catalog.CONTROLS[name].teacher for name in self.controls)
+        together = dataclasses.replace(self, alphas=self._with("alphas", wanted))
+        return (
+            not (taught or self.variants)
+            or together.leaning_alpha == self.leaning_alpha
+        )
 
     def joined(self, wanted: "ExperimentConfig") -> "ExperimentConfig":
         """This config extended by what the wanted one, which has no conflict, asks for.
@@ -336,15 +346,24 @@ class ExperimentConfig:
         Args:
           wanted: a config without `conflicts`.
         """
-        together = {}
-        for field in EXTENDABLE:
-            mine, theirs = getattr(self, field), getattr(wanted, field)
-            if _holds(theirs, mine) and field != "distillation_seeds":
-                together[field] = theirs
-            elif isinstance(mine, tuple):
-                new = tuple(value for value in theirs if value not in mine)
-                together[field] = (*mine, *new)
+        fields = ("alphas", *EXTENDABLE)
+        together = {field: self._with(field, wanted) for field in fields}
         return dataclasses.replace(self, **together)
+
+    def _with(self, field: str, wanted: "ExperimentConfig") -> Any:
+        """A field's value, extended by the wanted one's."""
+        mine, theirs = getattr(self, field), getattr(wanted, field)
+        if _holds(theirs, mine) and field != "distillation_seeds":
+            return theirs
+        if isinstance(mine, tuple):
+            return (*mine, *(value for value in theirs if value not in mine))
+        return mine
+
+    @property
+    def leaning_alpha(self) -> float | None:
+        """The alpha that gives the teacher most weight; None if there are no alphas."""
+        leaning = max if self.alpha_convention == "teacher" else min
+        return leaning(self.alphas, default=None)
 
     def asks_for(self, field: str, value: Any) -> bool:
         """Whether a list contains the value, or a count reaches it.

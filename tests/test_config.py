@@ -87,6 +87,30 @@ def test_more_or_less_of_what_stands_side_by_side_is_no_conflict():
     assert few.joined(many) == many.joined(few) == many
 
 
+@pytest.mark.parametrize(
+    ("there", "more", "allowed"),
+    [
+        ({"controls": ("independent-optimizer", "same-start")}, (0.1, 0.9), True),
+        ({"controls": ("no-knowledge",)}, (0.1, 0.9), False),
+        ({"controls": (), "variants": ("temperature=10",)}, (0.1, 0.9), False),
+        ({"controls": ("no-knowledge",)}, (0.7, 0.9), True),  # 0.5 leans most on it
+        ({"alpha_convention": "teacher"}, (0.7, 0.9), False),
+        ({"alpha_convention": "teacher"}, (0.1,), True),
+    ],
+)
+def test_more_alphas_are_no_conflict_if_what_follows_from_them_stays(
+    there, more, allowed
+):
+    made = ExperimentConfig(alphas=(0.5,), **there)
+    before = plan.make(made)
+    for alphas in (more, (*more, 0.5)):
+        wanted = dataclasses.replace(made, alphas=alphas)
+        assert (made.conflicts(wanted) == {}) is allowed
+        after = plan.make(made.joined(wanted))
+        assert all(task in after for task in before) is allowed
+        assert {*made.joined(wanted).alphas} == {*more, 0.5}
+
+
 def test_less_of_what_controls_follow_from_is_no_conflict_and_more_is():
     few = ExperimentConfig(alphas=(0.5,), independents=1, base_models=5)
     many = ExperimentConfig(alphas=(0.1, 0.5), independents=5, base_models=2)

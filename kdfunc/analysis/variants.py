@@ -8,7 +8,7 @@ import pandas as pd
 from kdfunc.catalog import NO_TEACHER
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
-from kdfunc.runs.trainings import OWN_CONTROL, leaning_alpha
+from kdfunc.runs.trainings import OWN_CONTROL
 from kdfunc.similarity.bootstrap import bootstrap_measures
 from kdfunc.similarity.distances import Distances
 from kdfunc.similarity.evaluate import pairwise
@@ -159,7 +159,7 @@ def _belongs(run: RunDirectory, task: Task) -> bool:
         case "variant":
             return True
         case "student":
-            return task.settings["alpha"] == leaning_alpha(run.config)
+            return task.settings["alpha"] == run.config.leaning_alpha
         case "control":
             return task.settings["control"] == NO_TEACHER
     return False

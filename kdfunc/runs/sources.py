@@ -25,8 +25,11 @@ def of(run: "RunDirectory", config: ExperimentConfig, task: "Task") -> dict[str,
       config: the experiment, with all that the directory holds of it.
       task: the task, whose needs have records.
     """
+    experiment = _fixed(config)
+    if task.family in ("control", "variant") and "alpha" in task.settings:
+        experiment["leaning_alpha"] = task.settings["alpha"]
     needs = {need: _files(run, need) for need in task.needs}
-    return {"experiment": _fixed(config), "needs": needs}
+    return {"experiment": experiment, "needs": needs}
 
 
 def conflicts(manifest: dict[str, Any], config: ExperimentConfig) -> list[str]:
@@ -35,10 +38,17 @@ def conflicts(manifest: dict[str, Any], config: ExperimentConfig) -> list[str]:
     Args:
       manifest: the record's.
       config: the other experiment.
+
+    Returns:
+      names of flags.
     """
     made = manifest.get("sources", {}).get("experiment", {})
-    here = _fixed(config)
-    return [field for field in made if here.get(field, made[field]) != made[field]]
+    here = _fixed(config) | {"leaning_alpha": config.leaning_alpha}
+    return [
+        {"leaning_alpha": "alphas"}.get(field, field)
+        for field, value in made.items()
+        if here.get(field, value) != value
+    ]
 
 
 def changed(run: "RunDirectory", task: "Task") -> list[str]:
@@ -64,7 +74,8 @@ def changed(run: "RunDirectory", task: "Task") -> list[str]:
 
 def _fixed(config: ExperimentConfig) -> dict[str, Any]:
     fields = config.to_dict()
-    return {name: fields[name] for name in fields if name not in EXTENDABLE}
+    free = ("alphas", *EXTENDABLE)
+    return {name: fields[name] for name in fields if name not in free}
 
 
 def _files(run: "RunDirectory", task: str) -> str:

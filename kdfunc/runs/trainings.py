@@ -112,16 +112,6 @@ def _without_teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in taught}
 
 
-def leaning_alpha(config: ExperimentConfig) -> float:
-    """The alpha that gives the teacher most weight.
-
-    Args:
-      config: the experiment, with at least one alpha.
-    """
-    leaning = max if config.alpha_convention == "teacher" else min
-    return leaning(config.alphas)
-
-
 def controls(config: ExperimentConfig) -> Iterable[Task]:
     """The controls for students; one that equals another model is left out.
 
@@ -137,7 +127,7 @@ def controls(config: ExperimentConfig) -> Iterable[Task]:
         if control.teacher:
             if not config.alphas:
                 continue
-            settings = _student_settings(config, leaning_alpha(config)) | settings
+            settings = _student_settings(config, config.leaning_alpha) | settings
             settings["teacher"] = control.teacher
             if control.soft_targets == "other":
                 settings["soft_targets"] = other
@@ -215,7 +205,7 @@ def variants(config: ExperimentConfig) -> Iterable[Task]:
         setting, value = parse_variant(variant)
         if value == getattr(config, setting, None):
             continue
-        settings = _student_settings(config, leaning_alpha(config))
+        settings = _student_settings(config, config.leaning_alpha)
         settings["variant"] = variant
         match setting:
             case "temperature":

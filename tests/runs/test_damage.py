@@ -1,6 +1,8 @@
 """Each kind of file in a run directory, damaged in each way."""
 
 import builtins
+import contextlib
+import dataclasses
 import errno
 import io
 import os
@@ -17,7 +19,8 @@ import pytest
 from kdfunc import checksums, cli
 from kdfunc.analysis import everything
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs import directory, experiment, provenance
+from kdfunc.errors import InputError
+from kdfunc.runs import directory, experiment, plan, provenance, sources
 from kdfunc.runs.directory import RunDirectory
 
 NAME = "digits-lenet-published"
@@ -198,9 +201,24 @@ def test_records_of_another_experiment_are_not_taken_for_ones_own(run, lost, cap
     assert "after removing an edited config.json" in line
     assert kill.checksums(run / "records") == before
     config.unlink(missing_ok=True)
-    assert kdfunc(run, "--alphas=0.5", "--dry_run") == 2
-    assert "(of another --alphas)" in capsys.readouterr().err
+    assert kdfunc(run, "--temperature=5", "--dry_run") == 2
+    assert "(of another --temperature)" in capsys.readouterr().err
     assert kdfunc(run, "--dry_run") == 0
+
+
+def test_a_control_at_another_alpha_is_of_another_experiment(tmp_path):
+    made = ExperimentConfig(alphas=(0.9,), controls=("no-knowledge", "same-start"))
+    there = RunDirectory(tmp_path / "run")
+    for task in plan.make(made):
+        if task.family in ("student", "control"):
+            path = there.record(task.name).path
+            path.mkdir(parents=True)
+            checksums.seal(path, [], sources=sources.of(there, made, task))
+    for alphas, refused in (((0.9, 0.95), False), ((0.5, 0.9), True)):
+        wanted = dataclasses.replace(made, alphas=alphas)
+        context = pytest.raises(InputError, match="of another alphas")
+        with context if refused else contextlib.nullcontext():
+            there.joined(wanted)
 
 
 def test_what_is_made_from_something_that_came_out_different_is_made_again(
