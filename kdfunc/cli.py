@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from kdfunc.commands import VERSION, Heard, Parser, code_of, exit_code
+from kdfunc.commands import VERSION, Heard, Parser, add_command, code_of, exit_code
 from kdfunc.comparison import options
 from kdfunc.errors import InputError, RunError
 
@@ -102,12 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser("kdfunc", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="command", required=True)
     commands.add_parser("run", help="run an experiment, from training to its report")
-    one = commands.add_parser(
-        "report",
-        help="write one page with the results of one or several runs",
-        description=REPORT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = functools.partial(add_command, commands)
+
+    one = command(_report, "write one page with the results of runs", REPORT)
     one.add_argument(
         "directories",
         nargs="+",
@@ -121,13 +119,9 @@ def _parser() -> argparse.ArgumentParser:
         help="first rebuild all tables, verdicts and figures: from the records, or "
         "from the final outputs that published results have instead",
     )
-    one.set_defaults(run=_report)
-    one = commands.add_parser(
-        "corruptions",
-        help="check whether the function is kept on corrupted images",
-        description=CORRUPTIONS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+    says = "check whether the function is kept on corrupted images"
+    one = command(_corruptions, says, CORRUPTIONS)
     one.add_argument("directory", metavar="DIR", help="a run directory")
     one.add_argument(
         "--workers",
@@ -135,18 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="worker processes; 0 runs everything in this process",
     )
-    one.set_defaults(run=_corruptions)
-    one = commands.add_parser(
-        "compare",
-        help="compare two models by their outputs",
-        description=COMPARE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+    one = command(_compare, "compare two models by their outputs", COMPARE)
     one.add_argument("reference", help="outputs of the model to compare with")
     one.add_argument("candidate", help="outputs of the model to judge")
     one.add_argument("--labels", metavar="FILE", help="the true classes")
     options.add(one, "outputs of a model")
-    one.set_defaults(run=_compare)
     return parser
 
 
@@ -173,8 +161,8 @@ def _run(arguments: Sequence[str], command: str) -> int:
         if values.dry_run:
             from kdfunc.runs import dry_run, preparation
 
-            job = preparation.prepare(config, values.output_dir, **chosen)
-            dry_run.show(job, values.scheduler)
+            prepared = preparation.prepare(config, values.output_dir, **chosen)
+            dry_run.show(prepared, values.scheduler)
             return 0
         from kdfunc.runs import experiment
 

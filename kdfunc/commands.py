@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from kdfunc import __version__
 from kdfunc.errors import InputError
@@ -58,6 +58,27 @@ class Parser(argparse.ArgumentParser):
         """
         args = sys.argv[1:] if args is None else args
         return super().parse_known_args(spelled(args, "-"), namespace)
+
+
+def add_command(
+    commands: Any, run: Callable[..., int], title: str, text: str
+) -> argparse.ArgumentParser:
+    """Adds a command, named after the function that runs it.
+
+    Args:
+      commands: what `add_subparsers` returned.
+      run: gets the parsed arguments; a leading `_` is not part of the name.
+      title: stands in the list of commands.
+      text: stands above the command's flags.
+    """
+    added = commands.add_parser(
+        run.__name__.lstrip("_"),
+        help=title,
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(run=run)
+    return added
 
 
 class Terminated(KeyboardInterrupt):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kdfunc import catalog, pipelines, presets
-from kdfunc.errors import InputError, refuse_string
+from kdfunc.errors import InputError, refuse_string, refuse_unknown
 
 #: Allowed values of the fields that name one of a few choices.
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +53,9 @@ EXTENDABLE = (
     "controls",
     "variants",
 )
+
+#: Those, and alphas, of which more can be asked for if what is there stays as it is.
+JOINED = ("alphas", *EXTENDABLE)
 
 #: Fields of which a run can be asked for less, but not always for more: controls and
 #: variants that are there follow from all of them.
@@ -176,7 +179,7 @@ class ExperimentConfig:
     data_order: str | None = None
 
     def __post_init__(self):
-        _choice("preset", self.preset)
+        refuse_unknown("--preset", self.preset, CHOICES["preset"])
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):
@@ -187,7 +190,7 @@ class ExperimentConfig:
             if given is None or isinstance(given, presets.Implied):
                 object.__setattr__(self, field, value)
         for axis in presets.RULES[self.preset]:
-            _choice(axis, getattr(self, axis))
+            refuse_unknown(f"--{axis}", getattr(self, axis), CHOICES[axis])
         self._check_preset()
         if not isinstance(self.dataset, str) or not self.dataset.strip():
             raise InputError(
@@ -232,7 +235,7 @@ class ExperimentConfig:
                 raise InputError(f"--{field}: got {given!r}; give a list of names.")
         for field in ("quantization", "controls"):
             for value in getattr(self, field):
-                _choice(field, value)
+                refuse_unknown(f"--{field}", value, CHOICES[field])
         self._check_variants()
         object.__setattr__(self, "compressions", pipelines.expand(self.compressions))
         for field in ("alphas", *EXTENDABLE):
@@ -346,8 +349,7 @@ class ExperimentConfig:
         Args:
           wanted: a config without `conflicts`.
         """
-        fields = ("alphas", *EXTENDABLE)
-        together = {field: self._with(field, wanted) for field in fields}
+        together = {field: self._with(field, wanted) for field in JOINED}
         return dataclasses.replace(self, **together)
 
     def _with(self, field: str, wanted: "ExperimentConfig") -> Any:
@@ -423,12 +425,6 @@ def _holds(more: Any, less: Any) -> bool:
 
 def _is_seed(value: int) -> bool:
     return 0 <= value < 2**32
-
-
-def _choice(field: str, value: Any) -> None:
-    if value not in CHOICES[field]:
-        allowed = ", ".join(CHOICES[field])
-        raise InputError(f"--{field}: got {value!r}; allowed: {allowed}.")
 
 
 def _checked(

@@ -25,14 +25,12 @@ class Corruption:
 
     Attributes:
       label: Name for people.
-      parameter: The quantity that the strengths vary.
-      strengths: The parameter at strength 1, 2 and 3.
-      of: Called with an image `[height, width, channels]` uint8, the parameter and a
+      strengths: What strength 1, 2 and 3 mean to the function.
+      of: Called with an image `[height, width, channels]` uint8, one of these and a
         random generator; returns the corrupted image.
     """
 
     label: str
-    parameter: str
     strengths: tuple[float, float, float]
     of: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
@@ -86,12 +84,10 @@ def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndar
 
 #: All kinds. A row and its function are all that another one takes.
 CORRUPTIONS: dict[str, Corruption] = {
-    "noise": Corruption(
-        "Gaussian noise", "standard deviation", (0.04, 0.08, 0.12), noise
-    ),
-    "blur": Corruption("Gaussian blur", "radius in pixels", (0.5, 1.0, 1.5), blur),
-    "contrast": Corruption("Contrast", "share that is left", (0.7, 0.4, 0.2), contrast),
-    "jpeg": Corruption("JPEG", "quality", (60, 30, 10), jpeg),
+    "noise": Corruption("Gaussian noise", (0.04, 0.08, 0.12), noise),
+    "blur": Corruption("Gaussian blur", (0.5, 1.0, 1.5), blur),
+    "contrast": Corruption("Contrast", (0.7, 0.4, 0.2), contrast),
+    "jpeg": Corruption("JPEG", (60, 30, 10), jpeg),
 }
 
 #: Sets of corrupted images, by kind and strength, in the order of their arrays.

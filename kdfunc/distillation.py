@@ -8,7 +8,7 @@ from scipy.special import log_softmax, logsumexp
 
 from kdfunc import models
 from kdfunc.config import CHOICES
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_unknown
 from kdfunc.runtime import keras, tf
 
 UNWEIGHTED = (
@@ -112,9 +112,7 @@ class Distiller(keras.Model):
             raise InputError(f"temperature: got {temperature}; allowed: above 0.")
         given = {"alpha_convention": alpha_convention, "soft_targets": soft_targets}
         for name, value in given.items():
-            if value not in CHOICES[name]:
-                allowed = ", ".join(CHOICES[name])
-                raise InputError(f"{name}: got {value!r}; allowed: {allowed}.")
+            refuse_unknown(name, value, CHOICES[name])
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
         self._label_weight = alpha if alpha_convention == "labels" else 1 - alpha
         self._temperature = temperature

@@ -1,7 +1,7 @@
 """The errors that users are meant to read."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 #: What is quoted, which stays as it is, or the name of a flag.
 _FLAG = re.compile(r"`[^`]*`|(?<![\w-])--([a-z][\w-]*)")
@@ -51,6 +51,21 @@ def refuse_string(argument: str, given: object) -> None:
         raise InputError(
             f"{argument}: got {given!r}; give a list, such as [{given!r}]."
         )
+
+
+def refuse_unknown(argument: str, given: object, allowed: Collection[str]) -> None:
+    """Refuses what is none of a few choices.
+
+    Args:
+      argument: What the error calls it.
+      given: What was given.
+      allowed: The choices.
+
+    Raises:
+      InputError: It is none of them.
+    """
+    if given not in allowed:
+        raise InputError(f"{argument}: got {given!r}; allowed: {', '.join(allowed)}.")
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

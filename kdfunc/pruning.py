@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kdfunc import models
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_unknown
 from kdfunc.runtime import keras
 
 import tensorflow_model_optimization as tfmot
@@ -70,8 +70,7 @@ def prune(model: keras.Model, level: float, scope: str) -> keras.Model:
       InputError: the model cannot be cloned, the level is outside [0, 1), or there is
         no such scope.
     """
-    if scope not in SCOPES:
-        raise InputError(f"scope: got {scope!r}; allowed: {', '.join(SCOPES)}.")
+    refuse_unknown("scope", scope, SCOPES)
     pruned = clone(model)
     variables = pruned.weights if scope == "all" else kernels(pruned)
     groups = [[v] for v in variables] if scope == "layerwise" else [variables]

@@ -8,7 +8,7 @@ from importlib import metadata
 import numpy as np
 
 from kdfunc.catalog import FORMATS
-from kdfunc.errors import InputError, NotPossible
+from kdfunc.errors import InputError, NotPossible, refuse_unknown
 from kdfunc.quiet import quiet_stderr
 from kdfunc.runtime import keras, tf
 
@@ -69,8 +69,7 @@ def convert(
         with.
       NotPossible: a library cannot do it with this model.
     """
-    if mode not in FORMATS:
-        raise InputError(f"mode: got {mode!r}; allowed: {', '.join(FORMATS)}.")
+    refuse_unknown("mode", mode, FORMATS)
     if not (hasattr(model, "inputs") and callable(model)):
         raise InputError(
             f"model: got {type(model).__name__}; give a model of tf_keras or Keras 3."

@@ -100,7 +100,9 @@ def number(value: float | None, digits: int = 4) -> str:
     """
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.0
 
 
 def percent(share: float) -> str:

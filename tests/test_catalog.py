@@ -33,10 +33,10 @@ texts = {}
 draw = Jobs.draw
 
 
-def told(jobs, run, name, function, *arguments):
-    figure = function(*arguments)
+def told(jobs, run, name, says, function, *arguments):
+    figure = function(*arguments, title=says)
     texts[name] = [text.get_text() for text in figure.findobj(Text)]
-    draw(jobs, run, name, function, *arguments)
+    draw(jobs, run, name, says, function, *arguments)
 
 
 Jobs.draw = told

@@ -125,7 +125,7 @@ def test_a_builder_of_ones_own_is_found_in_the_working_folder(
 def test_a_worker_that_never_checked_knows_layers_of_ones_own(tmp_path, monkeypatch):
     """As one that replaces another which died."""
     from kdfunc.config import ExperimentConfig
-    from kdfunc.runs import plan, tasks, workplace
+    from kdfunc.runs import plan, worker, workplace
 
     (tmp_path / "late_builders.py").write_text(SOURCE.replace('"own"', '"late"'))
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -136,10 +136,10 @@ def test_a_worker_that_never_checked_knows_layers_of_ones_own(tmp_path, monkeypa
         known.append("late_builders" in sys.modules)
         return []
 
-    monkeypatch.setitem(tasks.KINDS, "data", look)
+    monkeypatch.setitem(worker.KINDS, "data", look)
     config = ExperimentConfig(architecture="late_builders:good_registered_layer")
     place = workplace.Workplace(tmp_path / "run", config)
-    tasks.perform(place, plan.Task("data", "data"), lambda **_: None)
+    worker.perform(place, plan.Task("data", "data"), lambda **_: None)
     sys.modules.pop("late_builders")
     assert known == [True]
 

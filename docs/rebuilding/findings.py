@@ -1,6 +1,6 @@
 """What the runs found, as tables, each a function of the way to the root."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from kdfunc.similarity.meta_analysis import FEWEST
 from kdfunc.similarity.outcomes import OUTCOMES
 from kdfunc.similarity.rank_tests import LEVEL
 from kdfunc.similarity.scale import score
+from kdfunc.text import number
 from rebuilding.runs import Result, markdown, results
 
 #: Models of the paper, and what they are held against.
@@ -24,7 +25,7 @@ PRACTICES = {"published": "the paper's protocol", "standard": "common practice"}
 
 def preserved(root: str) -> str:
     """Function preserved and distance ratio in each run, seeds together."""
-    columns, rows = [], []
+    rows = []
     for result in results():
         table = result.table("function_preserved")
         if table is None:
@@ -35,14 +36,36 @@ def preserved(root: str) -> str:
         group = table["model"].str.replace(r"(-(seed\d+|\d+))+$", "", regex=True)
         group = group.where(table["family"] != "pruned", table["model"])
         ratios = table.groupby(group, sort=False)["ratio"].mean()
-        columns += [name for name in ratios.index if name not in columns]
-        texts = ratios.map(_scored)
-        rows.append((result.cited(root), texts.to_dict()))
-    columns = columns or ["independent"]
+        rows.append((result.cited(root), ratios.map(_scored).to_dict()))
+    return _crossed(rows)
+
+
+def _crossed(rows: list[tuple[str, dict[str, str]]]) -> str:
+    """A table with a row for each run and a column for whatever some run has."""
+    columns = dict.fromkeys(name for _, cells in rows for name in cells)
     return markdown(
         ["run", *columns],
         ([link, *(cells.get(name, "") for name in columns)] for link, cells in rows),
     )
+
+
+def _all_runs(
+    root: str,
+    name: str,
+    rows_of: Callable[[pd.DataFrame], Iterator[list[object]]],
+    header: Iterable[str],
+    none: str,
+) -> str:
+    """The rows of a table of every run that has it, or what no run has."""
+    rows = [
+        [result.cited(root), *cells]
+        for result in results()
+        if (table := result.table(name)) is not None
+        for cells in rows_of(table)
+    ]
+    if not rows:
+        return f"No run in `results/` has {none}.\n"
+    return markdown(["run", *header], rows)
 
 
 def verdicts(root: str) -> str:
@@ -109,18 +132,8 @@ def _marked(setup: setups.Setup, result: Result) -> str:
 
 def spread(root: str) -> str:
     """Mean and range over base models, and where the paper's numbers lie."""
-    told = {r: t for r in results() if (t := r.table("spread")) is not None}
-    if not told:
-        return (
-            "No run in `results/` has more than one base model yet; "
-            "`--base_models=5` adds them to a run.\n"
-        )
-    rows = [
-        [result.cited(root), *cells]
-        for result, table in told.items()
-        for cells in spread_of(table)
-    ]
-    return markdown(["run", *SPREAD], rows)
+    none = "more than one base model yet; `--base_models=5` adds them to a run"
+    return _all_runs(root, "spread", spread_of, SPREAD, none)
 
 
 #: What `spread_of` gives.
@@ -135,11 +148,11 @@ def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
     for row in table.itertuples():
         yield [
             f"{row.method}, {row.setting}",
-            *(f"{_no_minus_zero(value):.2f}" for value in (row.own, row.mean)),
+            *(number(value, 2) for value in (row.own, row.mean)),
             f"{row.least:.2f} to {row.most:.2f}",
             "" if pd.isna(row.published) else f"{row.published:g}",
             "" if pd.isna(row.where) else row.where,
-            "" if pd.isna(row.notebook) else f"{_no_minus_zero(row.notebook):.2f}",
+            "" if pd.isna(row.notebook) else number(row.notebook, 2),
             "" if pd.isna(row.notebook_where) else row.notebook_where,
             _kept_over(row),
         ]
@@ -153,28 +166,21 @@ def _kept_over(row) -> str:
     return f"{row.preserved:.1f} ({low:.1f} to {high:.1f})"
 
 
-def _no_minus_zero(value: float) -> float:
-    return round(value, 2) + 0.0
-
-
 def fidelity(root: str) -> str:
     """How cheap measures on few images rank the compressed models of each run."""
-    rows = []
-    for result in results():
-        table = result.table("fidelity")
-        if table is None:
-            continue
-        few = table[table["examples"] == table["examples"].min()]
-        for (group, count), each in few.groupby(["group", "models"], sort=False):
-            by = each.set_index("measure")
-            cells = [
-                _ranked(row) for row in by.loc[list(fidelity_figure.NAMES)].itertuples()
-            ]
-            name = result.cited(root)
-            rows.append([name, f"{fidelity_figure.GROUPS[group]} ({count})", *cells])
-    if not rows:
-        return "No run in `results/` has the table yet.\n"
-    return markdown(["run", "models", *fidelity_figure.NAMES.values()], rows)
+    header = ["models (number)", *fidelity_figure.NAMES.values()]
+    return _all_runs(root, "fidelity", fidelity_of, header, "the table yet")
+
+
+def fidelity_of(table: pd.DataFrame) -> Iterator[list[object]]:
+    """The rows of a run, one for each group of models."""
+    few = table[table["examples"] == table["examples"].min()]
+    for (group, count), each in few.groupby(["group", "models"], sort=False):
+        by = each.set_index("measure").loc[list(fidelity_figure.NAMES)]
+        yield [
+            f"{fidelity_figure.GROUPS[group]} ({count})",
+            *map(_ranked, by.itertuples()),
+        ]
 
 
 def _ranked(row) -> str:
@@ -206,7 +212,7 @@ def interval(value: float, low: float, high: float) -> str:
 
 def ladder(root: str) -> str:
     """What each ingredient of distillation adds in each run."""
-    columns, rows = {}, []
+    rows = []
     for result in results():
         if result.ladder is None:
             continue
@@ -217,26 +223,14 @@ def ladder(root: str) -> str:
             )
             for row in steps.itertuples()
         }
-        columns |= dict.fromkeys(cells)
         mark = "" if result.judged_today else " (rules of an earlier version)"
         rows.append((result.cited(root) + mark, cells))
-    return markdown(
-        ["run", *columns],
-        ([link, *(cells.get(name, "") for name in columns)] for link, cells in rows),
-    )
+    return _crossed(rows)
 
 
 def variants(root: str) -> str:
     """What students with one setting changed preserve in each run."""
-    rows = [
-        [result.cited(root), *cells]
-        for result in results()
-        if (table := result.table("variants")) is not None
-        for cells in variants_of(table)
-    ]
-    if not rows:
-        return "No run in `results/` has such students yet.\n"
-    return markdown(["run", *VARIANTS], rows)
+    return _all_runs(root, "variants", variants_of, VARIANTS, "such students yet")
 
 
 #: What `variants_of` gives.
@@ -272,15 +266,8 @@ def variants_of(table: pd.DataFrame) -> Iterator[list[object]]:
 
 def corruptions(root: str) -> str:
     """How corrupted images rank the compressed models of each run."""
-    rows = [
-        [result.cited(root), *cells]
-        for result in results()
-        if (table := result.table("corruption_ranking")) is not None
-        for cells in corruptions_of(table)
-    ]
-    if not rows:
-        return "No run in `results/` has been given to `kdfunc corruptions` yet.\n"
-    return markdown(["run", *CORRUPTIONS], rows)
+    none = "been given to `kdfunc corruptions` yet"
+    return _all_runs(root, "corruption_ranking", corruptions_of, CORRUPTIONS, none)
 
 
 #: What `corruptions_of` gives.

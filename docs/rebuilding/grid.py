@@ -1,7 +1,7 @@
 """Which of the paper's runs are there, as tables: functions of the way to the root."""
 
 from kdfunc import presets
-from kdfunc.analysis import setups
+from kdfunc.analysis import published, setups
 from kdfunc.analysis.names import DATASET_NAMES, title
 from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
 from rebuilding.runs import NOT_RUN, Result, markdown, paper, results, results_of
@@ -11,10 +11,7 @@ def finished(root: str) -> str:
     """The finished runs."""
     rows = []
     for result in results():
-        cells = paper().query(
-            "dataset == @result.config.dataset "
-            "and architecture == @result.config.architecture"
-        )
+        cells = published.load(result.config.dataset, result.config.architecture)
         theirs = "" if cells.empty else f"{cells['base_accuracy'].iloc[0]:.2f} %"
         ours = f"{100 * result.base_accuracy:.2f} %"
         there = result.trainings_left_out

@@ -45,9 +45,7 @@ def write(run: RunDirectory, tasks: Sequence[Task], jobs: Jobs) -> None:
     shown = table[compressed(table) & (table["corruption"] != ALL)]
     if len(shown):
         says = "Function preserved on corrupted and on clean images"
-        heading = naming.heading(says, run.config)
-        draw = figures.corruptions.corruptions
-        jobs.draw(run, "corruptions", draw, shown, heading)
+        jobs.draw(run, "corruptions", says, figures.corruptions.corruptions, shown)
 
 
 def compressed(table: pd.DataFrame) -> pd.Series:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kdfunc.analysis import figures, names, tables
+from kdfunc.analysis import figures, tables
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
@@ -34,9 +34,7 @@ def write(
     found = ranking(final["base"], [final[n] for n in models], ratios[models])
     tables.write(run, "fidelity", found)
     says = "Which cheap measures rank models as the function preserved does"
-    heading = names.heading(says, run.config)
-    draw = figures.fidelity.fidelity
-    jobs.draw(run, "fidelity", draw, found, heading)
+    jobs.draw(run, "fidelity", says, figures.fidelity.fidelity, found)
 
 
 def sentence(table: pd.DataFrame) -> str:

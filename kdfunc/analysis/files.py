@@ -9,7 +9,6 @@ import pandas as pd
 
 from kdfunc import edge, pipelines, text, writing
 from kdfunc.analysis import figures, tables
-from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.runs import plan
 from kdfunc.runs.directory import RunDirectory
@@ -42,8 +41,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     if len(shown) and "compressed" in set(shown["family"]):
         draw = figures.compression.compression
         says = "Function preserved, by size of the .tflite file"
-        heading = naming.heading(says, run.config)
-        jobs.draw(run, "compression", draw, shown, heading)
+        jobs.draw(run, "compression", says, draw, shown)
 
 
 def compression(run: RunDirectory, stored: list[Task], has_scale: bool) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from joblib import cpu_count
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+from kdfunc.analysis import names
 from kdfunc.analysis.figures import style
 from kdfunc.runs.directory import RunDirectory
 
@@ -56,6 +57,7 @@ class Jobs:
         self,
         run: RunDirectory,
         name: str,
+        says: str,
         function: Callable[..., Figure],
         *arguments: Any,
     ) -> None:
@@ -64,9 +66,11 @@ class Jobs:
         Args:
           run: the run directory.
           name: of the figure's files, without a suffix.
-          function: makes the figure.
+          says: what the figure shows; its heading also names the run.
+          function: makes the figure, also with a `title`.
           *arguments: of the function.
         """
+        function = functools.partial(function, title=names.heading(says, run.config))
         if self._submit:
             drawn = self._submit(_contents, function, arguments).result
         else:  # in the end, since matplotlib is not made for threads

@@ -1,5 +1,6 @@
 """The landscapes of a run: which models a panel shows, and where they lie."""
 
+import functools
 import io
 import itertools
 import os
@@ -13,7 +14,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kdfunc.analysis import figures, tables
-from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
 from kdfunc.comparison import forms
 from kdfunc.config import PANELS
@@ -103,8 +103,8 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
     }
     perplexities = dict(zip(PANELS, config.perplexities, strict=True))
     squared = embedding.squared_distances(softmax)
-    chosen = [perplexities[panel] for panel in rows]
-    drawn = maps(softmax, squared, list(rows.values()), chosen, jobs)
+    asked = [perplexities[panel] for panel in rows]
+    drawn = maps(softmax, squared, list(rows.values()), asked, jobs)
 
     def finish() -> None:
         quality = []
@@ -112,13 +112,16 @@ def begin(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> Callable[[], None
             placed = made.place(points.iloc[places])
             columns = ["model", "family", "epoch", "x", "y", "mds_x", "mds_y"]
             tables.write(run, f"landscape-{panel}", placed[columns])
-            shown = panel.capitalize()
+            says = panel.capitalize()
             if panel == "all":
-                shown = "All methods, one student for each alpha"
-            title = naming.heading(shown, config)
-            told = (made.perplexity, made.stress, made.disparity)
-            draw = figures.landscape.landscape
-            jobs.draw(run, panel, draw, placed, panel, title, *told)
+                says = "All methods, one student for each alpha"
+            draw = functools.partial(
+                figures.landscape.landscape,
+                perplexity=made.perplexity,
+                stress=made.stress,
+                disparities=made.disparity,
+            )
+            jobs.draw(run, panel, says, draw, placed, panel)
             quality.append((panel, made.stress, *made.disparity))
         columns = ["panel", "stress", "disparity_least", "disparity_most"]
         tables.write(run, "landscape-stress", pd.DataFrame(quality, columns=columns))

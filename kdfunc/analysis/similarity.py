@@ -47,8 +47,8 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     _draw_preserved(run, tasks, evidence, jobs)
     tables.write(run, "ladder", rungs := ladder(evidence))
     if len(rungs) > 1:
-        heading = naming.heading("What each ingredient adds", run.config)
-        jobs.draw(run, "ladder", figures.preserved.ladder, rungs, heading)
+        says = "What each ingredient adds"
+        jobs.draw(run, "ladder", says, figures.preserved.ladder, rungs)
     tables.write(run, "yardstick", yardstick(evidence, MARGIN))
     judged = verdicts(evidence)
     columns = ["claim", "outcome", "sentence", "statistic", "effect", "low", "high"]
@@ -119,10 +119,8 @@ def size(run: RunDirectory, task: Task) -> int:
       run: the run directory.
       task: that made the model.
     """
-    for name in ("model.tflite", "model.keras", "final.keras"):
-        path = run.record(task.name).path / name
-        if path.exists():
-            return len(zlib.compress(path.read_bytes(), 1))
+    if file := run.record(task.name).model:
+        return len(zlib.compress(file.read_bytes(), 1))
     sizes = tables.read(run, "preserved_by_size").set_index("group")["bytes"]
     return int(sizes[group_of(task)])
 
@@ -170,15 +168,14 @@ def _write_measures(run, tasks, final, jobs) -> None:
             name=table["model"].map({t.name: naming.name(t) for t in others})
         )
         shown = (table["measure"] == MEASURE) & (table["family"] != "compressed")
-        heading = naming.heading("Function preserved, by method", run.config)
+        says = "Function preserved, by method"
         draw = figures.preserved.preserved_by_method
-        jobs.draw(run, "preserved_by_method", draw, named[shown], heading)
+        jobs.draw(run, "preserved_by_method", says, draw, named[shown])
         compared = variants.table(run, others, final)
         if len(compared):
             tables.write(run, "variants", compared)
-            draw = figures.preserved.variants
-            heading = naming.heading("Students with one setting changed", run.config)
-            jobs.draw(run, "variants", draw, compared, heading)
+            says = "Students with one setting changed"
+            jobs.draw(run, "variants", says, figures.preserved.variants, compared)
     apart = similarity.pairwise(list(final.values()), names=[MEASURE])[MEASURE]
     names = list(final)
     places = {name: place for place, name in enumerate(names)}
@@ -189,6 +186,7 @@ def _write_measures(run, tasks, final, jobs) -> None:
     jobs.draw(
         run,
         "distances",
+        "How far apart any two models are",
         figures.similarity.distance_heatmap,
         apart[np.ix_(rows, rows)],
         pd.DataFrame(
@@ -199,7 +197,6 @@ def _write_measures(run, tasks, final, jobs) -> None:
             }
         ),
         JENSEN_SHANNON,
-        naming.heading("How far apart any two models are", run.config),
     )
 
 
@@ -207,42 +204,38 @@ def _draw_preserved(run, tasks, evidence, jobs) -> None:
     """Function preserved against size and sparsity; seeds of an alpha are one point."""
     if not evidence.has_scale:
         return
-    first: dict[str, Task] = {}
+    groups: dict[str, list[Task]] = {}
     for task in tasks:
         if task.family in COMPRESSED:
-            first.setdefault(group_of(task), task)
-    if not first:
+            groups.setdefault(group_of(task), []).append(task)
+    if not groups:
         return
-    kept = [evidence.preserved(group) for group in first]
+    first = [members[0] for members in groups.values()]
+    kept = [evidence.preserved(group) for group in groups]
     single = tables.preserved(run).set_index("model")["preserved"]
-    each: dict[str, list[float]] = {}
-    for task in tasks:
-        if task.family in COMPRESSED:
-            each.setdefault(group_of(task), []).append(single[task.name])
     points = pd.DataFrame(
         {
-            "group": list(first),
-            "label": [task.label for task in first.values()],
-            "family": [task.family for task in first.values()],
-            "bytes": [size(run, task) for task in first.values()],
-            "sparsity": [task.settings.get("level") for task in first.values()],
+            "group": list(groups),
+            "label": [task.label for task in first],
+            "family": [task.family for task in first],
+            "bytes": [size(run, task) for task in first],
+            "sparsity": [task.settings.get("level") for task in first],
             "preserved": [found.value for found in kept],
             "low": [found.low for found in kept],
             "high": [found.high for found in kept],
-            "each": [each[group] for group in first],
+            "each": [[single[t.name] for t in members] for members in groups.values()],
         }
     )
     tables.write(run, "preserved_by_size", points.drop(columns="each"))
     draw = figures.preserved.preserved_by_size
     says = "Function preserved, by size of the zipped file"
-    heading = naming.heading(says, run.config)
-    jobs.draw(run, "preserved_by_size", draw, points, heading)
+    jobs.draw(run, "preserved_by_size", says, draw, points)
     pruned = points[points["family"] == "pruned"].reset_index(drop=True)
     if len(pruned):
         pruned["sparsity"] = pruned["sparsity"].astype(float)
         draw = figures.preserved.preserved_by_sparsity
-        heading = naming.heading("Function preserved, by weights pruned", run.config)
-        jobs.draw(run, "preserved_by_sparsity", draw, pruned, heading)
+        says = "Function preserved, by weights pruned"
+        jobs.draw(run, "preserved_by_sparsity", says, draw, pruned)
 
 
 def group_of(task: Task) -> str:
@@ -285,10 +278,10 @@ def _write_trajectories(run, tasks, base, jobs) -> None:
     jobs.draw(
         run,
         "distance_over_epochs",
+        "How far models are from the trained base model",
         figures.similarity.distance_over_epochs,
         shown.rename(columns={"jensen_shannon": "distance"}),
         JENSEN_SHANNON,
-        naming.heading("How far models are from the trained base model", run.config),
     )
 
 
@@ -323,10 +316,10 @@ def _write_classes(run, others, final, jobs) -> None:
     jobs.draw(
         run,
         "agreement_by_class",
+        "Agreement with the base model, class by class",
         figures.similarity.agreement_by_class,
         by_label,
         [families[[label]].iloc[0] for label in by_label.index],
-        naming.heading("Agreement with the base model, class by class", run.config),
     )
     answers = base.argmax(axis=1)
     compressed = [task for task in shown if task.family in COMPRESSED]
@@ -338,11 +331,11 @@ def _write_classes(run, others, final, jobs) -> None:
     lost = figures.similarity.loses(answers, after, methods).any(axis=None)
     if lost and images.exists():
         says = "The test images whose predicted class most methods change"
-        heading = naming.heading(says, run.config)
-        told = (run.class_names, labels, answers, after, methods, heading)
-        jobs.draw(run, "lost_images", _lost_images, images, *told)
+        told = (run.class_names, labels, answers, after, methods)
+        jobs.draw(run, "lost_images", says, _lost_images, images, *told)
 
 
-def _lost_images(images: pathlib.Path, *told) -> Figure:
+def _lost_images(images: pathlib.Path, *told, title: str) -> Figure:
     """The figure; the images are read here, in the worker, since they are large."""
-    return figures.similarity.lost_images(np.load(images, mmap_mode="r"), *told)
+    shown = np.load(images, mmap_mode="r")
+    return figures.similarity.lost_images(shown, *told, title=title)

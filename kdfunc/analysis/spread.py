@@ -37,9 +37,8 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     table = spread(each, run.config)
     for name, written in (("base_models", each), ("spread", table)):
         tables.write(run, name, written)
-    heading = naming.heading("The spread over base models", run.config)
-    draw = figures.spread.spread
-    jobs.draw(run, "spread", draw, each, table, heading)
+    says = "The spread over base models"
+    jobs.draw(run, "spread", says, figures.spread.spread, each, table)
 
 
 def base_models(run: RunDirectory, tasks: list[Task]) -> pd.DataFrame:

@@ -168,7 +168,6 @@ def resampled(
     combine: Callable[[np.ndarray], np.ndarray],
     resamples: int,
     confidence: float,
-    seed: int = 0,
 ) -> Estimate:
     """Bootstrap of a formula applied to means over examples.
 
@@ -177,13 +176,12 @@ def resampled(
       combine: Maps their means `[..., k]` to the value `[...]`.
       resamples: Number of resamples, the same as in `similarity.bootstrap_measures`.
       confidence: Share of intervals that are to cover the truth.
-      seed: Seed of the resampling.
 
     Returns:
       An estimate `[1]`.
     """
     n = len(components)
-    draws = resample_counts(n, resamples, np.random.default_rng(seed))
+    draws = resample_counts(n, resamples, np.random.default_rng(0))
     replicates = [combine(counts @ components / n) for counts in draws]
     value = combine(components.mean(axis=0))
     return Estimate(

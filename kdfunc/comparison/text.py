@@ -10,16 +10,19 @@ from kdfunc.text import WIDTH, count, number, percent, table
 LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
 
 
-def as_text(result: Mapping[str, Any], flips: int = 10) -> str:
+#: How many of the examples whose class changes are listed.
+FLIPS = 10
+
+
+def as_text(result: Mapping[str, Any]) -> str:
     """The comparison for people.
 
     Args:
       result: From `result.compare`.
-      flips: How many of the examples whose class changes to list.
     """
     sections = [_models(result), *_runs(result["models"])]
     for output in result["outputs"]:
-        sections += _output(output, result, flips)
+        sections += _output(output, result)
     if result["limits"]:
         sections.append(_limits(result["limits"]))
     sections.append(
@@ -73,7 +76,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else number(value)
 
 
-def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
+def _output(output: Mapping[str, Any], result: Mapping[str, Any]):
     """The sections for one output."""
     measures, name = output["measures"], output["name"]
     of = f" of output {name}" if name else ""
@@ -109,7 +112,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
             )
         )
     if output.get("flips"):
-        yield from _flips(output, result, flips)
+        yield from _flips(output, result)
     if output["kind"] == "positions":
         rows = [[e["class"], percent(e["iou"])] for e in output["classes"][:5]]
         yield f"classes{of} with the least overlap\n" + table(
@@ -156,14 +159,14 @@ def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
     return table(["measure", "value", "low", "high"], rows)
 
 
-def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
+def _flips(output: Mapping[str, Any], result: Mapping[str, Any]):
     found = output["flips"]
     changes = "changes" if len(found) == 1 else "change"
     examples = count(result["examples"], "example")
     head = f"{len(found):,} of {examples} {changes} class"
     more = (
-        f", showing the {flips} most confident"
-        if len(found) > flips
+        f", showing the {FLIPS} most confident"
+        if len(found) > FLIPS
         else (", most confident first")
     )
     rows = [
@@ -173,7 +176,7 @@ def _flips(output: Mapping[str, Any], result: Mapping[str, Any], flips: int):
             f"{flip['candidate']} ({flip['candidate_confidence']:.2f})",
             *([flip["label"]] if "label" in flip else []),
         ]
-        for flip in found[:flips]
+        for flip in found[:FLIPS]
     ]
     header = ["index", "reference", "candidate"]
     header += ["label"] if "label" in found[0] else []

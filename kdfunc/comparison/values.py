@@ -28,7 +28,6 @@ class ValueMeasure:
     Attributes:
       name: Key in `MEASURES`.
       label: Name in tables.
-      formula: Definition, in words and symbols.
       kind: The kind of outputs to which it applies.
       components: Maps a block of `r`, a block of `c` and the `Facts` to `[n]` or `[n,
         k]` numbers, for each example.
@@ -44,7 +43,6 @@ class ValueMeasure:
 
     name: str
     label: str
-    formula: str
     kind: str
     components: Callable
     combine: Callable[[np.ndarray], np.ndarray] | None = _mean
@@ -59,7 +57,7 @@ MEASURES: dict[str, ValueMeasure] = {}
 
 
 def register(label: str, kind: str, **fields):
-    """Adds the decorated function to `MEASURES`; its docstring is the formula.
+    """Adds the decorated function to `MEASURES`.
 
     Args:
       label: As in `ValueMeasure`.
@@ -69,8 +67,7 @@ def register(label: str, kind: str, **fields):
 
     def add(components):
         name = components.__name__.removeprefix("_")
-        formula = " ".join((components.__doc__ or "").split())
-        MEASURES[name] = ValueMeasure(name, label, formula, kind, components, **fields)
+        MEASURES[name] = ValueMeasure(name, label, kind, components, **fields)
         return components
 
     return add

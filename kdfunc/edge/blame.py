@@ -313,7 +313,7 @@ def _gains(entries, columns) -> str:
             f"{entry['bytes']:,}",
             number(entry["percent_per_kib"], 3),
             *(
-                _signless(number(entry[key][end], digits))
+                number(entry[key][end], digits)
                 for key, _, digits in columns
                 for end in ("value", "low", "high")
             ),
@@ -321,11 +321,6 @@ def _gains(entries, columns) -> str:
         for name, entry in entries
     ]
     return table(header, rows)
-
-
-def _signless(text: str) -> str:
-    """Drops the sign of a zero."""
-    return text.lstrip("-") if text.strip("-0.") == "" and text != "-" else text
 
 
 def _best(found: Mapping[str, Any]) -> str:

@@ -1,12 +1,13 @@
 """The command `kdfunc-edge`, also `python -m kdfunc.edge`."""
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kdfunc.commands import Parser, exit_code
+from kdfunc.commands import Parser, add_command, exit_code
 from kdfunc.comparison import options
 from kdfunc.edge import running_options
 from kdfunc.writing import telling, write_atomic
@@ -52,8 +53,6 @@ Compares two models (.tflite or, if TensorFlow is installed, .keras or the
 folder of a SavedModel): every functional measure with its interval, the images
 whose class changes, the classes that suffer most, size and speed. Without
 labels, measures that need them are left out.
-
-The exit code is 1 if a limit is missed and 3 if one is undecided.
 
 example: kdfunc-edge compare base.tflite small.tflite --data=images.npz
          kdfunc-edge compare base.tflite small.tflite --data=images.npz \\
@@ -119,16 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("kdfunc-edge", description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="command", required=True)
-
-    def command(run, title, text) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            run.__name__.lstrip("_"),
-            help=title,
-            description=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(run=run)
-        return added
+    command = functools.partial(add_command, commands)
 
     one = command(_inspect, "show what is in a .tflite file", INSPECT)
     one.add_argument("model", help="a .tflite file")
@@ -141,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command(_predict, "write the outputs for a file of images", PREDICT)
     one.add_argument("model", help="a .tflite file")
-    one.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
+    _add_data(one)
     one.add_argument(
         "--output",
         required=True,
@@ -152,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command(_compare, "compare two models as functions", COMPARE)
     one.add_argument("reference", help="the original model")
     one.add_argument("candidate", help="the model to judge")
-    one.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
+    _add_data(one)
     options.add(one, "model")
     running_options.add(one)
     running_options.add_for_each(one)
@@ -160,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command(_blame, "find the layers that lose most of the function", BLAME)
     one.add_argument("reference", help="a .tflite file in floating point")
     one.add_argument("candidate", help="a compressed .tflite file of the same model")
-    one.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
+    _add_data(one)
     options.add_comparing(one, "model")
     one.add_argument(
         "--output",
@@ -173,6 +163,10 @@ def _parser() -> argparse.ArgumentParser:
     running_options.add(one)
     _add_json(one)
     return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, help=f"{DATA}; or .npy of images")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdfunc import system
-from kdfunc.errors import InputError
+from kdfunc.errors import InputError, refuse_unknown
 
 #: XNNPACK where it takes an operator and optimized kernels elsewhere; optimized kernels
 #: alone; reference kernels, slow and plain.
@@ -59,10 +59,7 @@ class Settings:
             raise InputError(
                 f"seconds: got {self.seconds:g}; give a number of seconds above 0."
             )
-        if self.kernels not in KERNELS:
-            raise InputError(
-                f"kernels: got {self.kernels!r}; allowed: {', '.join(KERNELS)}."
-            )
+        refuse_unknown("kernels", self.kernels, KERNELS)
         if self.range and (self.mean or self.std):
             raise InputError(
                 "range cannot be combined with mean or std; give one or the other."

@@ -42,19 +42,19 @@ def found(path: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 
 def rows(
-    runs: Sequence[Results], links: Mapping[str, str]
+    runs: Sequence[Results], links: Mapping[pathlib.Path, str]
 ) -> list[tuple[str, str | None, list[tuple[str, Any]]]]:
     """One row per run.
 
     Args:
       runs: the runs.
-      links: where the own page of a run is, by the name of the run.
+      links: where the own page of a run is, by the run's directory.
 
     Returns:
       For each run its name, its page, and the other cells: each with its text and the
       value to sort by, None if there is none.
     """
-    return [(run.name, links.get(run.name), _cells(run)) for run in runs]
+    return [(run.name, links.get(run.directory.path), _cells(run)) for run in runs]
 
 
 def _cells(run: Results) -> list[tuple[str, Any]]:
@@ -62,11 +62,12 @@ def _cells(run: Results) -> list[tuple[str, Any]]:
     decided = None
     if run.verdicts is not None:
         decided = int((run.verdicts["outcome"] != "undecided").sum())
+    short = run.config.epochs < EPOCHS
     best, smallest = _best(run)
     whole = _base_bytes(run)
     return [
         _number(accuracy, "{:.1f}"),
-        _number(run.config.epochs, "{:d}, short" if _is_short(run) else "{:d}"),
+        _number(run.config.epochs, "{:d}, short" if short else "{:d}"),
         _number(decided, "{:d}"),
         _number(None if best is None else best["preserved"], "{:.1f}"),
         _word(best),
@@ -77,11 +78,6 @@ def _cells(run: Results) -> list[tuple[str, Any]]:
         ),
         _word(smallest),
     ]
-
-
-def _is_short(run: Results) -> bool:
-    """Whether training was shorter than the paper's."""
-    return run.config.epochs < EPOCHS
 
 
 def _files(run: Results) -> pd.DataFrame | None:

@@ -106,11 +106,7 @@ def render(
         runs=[sections.of_run(run) for run in runs] if len(runs) == 1 else [],
         comparison=side_by_side.compare(runs) if len(runs) > 1 else None,
         compared_runs=runs,
-        overview=overview.rows(
-            runs, {run.name: (links or {}).get(run.directory.path) for run in runs}
-        )
-        if len(runs) > 1
-        else [],
+        overview=overview.rows(runs, links or {}) if len(runs) > 1 else [],
         columns=overview.COLUMNS,
         plotly=assets.plotly(),
         icons=side_by_side.ICONS,

@@ -58,7 +58,7 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
         "answers": [_answer(claim, cells, runs) for claim, cells in grid],
         "accuracy": tables.accuracy(told, "all") if told else None,
         "meanings": tables.meanings(runs),
-        "preserved": tables.side_by_side(
+        "preserved": tables.preserved_by_run(
             "all-preserved",
             "Function preserved (%), and the distance ratio in brackets",
             ratios,

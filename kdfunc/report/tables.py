@@ -241,7 +241,7 @@ def of_run(run: Results, name: str, caption: str, shown: pd.DataFrame) -> Table:
     )
 
 
-def side_by_side(id: str, caption: str, ratios: pd.DataFrame) -> Table | None:
+def preserved_by_run(id: str, caption: str, ratios: pd.DataFrame) -> Table | None:
     """Function preserved, one row per method and one column per run; None if empty.
 
     Args:

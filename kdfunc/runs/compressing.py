@@ -1,4 +1,4 @@
-"""How models are compressed once they are trained: task kinds, see `runs.tasks`."""
+"""How models are compressed once they are trained: task kinds, see `runs.worker`."""
 
 import functools
 
@@ -101,8 +101,7 @@ def _start(task, place) -> keras.Model:
     start = place.run.record(task.settings["start"])
     if start.not_possible:
         raise NotPossible(start.not_possible)
-    tuned = start.path / "model.keras"
-    return models.load(tuned) if tuned.exists() else trained(place, "base")
+    return models.load(start.model)
 
 
 def _trainer(config, data, report):

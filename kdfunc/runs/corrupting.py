@@ -1,4 +1,4 @@
-"""How test images are corrupted and predicted: task kinds, see `runs.tasks`."""
+"""How test images are corrupted and predicted: task kinds, see `runs.worker`."""
 
 import numpy as np
 
@@ -39,15 +39,14 @@ def predict(task, place, folder, report) -> list[str]:
       folder: where to write its files.
       report: called with progress.
     """
-    model = place.run.record(task.settings["model"]).path
+    file = place.run.record(task.settings["model"]).model
     images = place.run.record(corrupted.CORRUPTED.name).path / "images.npy"
     images = np.load(images, mmap_mode="r")
-    if (model / "model.tflite").exists():
-        content = (model / "model.tflite").read_bytes()
+    if file.suffix == ".tflite":
+        content = file.read_bytes()
         settings = edge.Settings(threads=place.threads)
         softmax = [edge.predict(content, each, settings) for each in images]
     else:
-        name = "model.keras" if (model / "model.keras").exists() else "final.keras"
-        softmax = list(map(training.predictor(models.load(model / name)), images))
+        softmax = list(map(training.predictor(models.load(file)), images))
     np.save(folder / "softmax.npy", np.asarray(softmax, np.float32))
     return ["softmax.npy"]

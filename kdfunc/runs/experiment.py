@@ -64,7 +64,7 @@ def run(
       InputError: the experiment cannot work as requested; nothing was written.
       RunError: a task failed; the results of the others are kept.
     """
-    job = preparation.prepare(
+    prepared = preparation.prepare(
         config,
         output_dir,
         data_dir=data_dir,
@@ -73,20 +73,20 @@ def run(
         threads=threads,
         log_tensorboard=log_tensorboard,
     )
-    directory, place = job.directory, job.place
-    if not all(directory.record(task.name).exists for task in job.tasks):
+    directory, place = prepared.directory, prepared.place
+    if not all(directory.record(task.name).exists for task in prepared.tasks):
         datasets.prepare(config.dataset, place.data_dir)
     begin = time.monotonic()
     result = f"{directory.path}/"
-    with engine.open(job.workers, scheduler) as crew:
-        machines = crew.call(lazy.call, "kdfunc.runs.tasks:check", place)
+    with engine.open(prepared.workers, scheduler) as crew:
+        machines = crew.call(lazy.call, "kdfunc.runs.worker:check", place)
         with _remedy_told(directory), directory.claimed(place.config):
             _tell_of_more(config, place.config)
             with provenance.noted(directory.path, place.threads, machines, begin):
-                _discard(directory, job.tasks)
-                failures = _do(directory, place, job.tasks, crew)
-            if job.analyses and not failures:
-                checked = [task.name for task in job.tasks]
+                _discard(directory, prepared.tasks)
+                failures = _do(directory, place, prepared.tasks, crew)
+            if prepared.analyses and not failures:
+                checked = [task.name for task in prepared.tasks]
                 everything.write(directory, checked, crew.submit)
                 result = page.write([directory], directory.path / "report.html")
     if failures:
@@ -271,7 +271,7 @@ def _do(directory, place, tasks, crew) -> dict[str, str]:
         if event == "failed":
             _write_log(directory.path / "logs" / f"{name}.log", facts["trace"])
 
-    work = functools.partial(lazy.call, "kdfunc.runs.tasks:perform", place)
+    work = functools.partial(lazy.call, "kdfunc.runs.worker:perform", place)
     return crew.run(missing, work, listen)
 
 

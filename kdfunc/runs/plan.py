@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from kdfunc import pipelines
 from kdfunc.catalog import FORMATS
 from kdfunc.config import ExperimentConfig
-from kdfunc.errors import InputError, refuse_string
+from kdfunc.errors import refuse_string, refuse_unknown
 from kdfunc.runs import trainings
 from kdfunc.runs.task import Task
 
@@ -137,8 +137,7 @@ def check_stages(stages: Sequence[str]) -> None:
     """
     refuse_string("--stages", stages)
     for stage in stages or ("",):
-        if stage not in STAGES:
-            raise InputError(f"--stages: got {stage!r}; allowed: {', '.join(STAGES)}.")
+        refuse_unknown("--stages", stage, STAGES)
 
 
 def select(

@@ -16,7 +16,7 @@ MOST_AT_ONCE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class Prepared:
     """What a run is to do.
 
     Attributes:
@@ -46,7 +46,7 @@ def prepare(
     workers: int | None = None,
     threads: int = 1,
     log_tensorboard: bool = False,
-) -> Job:
+) -> Prepared:
     """Makes the checks that take at most a second; writes nothing.
 
     Args:
@@ -78,7 +78,7 @@ def prepare(
     place = Workplace(
         directory.path.absolute(), whole, data_dir, threads, log_tensorboard
     )
-    return Job(directory, place, tasks, "analyse" in stages, workers, about)
+    return Prepared(directory, place, tasks, "analyse" in stages, workers, about)
 
 
 def directory_of(

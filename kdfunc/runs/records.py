@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
 
 
+#: Files that hold a model; the first that is there is the finished one.
+MODELS = ("model.tflite", "model.keras", "final.keras")
+
+
 class Record:
     """The record of one finished task; reads only what is requested."""
 
@@ -35,6 +39,12 @@ class Record:
     def exists(self) -> bool:
         """Whether the task finished; does not detect later damage."""
         return (self.path / checksums.MANIFEST).exists()
+
+    @property
+    def model(self) -> pathlib.Path | None:
+        """The file of the finished model; None if there is none."""
+        files = (self.path / name for name in MODELS)
+        return next((file for file in files if file.exists()), None)
 
     @property
     def not_possible(self) -> str | None:

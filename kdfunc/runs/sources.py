@@ -10,7 +10,7 @@ No TensorFlow is imported here.
 from typing import TYPE_CHECKING, Any
 
 from kdfunc import checksums
-from kdfunc.config import EXTENDABLE, ExperimentConfig
+from kdfunc.config import JOINED, ExperimentConfig
 
 if TYPE_CHECKING:
     from kdfunc.runs.directory import RunDirectory
@@ -74,8 +74,7 @@ def changed(run: "RunDirectory", task: "Task") -> list[str]:
 
 def _fixed(config: ExperimentConfig) -> dict[str, Any]:
     fields = config.to_dict()
-    free = ("alphas", *EXTENDABLE)
-    return {name: fields[name] for name in fields if name not in free}
+    return {name: fields[name] for name in fields if name not in JOINED}
 
 
 def _files(run: "RunDirectory", task: str) -> str:

@@ -14,7 +14,7 @@ class Task:
 
     Attributes:
       name: name of the task and of its record's folder.
-      kind: what to do, a key of `tasks.KINDS`.
+      kind: what to do, a key of `worker.KINDS`.
       stage: its stage; None if it is done only because others need it.
       needs: names of the tasks whose records it reads.
       settings: what distinguishes it from other tasks of its kind.

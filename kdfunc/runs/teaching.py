@@ -1,4 +1,4 @@
-"""How models are trained, with a teacher or without: task kinds, see `runs.tasks`."""
+"""How models are trained, with a teacher or without: task kinds, see `runs.worker`."""
 
 import dataclasses
 

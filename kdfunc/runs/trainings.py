@@ -243,9 +243,9 @@ def _training(
     family: str,
     label: str,
     settings: Mapping[str, Any],
-    asked_by: Mapping[str, Any] | None = None,
+    asked_by: Mapping[str, Any],
 ) -> Task:
-    """A training, with the needs that its settings imply; see `tasks.KINDS`."""
+    """A training, with the needs that its settings imply; see `worker.KINDS`."""
     needs = ["data"]
     if "start" not in settings:
         needs.append("base")
@@ -262,5 +262,5 @@ def _training(
         family,
         label,
         cost=epochs,
-        asked_by=asked_by or {},
+        asked_by=asked_by,
     )

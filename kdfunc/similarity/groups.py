@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from kdfunc.catalog import CONTROLS, FAIR_ZERO
-from kdfunc.errors import InputError
+from kdfunc.errors import refuse_unknown
 from kdfunc.similarity.bootstrap import Estimate, bootstrap_measures
 from kdfunc.similarity.distances import Distances
 from kdfunc.similarity.evaluate import pairwise
@@ -94,15 +94,8 @@ class Evidence:
 
     def __post_init__(self):
         for name in self.controls:
-            if name not in CONTROLS:
-                raise InputError(
-                    f"no control {name!r}; allowed: {', '.join(CONTROLS)}."
-                )
-        if self.soft_targets not in ("probabilities", "logits"):
-            raise InputError(
-                f"soft_targets is {self.soft_targets!r}; "
-                "allowed: probabilities, logits."
-            )
+            refuse_unknown("controls", name, CONTROLS)
+        refuse_unknown("soft_targets", self.soft_targets, ("probabilities", "logits"))
 
     @property
     def alphas(self) -> list[str]:
@@ -142,17 +135,9 @@ class Evidence:
         models = self.groups[group]
         return tuple(self._seeded.get(group, [(group, i) for i in range(len(models))]))
 
-    def places(self, group: str) -> list[int]:
-        """Places of a group's models among all of them.
-
-        Args:
-          group: Name of a group.
-        """
-        return self._members[group]
-
     @cached_property
-    def _members(self) -> dict[str, list[int]]:
-        """Places of each group's models."""
+    def members(self) -> dict[str, list[int]]:
+        """Places of each group's models among all of them."""
         ends = np.cumsum([0, *map(len, self.groups.values())])
         members = [list(range(start, end)) for start, end in neighbours(ends)]
         return dict(zip(self.groups, members, strict=True))
@@ -174,7 +159,7 @@ class Evidence:
     def _distances(self) -> dict[str, Distances]:
         names = [MEASURE, "disagreement"]
         among = pairwise([self.base, *self.groups["independent"]], names=names)
-        yardstick = self._members["independent"]
+        yardstick = self.members["independent"]
         return {
             name: Distances.of(name, self.estimates[name], yardstick, among[name])
             for name in names
@@ -191,12 +176,9 @@ class Evidence:
     @cached_property
     def has_scale(self) -> bool:
         """Whether there are independent models that differ from the base model."""
-        return "independent" in self.groups and self.unit > 0
-
-    @property
-    def unit(self) -> float:
-        """Mean distance of the independent models to the base model."""
-        return self.distances().mean(self._members["independent"])
+        if "independent" not in self.groups:
+            return False
+        return self.distances().mean(self.members["independent"]) > 0
 
     @property
     def fair_zero(self) -> str | None:
@@ -213,7 +195,7 @@ class Evidence:
           other: Name of the group that it is compared with.
         """
         first, second = (
-            dict(zip(self.seeds(name), self._members[name], strict=True))
+            dict(zip(self.seeds(name), self.members[name], strict=True))
             for name in (group, other)
         )
         return matched(first, second)
@@ -224,7 +206,7 @@ class Evidence:
         Args:
           group: Name of a group.
         """
-        return self.distances().log_mean(self._members[group])
+        return self.distances().log_mean(self.members[group])
 
     def preserved(self, group: str, measure: str = MEASURE) -> Preserved:
         """Function preserved by a group's models, in percent.
@@ -233,7 +215,7 @@ class Evidence:
           group: Name of a group.
           measure: Name of a measure with an `identity`.
         """
-        return self.distances(measure).preserved(self._members[group])
+        return self.distances(measure).preserved(self.members[group])
 
     def gain(self, group: str, other: str, measure: str = MEASURE) -> Gain | Preserved:
         """How much more function one group preserves than another, in points.
@@ -264,7 +246,7 @@ class Evidence:
         """
         distances = self.distances()
         return np.array(
-            [distances.preserved([place]).value for place in self._members[group]]
+            [distances.preserved([place]).value for place in self.members[group]]
         )
 
     @cached_property
@@ -278,7 +260,7 @@ class Evidence:
         Args:
           group: Name of a group.
         """
-        estimate, places = self.estimates["accuracy_difference"], self._members[group]
+        estimate, places = self.estimates["accuracy_difference"], self.members[group]
         unit = self.base_accuracy / 100
         return mean_of(
             estimate.value[places] / unit, estimate.replicates[:, places] / unit

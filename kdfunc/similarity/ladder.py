@@ -133,7 +133,7 @@ def yardstick(evidence: Evidence, margin: float) -> pd.DataFrame:
             continue
         distance = evidence.distance(zero)
         models = len(evidence.groups[zero])
-        spread = evidence.distances().spread_of(evidence.places(zero))
+        spread = evidence.distances().spread_of(evidence.members[zero])
         low, high = (
             score(np.exp(end - distance.value)) for end in (distance.high, distance.low)
         )

@@ -166,13 +166,6 @@ def test_files_are_whole_small_and_the_same_every_time(points, tmp_path):
     assert not plt.get_fignums()
 
 
-def test_errors_say_what_is_allowed(points):
-    with pytest.raises(ValueError, match="distillation, quantization, .*got 'tsne'"):
-        figures.landscape.landscape(points, "tsne", "", 15, 0, (0, 0))
-    with pytest.raises(ValueError, match="no points"):
-        figures.landscape.landscape(points[:0], "all", "", 15, 0, (0, 0))
-
-
 def knot(points):
     """All models end close together, far from where they begin."""
     end = points["epoch"] == EPOCHS

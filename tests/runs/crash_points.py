@@ -58,7 +58,7 @@ ARGUMENTS = (
     "--workers=0",
 )
 TRAININGS = "--stages=train,distill,quantize,prune"
-IMPORTED = ("kdfunc.runs.experiment", "kdfunc.runs.tasks", "sklearn.datasets")
+IMPORTED = ("kdfunc.runs.experiment", "kdfunc.runs.worker", "sklearn.datasets")
 IMPORTED += ("ai_edge_litert.interpreter", "scipy.stats")
 ENDS = ("kill", "power")  # kinds of disturbance in which the process ends
 ENDED = 86  # exit code of a process that was ended on purpose

@@ -15,7 +15,7 @@ import tempfile
 import psutil
 
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs import plan, tasks
+from kdfunc.runs import plan, worker
 from kdfunc.runs.workplace import Workplace
 
 WARM_UP = 10  # trainings after which all is loaded that ever will be
@@ -37,7 +37,7 @@ def trainings(number: int, folder: pathlib.Path) -> list[int]:
     taken = []
     for task in plan.make(config):
         with contextlib.redirect_stdout(io.StringIO()):
-            tasks.perform(place, task, lambda **_: None)
+            worker.perform(place, task, lambda **_: None)
         if task.name.startswith("student"):
             taken.append(psutil.Process().memory_info().rss)
     return taken

@@ -405,40 +405,6 @@ def test_less_of_what_is_there_is_no_other_experiment(finished):
     assert kill.checksums(folder) == before
 
 
-@pytest.mark.parametrize(
-    ("flags", "told"),
-    [
-        (["--epochs=0"], "--epochs: got 0; allowed: 1, 2, 3, ..."),
-        (["--epochs=many"], "--epochs=many"),
-        (["--alphas=0.1,2"], "--alphas: got 2.0; allowed: numbers from 0 to 1"),
-        (["--alphas=low"], "--alphas: got 'low'; give numbers separated by commas"),
-        (["--pruning_levels=1"], "--pruning_levels: got 1.0"),
-        (["--temperature=0"], "--temperature: got 0.0"),
-        (["--architecture=vgg"], "--architecture: got 'vgg'; allowed: lenet"),
-        (["--architecture=nothing:build", "--workers=0"], "No module named 'nothing'"),
-        (["--dataset=mnits"], "--dataset: got 'mnits'; allowed: digits"),
-        (["--stages=prune,sleep"], "--stages: got 'sleep'"),
-        ([f"--compressions={'a' * 300}:f"], "does not allow a path as long as"),
-        (["--output_dir=file"], "--output_dir: file/digits-lenet-published cannot"),
-        (["--epoch=2"], "Unknown command line flag 'epoch'"),
-        (["epochs=2"], "'epochs=2' is not a flag"),
-        (["--workers=-1"], "--workers"),
-    ],
-)
-@pytest.mark.usefixtures("tensorflow")
-def test_bad_input_is_told_in_one_sentence_and_nothing_is_written(
-    tmp_path, monkeypatch, capsys, flags, told
-):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.chdir(tmp_path)
-    assert cli.run(flags, command="run_experiments.py") == 2
-    printed = capsys.readouterr()
-    (line,) = printed.err.splitlines()
-    assert line.startswith("run_experiments.py: ") and told in line
-    assert printed.out == ""
-    assert os.listdir(tmp_path) == ["file"]
-
-
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     done = run("--dry_run", "--stages=quantize", "--workers=0", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

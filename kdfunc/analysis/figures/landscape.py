@@ -24,7 +24,6 @@ from kdfunc.analysis.figures.style import (
     shade,
     style,
 )
-from kdfunc.config import PANELS
 
 _START = {"color": "black", "marker": "o", "markersize": 6, "linestyle": "none"}
 _KNOT = 0.45  # of the whole map: last points within less are looked at from near
@@ -63,14 +62,7 @@ def landscape(
 
     Returns:
         The figure, with its labels placed for the size it has.
-
-    Raises:
-        ValueError: There is no such panel, or there are no points.
     """
-    if panel not in PANELS:
-        raise ValueError(f"panel must be one of {', '.join(PANELS)}, got {panel!r}")
-    if points.empty:
-        raise ValueError("there are no points to draw")
     styles = _styles(points)
     figure, ((embedded, mapped),) = divided(PAGE, 4.7, title, (1, 2), ax)
     least, most = disparities

@@ -24,9 +24,9 @@ from kdfunc.analysis.figures.style import (
     TEXT_SIZE,
     decimal,
     divided,
+    letters,
     new_figure,
     shade,
-    short_names,
     shrink_text,
     style,
 )
@@ -349,7 +349,7 @@ def lost_images(
         axes.set_xlabel(named[i], fontsize=TEXT_SIZE, color=GREY, labelpad=2)
     if ax is None:
         figure.get_layout_engine().set(h_pad=0.16)
-        short = short_names(methods).items()
+        short = letters(methods).items()
         explained = "; ".join(f"{style(f).label.lower()}: {name}" for f, name in short)
         figure.supxlabel(
             "The base model's class \u2192 the most frequent other class; below: which "

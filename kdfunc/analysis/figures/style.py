@@ -49,7 +49,7 @@ _SHORT = {
 }
 
 
-def short_names(labels: Iterable[str]) -> dict[str, str]:
+def letters(labels: Iterable[str]) -> dict[str, str]:
     """The meaning of short names such as P30, for each family that has some.
 
     Args:
@@ -226,7 +226,7 @@ def family_legend(
       ax: The caller's plot, or None for the whole figure.
       more: Further entries, each with its label.
     """
-    short = short_names(labels)
+    short = letters(labels)
     handles = []
     for family in families:
         name = style(family).label + (f" ({short[family]})" if family in short else "")

@@ -11,7 +11,7 @@ from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.learnt import NO_FUNCTION, learnt
 from kdfunc.similarity.rank_tests import LEVEL, holm
-from kdfunc.text import count
+from kdfunc.text import count, number
 
 #: Largest difference in function preserved, in points, that does not matter. Near the
 #: base model it is a tenth of the independent models' distance to it; near those
@@ -367,7 +367,7 @@ def text(effect: Effect, unit: str = "") -> str:
       effect: The number and its distribution.
       unit: Stands right behind the value, so it begins with a space.
     """
-    value, low, high = (_plain(number) for number in numbers(effect))
+    value, low, high = (number(each, 1) for each in numbers(effect))
     return f"{value}{unit} [{low}, {high}]"
 
 
@@ -378,15 +378,10 @@ def more_or_less(effect: Effect) -> str:
       effect: A difference in points and its distribution.
     """
     value, low, high = numbers(effect)
+    more = "less" if value < 0 else "more"
     if value < 0:
         value, low, high = -value, -high, -low
-        return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] points less"
-    return f"{_plain(value)} [{_plain(low)}, {_plain(high)}] points more"
-
-
-def _plain(number: float) -> str:
-    """One decimal, and no minus before a zero."""
-    return f"{round(number, 1) + 0.0:.1f}" if math.isfinite(number) else f"{number}"
+    return f"{number(value, 1)} [{number(low, 1)}, {number(high, 1)}] points {more}"
 
 
 def once(evidence: Evidence, groups: Iterable[str]) -> list[str]:
