@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from kdfunc import __version__
+from kdfunc import __version__, system
 from kdfunc.errors import InputError
 
 VERSION = f"kdfunc {__version__}"
@@ -110,8 +110,8 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
     """
     _open_streams()
     with (
-        contextlib.redirect_stdout(Heard(sys.stdout, BrokenPipeError)),
-        contextlib.redirect_stderr(Heard(sys.stderr, BrokenPipeError)),
+        contextlib.redirect_stdout(Heard(sys.stdout, system.reader_left)),
+        contextlib.redirect_stderr(Heard(sys.stderr, system.reader_left)),
     ):
         try:
             with _terminable():
@@ -143,10 +143,13 @@ class Heard:
 
     Args:
       stream: Where to write.
-      lost: The errors that lose output in this way.
+      lost: Says whether an error loses output in this way; any error of the system by
+        default.
     """
 
-    def __init__(self, stream: TextIO, lost: type[OSError] = OSError):
+    def __init__(
+        self, stream: TextIO, lost: Callable[[OSError], bool] = lambda error: True
+    ):
         self._stream, self._lost = stream, lost
 
     def __getattr__(self, name: str):
@@ -160,7 +163,9 @@ class Heard:
         """
         try:
             return self._stream.write(text)
-        except self._lost:
+        except OSError as error:
+            if not self._lost(error):
+                raise
             _write_to_nowhere(self._stream)
             return len(text)
 
@@ -168,7 +173,9 @@ class Heard:
         """Flushes the output, or discards it if the reader has left."""
         try:
             self._stream.flush()
-        except self._lost:
+        except OSError as error:
+            if not self._lost(error):
+                raise
             _write_to_nowhere(self._stream)
 
 

@@ -3,11 +3,10 @@
 import dataclasses
 import math
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kdfunc import catalog, pipelines, presets
+from kdfunc import catalog, pipelines, presets, system
 from kdfunc.errors import InputError, refuse_string, refuse_unknown
 
 #: Allowed values of the fields that name one of a few choices.
@@ -247,6 +246,13 @@ class ExperimentConfig:
             if len(set(names)) != len(names):
                 given = ", ".join(map(str, values))
                 raise InputError(f"--{field}: got {given}; give each value once.")
+            if len({str(name).casefold() for name in names}) != len(names):
+                given = ", ".join(map(str, values))
+                raise InputError(
+                    f"--{field}: got {given}; give names that differ in more than "
+                    "upper and lower case, which some systems do not tell apart in "
+                    "names of folders."
+                )
         for field, value in implied.items():
             if getattr(self, field) == value:
                 object.__setattr__(self, field, presets.marked(value))
@@ -299,7 +305,7 @@ class ExperimentConfig:
     def name(self) -> str:
         """The name of the run directory: data set, architecture and preset."""
         name = f"{self.dataset}-{self.architecture}-{self.preset}"
-        return name.replace("/", ".").replace(":", ".")  # Windows takes no colons
+        return re.sub(r'[<>:"/\\|?*]', ".", name)  # which Windows does not take
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON types; `ExperimentConfig(**d)` reads them back."""
@@ -397,7 +403,7 @@ class ExperimentConfig:
             for name, text in self.settings.items()
             if text != defaults[name]
         ]
-        return shlex.join(["kdfunc", "run", *flags])
+        return system.quoted(["kdfunc", "run", *flags])
 
     @property
     def settings(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ import dataclasses
 import io
 import json
 import logging
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdfunc import checksums
+from kdfunc import checksums, system, writing
 from kdfunc.errors import InputError, causes, first_line
 from kdfunc.extras import require
 
@@ -311,8 +312,8 @@ def _fill(builder: "tfds.core.DatasetBuilder") -> None:
             np.save(partial / f"{name}.npy", array)
         checksums.seal(partial, [f"{name}.npy" for name in ARRAYS])
         if cache.exists():
-            shutil.rmtree(cache)
-        partial.rename(cache)
+            writing.remove(cache)
+        system.insist(os.replace, partial, cache)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -101,6 +101,7 @@ def is_full(error: BaseException) -> bool:
     return any(
         getattr(link, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         or "No space left on device" in str(link)  # in TensorFlow's errors
+        or "not enough space on the disk" in str(link)  # on Windows
         or " requested and " in str(link)  # in numpy's: so many written
         for link in causes(error)
     )

@@ -5,14 +5,17 @@ for the others are tested by removing what those systems lack.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import pathlib
 import platform
+import re
+import shlex
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -27,6 +30,8 @@ except ImportError:  # on Windows
 
 #: What Linux tells of processes and processors.
 PROC = pathlib.Path("/proc")
+#: What Linux tells of the limits of a container.
+CGROUP = pathlib.Path("/sys/fs/cgroup")
 #: Characters of a path that Windows takes, unless it was set up for more.
 WINDOWS_PATH = 259
 #: Seconds for which a file that another program holds is tried again on Windows.
@@ -71,26 +76,66 @@ def sync(path: str | os.PathLike[str]) -> None:
         os.close(handle)
 
 
-def replace(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Moves a file into the place of another.
+def insist(call: Callable[..., None], *paths: pathlib.Path) -> None:
+    """Moves or removes a file or folder.
 
     On Windows, virus scanners and indexers hold a file for moments, so a refusal is
     final only after `HELD` seconds.
 
     Args:
-      source: the file.
-      target: where to.
+      call: what to do, such as `os.replace`.
+      *paths: with what.
     """
     end = time.monotonic() + (HELD if os.name == "nt" else 0)
     while True:
         try:
-            os.replace(source, target)
+            return call(*paths)
         except PermissionError:
             if time.monotonic() >= end:
                 raise
             time.sleep(0.05)
-        else:
-            return
+
+
+def reader_left(error: OSError) -> bool:
+    """Whether output could not be written because nobody reads it any more.
+
+    Args:
+      error: of the write. Windows has no error of its own for this
+        (python/cpython issue 79935).
+    """
+    lost = os.name == "nt" and error.errno == errno.EINVAL
+    return lost or isinstance(error, BrokenPipeError)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text as a shell splits it; paths of Windows stay whole.
+
+    Args:
+      text: words with spaces between them, in quotation marks if they contain some.
+
+    Raises:
+      ValueError: a quotation mark is not closed.
+    """
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    if os.name == "nt":
+        lexer.escape = ""
+    return list(lexer)
+
+
+def quoted(words: Iterable[str]) -> str:
+    """A command that this system's shell takes; on Windows, that is PowerShell.
+
+    Args:
+      words: of the command.
+    """
+    if os.name != "nt":
+        return shlex.join(words)
+    plain = re.compile(r"[\w.:=/\\-]+")
+    return " ".join(
+        word if plain.fullmatch(word) else "'" + word.replace("'", "''") + "'"
+        for word in words
+    )
 
 
 def takes_path(path: pathlib.Path) -> bool:
@@ -110,6 +155,13 @@ def takes_path(path: pathlib.Path) -> bool:
 def processor() -> str:
     """The name of the processor, if the system tells it."""
     return cpuinfo("model name") or platform.processor()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpuinfo(entry: str) -> str:
@@ -144,10 +196,17 @@ def memory(which: str) -> int | None:
 
 
 def half_of_memory() -> int | None:
-    """Half of the machine's memory in bytes; None if memory cannot be limited."""
+    """Half of the memory in bytes, of the machine or, if less, of the container.
+
+    None if memory cannot be limited.
+    """
     if not can_limit_memory():
         return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max": as much as there is
+            found.append(int((CGROUP / file).read_text("utf-8")))
+    return min(found) // 2
 
 
 def can_limit_memory() -> bool:
@@ -190,7 +249,7 @@ def interrupts_put_off() -> Iterator[None]:
     """Defers Ctrl-C and SIGTERM; processes started meanwhile ignore them for good.
 
     A terminal, `timeout` or Slurm sends them to every process of a group. The parent
-    process stops the others in an orderly way. On Windows, they still receive Ctrl-C.
+    process stops the others in an orderly way. On Windows, Ctrl-C is lost meanwhile.
     """
     numbers = {signal.SIGINT, signal.SIGTERM}
     heard: list[int] = []
@@ -204,12 +263,20 @@ def interrupts_put_off() -> Iterator[None]:
         resource_tracker.ensure_running()
     # Threads and processes inherit what is blocked.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if blocks else set()
+    _ignore_ctrl_c(True)
     try:
         yield
     finally:
+        _ignore_ctrl_c(False)
         if blocks:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in handlers.items():
             signal.signal(number, handler or signal.SIG_DFL)
         if heard:
             signal.raise_signal(heard[0])
+
+
+def _ignore_ctrl_c(ignore: bool) -> None:
+    """On Windows, processes inherit whether Ctrl-C is ignored."""
+    if os.name == "nt":
+        ctypes.windll.kernel32.SetConsoleCtrlHandler(None, ignore)  # type: ignore

@@ -204,7 +204,8 @@ def write_metrics(folder: pathlib.Path, history: list[dict[str, float]]) -> None
       folder: Of the record.
       history: The rows, values by column.
     """
-    pd.DataFrame(history).to_csv(folder / "metrics.csv", index=False)
+    table = pd.DataFrame(history)
+    table.to_csv(folder / "metrics.csv", index=False, lineterminator="\n")
 
 
 def _scaled(images: tf.Tensor) -> tf.Tensor:

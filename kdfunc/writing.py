@@ -131,9 +131,10 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             system.flush(file.fileno())
-        system.replace(partial, path)
+        system.insist(os.replace, partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong first is what counts
+            remove(partial)
         raise
     system.sync(path.parent)
 
@@ -166,9 +167,9 @@ def remove(path: pathlib.Path) -> None:
       path: a file, a link or a folder.
     """
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        system.insist(shutil.rmtree, path)
     else:
-        path.unlink(missing_ok=True)
+        system.insist(lambda: path.unlink(missing_ok=True))
 
 
 def _check_regular(path: pathlib.Path, given: str, option: str = "") -> None:

@@ -215,7 +215,7 @@ def commands() -> list[tuple[str, list[str], str]]:
 
 def prepare(folder: pathlib.Path) -> dict[str, str]:
     """Makes what the arguments name; their words and what to put in their place."""
-    (folder / "file").write_text("a file")
+    (folder / "file").write_text("a file", "utf-8")
     (folder / "empty").mkdir()
     (folder / "loop").symlink_to("loop")
     np.savez(folder / "data.npz", images=np.zeros((3, 4), np.float32))

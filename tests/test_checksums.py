@@ -12,7 +12,7 @@ def sealed(tmp_path):
 
 
 def change(path, before, after):
-    path.write_text(path.read_text().replace(before, after))
+    path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
 
 
 def test_what_was_sealed_is_whole(sealed):
@@ -30,8 +30,8 @@ def test_what_was_sealed_is_whole(sealed):
         ),
         (lambda f: (f / "a.bin").unlink(), "a.bin cannot be read"),
         (lambda f: (f / "manifest.json").unlink(), "manifest.json is missing"),
-        (lambda f: (f / "manifest.json").write_text('{"files": '), "damaged"),
-        (lambda f: (f / "manifest.json").write_text("[]"), "damaged"),
+        (lambda f: (f / "manifest.json").write_text('{"files": ', "utf-8"), "damaged"),
+        (lambda f: (f / "manifest.json").write_text("[]", "utf-8"), "damaged"),
         (
             lambda f: change(f / "manifest.json", '"seconds": 1', '"seconds": 2'),
             "damag",

@@ -190,7 +190,7 @@ def test_prepared_data_that_is_damaged_is_told(copied, tmp_path, damage):
         shard.write_bytes(shard.read_bytes()[:-20])
     else:
         info = copied / "dataset_info.json"
-        info.write_text(info.read_text()[:-20])
+        info.write_text(info.read_text("utf-8")[:-20], "utf-8")
     with pytest.raises(InputError) as raised:
         datasets.load("tiny_images", str(tmp_path))
     assert "\n" not in str(raised.value)

@@ -28,7 +28,7 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: pathlib.Path, language: str) -> list[str]:
-    found = FENCED.findall(page.read_text().partition(ELSEWHERE)[0])
+    found = FENCED.findall(page.read_text("utf-8").partition(ELSEWHERE)[0])
     return [code for marked, code in found if marked == language]
 
 
@@ -59,16 +59,18 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
     for code in blocks(page, "python"):
         file = re.match(r"# (\w+\.py)\b", code)
         if file:
-            (tmp_path / file[1]).write_text(code)
+            (tmp_path / file[1]).write_text(code, "utf-8")
         else:
             program.append(code)
-    (tmp_path / "examples.py").write_text("\n".join(program))
+    (tmp_path / "examples.py").write_text("\n".join(program), "utf-8")
     run("examples.py", tmp_path)
 
 
 def anchors(page: pathlib.Path) -> set[str]:
     """The anchors that GitHub gives a page's headings."""
-    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.*)$", FENCED.sub("", page.read_text("utf-8")), re.MULTILINE
+    )
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in headings
@@ -77,7 +79,7 @@ def anchors(page: pathlib.Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_leads_somewhere(page):
-    text = FENCED.sub("", page.read_text())
+    text = FENCED.sub("", page.read_text("utf-8"))
     lost = []
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", link):
@@ -100,13 +102,13 @@ def rebuild(monkeypatch):
 
 def test_pages_agree_with_results_and_code(rebuild):
     for file, text in rebuild.pages().items():
-        assert text == (ROOT / file).read_text(), (
+        assert text == (ROOT / file).read_text("utf-8"), (
             f"{file} is out of date: python docs/rebuild.py"
         )
 
 
 def test_the_readmes_picture_shows_what_its_run_says(rebuild):
-    assert f"]({rebuild.PICTURE})" in (ROOT / "README.md").read_text()
+    assert f"]({rebuild.PICTURE})" in (ROOT / "README.md").read_text("utf-8")
     assert (ROOT / rebuild.PICTURE).stat().st_size > 10_000
     (axes,) = rebuild.picture().axes
     drawn = [x for bars in axes.containers for x in bars.lines[0].get_xdata()]
@@ -128,7 +130,7 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(
     (folder / "tables").mkdir(parents=True)
     (folder / "figures").mkdir()
     (folder / "figures" / "compression.png").touch()
-    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    (folder / "config.json").write_text(json.dumps(config.to_dict()), "utf-8")
     made = {
         "metrics": "model,epoch,accuracy,log_loss\nbase,3,0.5,1.5\n",
         "accuracy": "method,setting,models,accuracy,deviation,std\n"
@@ -139,7 +141,7 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(
         "cluster16,compressed,,,,the library cannot\n",
     }
     for table, text in made.items():
-        (folder / "tables" / f"{table}.csv").write_text(text)
+        (folder / "tables" / f"{table}.csv").write_text(text, "utf-8")
     from rebuilding import findings, grid, published_tables, runs
 
     monkeypatch.setattr(runs, "ROOT", tmp_path)
@@ -163,14 +165,14 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(
 
 
 def test_every_measure_has_a_formula():
-    text = (ROOT / "docs" / "measures.md").read_text()
+    text = (ROOT / "docs" / "measures.md").read_text("utf-8")
     with_formula = set(re.findall(r"^### (\w+)\n\n```math\n", text, re.MULTILINE))
     assert with_formula == MEASURES.keys()
 
 
 def test_the_guide_knows_every_flag_and_there_is_every_flag_it_names():
     ours = {*flags.FIELDS, *flags.OTHERS}
-    text = (ROOT / "docs" / "guide.md").read_text()
+    text = (ROOT / "docs" / "guide.md").read_text("utf-8")
     command = blocks(ROOT / "docs" / "guide.md", "sh")
     table = re.sub(r"`kdfunc-edge.*?`", "", FENCED.sub("", text))
     named = set(re.findall(r"--([a-z][a-z_]*)", table))
@@ -186,7 +188,7 @@ def test_the_guide_knows_every_flag_and_there_is_every_flag_it_names():
 
 
 def test_questions_of_contributing_are_answered_by_files():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     answers = re.findall(r"^\| [^|]+\? \| (.+) \|$", text, re.MULTILINE)
     named = [path for answer in answers for path in re.findall("`(.+?)`", answer)]
     assert len(answers) >= 20
@@ -194,9 +196,11 @@ def test_questions_of_contributing_are_answered_by_files():
 
 
 def test_versions_agree():
-    released = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    released = re.search(
+        r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.M
+    )
     assert released[1] == kdfunc.__version__
-    assert f"## [{kdfunc.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{kdfunc.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_the_api_reference_covers_every_module(tmp_path):

@@ -232,7 +232,9 @@ def test_without_a_network_it_is_said_at_once_what_to_do(
     with pytest.raises(InputError) as raised:
         datasets.load("kmnist", str(tmp_path))
     over.set()
-    raised.match("kmnist could not be downloaded: codh.rois.ac.jp cannot be found \(is")
+    raised.match(
+        r"kmnist could not be downloaded: codh.rois.ac.jp cannot be found \(is"
+    )
     raised.match(
         r"internet connection\?\).* a data_dir .* dataset=digits needs no download"
     )
@@ -382,8 +384,8 @@ def test_a_version_that_is_there_is_pointed_to(tmp_path, capsys):
     datasets.load("mnist", str(tmp_path))
     old = tmp_path / "mnist" / "3.0.0"
     (tmp_path / "mnist" / "3.0.1").rename(old)
-    info = (old / "dataset_info.json").read_text()
-    (old / "dataset_info.json").write_text(info.replace("3.0.1", "3.0.0"))
+    info = (old / "dataset_info.json").read_text("utf-8")
+    (old / "dataset_info.json").write_text(info.replace("3.0.1", "3.0.0"), "utf-8")
     capsys.readouterr()
     check("mnist", tmp_path)
     told = "yet (only version 3.0.0, which --dataset=mnist:3.0.0 uses); downloading and"
@@ -399,7 +401,7 @@ def test_from_an_empty_folder_to_the_report(name, tmp_path):
     assert cli.run(flags, command="run_experiments.py") == 0
     run = RunDirectory(tmp_path / "runs" / f"{name}-lenet-published")
     assert run.class_names == list(NAMES[name])
-    assert "<title>" in (run.path / "report.html").read_text()
+    assert "<title>" in (run.path / "report.html").read_text("utf-8")
 
 
 def test_ones_own_data_set_from_its_url_to_the_report(internet, tmp_path, monkeypatch):
@@ -409,7 +411,7 @@ def test_ones_own_data_set_from_its_url_to_the_report(internet, tmp_path, monkey
     assert cli.main(["run", *flags]) == 0
     run = RunDirectory(tmp_path / "runs" / "even_or_odd-lenet-published")
     assert (run.class_names, len(run.labels)) == (["even", "odd"], 20)
-    assert "<title>" in (run.path / "report.html").read_text()
+    assert "<title>" in (run.path / "report.html").read_text("utf-8")
 
 
 def script(server, tmp_path, *flags):

@@ -23,7 +23,8 @@ from kdfunc import edge
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 #: What lies in a checkout and belongs to no distribution.
-LEFT_OUT = {".git", ".github", ".gitignore", ".venv", ".nox", "build", "dist", "runs"}
+LEFT_OUT = {".git", ".gitattributes", ".github", ".gitignore", ".nox", ".venv"}
+LEFT_OUT |= {"build", "dist", "runs"}
 LEFT_OUT |= {"PKG-INFO", "kdfunc.egg-info"}
 #: Modules and packages that need the extra `train`.
 TRAINING = {
@@ -191,7 +192,7 @@ def test_the_commands_of_the_guide_work_where_no_tensorflow_is(
     expected = edge.predict(base, images / np.float32(255))
     np.testing.assert_allclose(np.load(tmp_path / "base.npy"), expected, atol=1e-6)
     assert "<svg" in (tmp_path / "page.html").read_text("utf-8")
-    assert json.loads((tmp_path / "nodes.json").read_text())["results"]
+    assert json.loads((tmp_path / "nodes.json").read_text("utf-8"))["results"]
     model.save(tmp_path / "model.keras")
     told = run(
         device / "kdfunc-edge",

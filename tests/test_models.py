@@ -101,7 +101,7 @@ def test_images_too_small_for_lenet_are_refused():
         build("lenet", (8, 8, 1), 10)
 
 
-SOURCE = pathlib.Path(__file__).with_name("own_architectures.py").read_text()
+SOURCE = pathlib.Path(__file__).with_name("own_architectures.py").read_text("utf-8")
 BUILDERS = re.findall(r"^(?:def )?((?:good|bad)_\w+)", SOURCE, re.MULTILINE)
 
 
@@ -111,7 +111,7 @@ def test_a_builder_of_ones_own_is_found_in_the_working_folder(
     from kdfunc import models
     from kdfunc.runtime import keras, tf
 
-    (tmp_path / "my_builders.py").write_text(SOURCE.replace('"own"', '"mine"'))
+    (tmp_path / "my_builders.py").write_text(SOURCE.replace('"own"', '"mine"'), "utf-8")
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     model = build("my_builders:good_sequential", (5, 5, 1), 3)
@@ -127,7 +127,9 @@ def test_a_worker_that_never_checked_knows_layers_of_ones_own(tmp_path, monkeypa
     from kdfunc.config import ExperimentConfig
     from kdfunc.runs import plan, worker, workplace
 
-    (tmp_path / "late_builders.py").write_text(SOURCE.replace('"own"', '"late"'))
+    (tmp_path / "late_builders.py").write_text(
+        SOURCE.replace('"own"', '"late"'), "utf-8"
+    )
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     known = []
@@ -229,7 +231,7 @@ def test_a_module_that_is_not_there_is_refused(name, told):
     ],
 )
 def test_a_module_that_fails_is_refused(tmp_path, monkeypatch, content, told):
-    (tmp_path / "failing_builders.py").write_text(content)
+    (tmp_path / "failing_builders.py").write_text(content, "utf-8")
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     importlib.invalidate_caches()

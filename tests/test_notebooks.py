@@ -46,7 +46,7 @@ def test_a_notebook_runs_top_to_bottom(path, tmp_path):
 def test_outputs_are_stored_and_clean(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert not MACHINE_PATH.search(path.read_text())
+    assert not MACHINE_PATH.search(path.read_text("utf-8"))
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     for cell in cells:

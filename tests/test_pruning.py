@@ -233,4 +233,4 @@ def test_a_model_whose_outputs_are_no_numbers_is_told_and_not_kept(
     assert written == [file.name for file in tmp_path.iterdir()]
     (told,) = written
     assert told == "not_possible.txt"
-    assert "some of its outputs are not numbers" in (tmp_path / told).read_text()
+    assert "some of its outputs are not numbers" in (tmp_path / told).read_text("utf-8")

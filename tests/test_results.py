@@ -19,9 +19,9 @@ RUNS = sorted(path.parent for path in RESULTS.glob("*/config.json"))
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_a_result_tells_how_it_was_made(run):
-    config = ExperimentConfig(**json.loads((run / "config.json").read_text()))
+    config = ExperimentConfig(**json.loads((run / "config.json").read_text("utf-8")))
     assert config.name == run.name
-    session = json.loads((run / "provenance.json").read_text())[0]
+    session = json.loads((run / "provenance.json").read_text("utf-8"))[0]
     assert {"command", "seconds", "machine", "versions"} <= session.keys()
     methods = set(pd.read_csv(run / "tables" / "accuracy.csv")["method"])
     students = "Self-distillation" in methods
@@ -31,7 +31,7 @@ def test_a_result_tells_how_it_was_made(run):
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_table_follows_from_the_metrics(run):
-    config = ExperimentConfig(**json.loads((run / "config.json").read_text()))
+    config = ExperimentConfig(**json.loads((run / "config.json").read_text("utf-8")))
     metrics = pd.read_csv(run / "tables" / "metrics.csv")
     accuracy = metrics.groupby("model")["accuracy"].last()
     table = pd.read_csv(run / "tables" / "accuracy.csv").set_index("setting")

@@ -2,9 +2,11 @@
 
 import ast
 import errno
+import io
 import os
 import pathlib
 import platform
+import shlex
 import signal
 import stat
 import sys
@@ -13,7 +15,7 @@ import types
 
 import pytest
 
-from kdfunc import checksums, system, writing
+from kdfunc import checksums, commands, system, writing
 from kdfunc.config import ExperimentConfig
 from kdfunc.edge import running
 from kdfunc.edge.isolation import Isolated
@@ -81,11 +83,11 @@ def test_shared_folders_need_no_sync_of_folders(tmp_path, monkeypatch, number):
     of_files = False
     monkeypatch.setattr(os, "fsync", fsync)
     writing.write_atomic(tmp_path / "config.json", "{}")
-    assert (tmp_path / "config.json").read_text() == "{}"
+    assert (tmp_path / "config.json").read_text("utf-8") == "{}"
     of_files = True
     with pytest.raises(OSError, match=os.strerror(number)):
         writing.write_atomic(tmp_path / "config.json", "[]")
-    assert (tmp_path / "config.json").read_text() == "{}"
+    assert (tmp_path / "config.json").read_text("utf-8") == "{}"
 
 
 @pytest.mark.parametrize(
@@ -103,18 +105,127 @@ def test_a_file_that_a_scanner_holds_is_replaced_later(
             raise PermissionError(13, "Access is denied", str(paths[0]))
         _replace(*paths)
 
-    held = types.SimpleNamespace(**{**vars(os), "name": name, "replace": replace})
-    monkeypatch.setattr(system, "os", held)
+    monkeypatch.setattr(os, "replace", replace)
+    named = types.SimpleNamespace(**{**vars(os), "name": name})
+    monkeypatch.setattr(system, "os", named)
     monkeypatch.setattr(system, "HELD", 0.3)
     path = tmp_path / "checkpoint.npz"
     if is_written:
         writing.write_atomic(path, "new")
-        assert path.read_text() == "new"
+        assert path.read_text("utf-8") == "new"
     else:
         with pytest.raises(PermissionError):
             writing.write_atomic(path, "new")
         assert [*tmp_path.iterdir()] == []
     assert (len(tried) > 1) == (name == "nt")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_scanner_holds_is_removed_later(tmp_path, monkeypatch, kind):
+    path = tmp_path / "record"
+    path.mkdir() if kind == "folder" else path.touch()
+    refusals = iter([PermissionError(13, "Access is denied")] * 2)
+
+    def rename_or_remove(call):
+        def held(*arguments, **settings):
+            for refusal in refusals:
+                raise refusal
+            return call(*arguments, **settings)
+
+        return held
+
+    monkeypatch.setattr(os, "rmdir", rename_or_remove(os.rmdir))
+    monkeypatch.setattr(os, "unlink", rename_or_remove(os.unlink))
+    monkeypatch.setattr(pathlib.Path, "unlink", rename_or_remove(pathlib.Path.unlink))
+    windows = types.SimpleNamespace(**{**vars(os), "name": "nt"})
+    monkeypatch.setattr(system, "os", windows)
+    writing.remove(path)
+    assert not path.exists() and next(refusals, None) is None
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    named = types.SimpleNamespace(**{**vars(os), "name": "nt"})
+    monkeypatch.setattr(system, "os", named)
+
+
+class Left(io.StringIO):
+    """A pipe on Windows after its reader has left."""
+
+    def write(self, text=""):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    flush = write
+
+    def fileno(self):
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def test_a_reader_who_leaves_changes_no_exit_code(monkeypatch):
+    def run():
+        print("agreement 99.2 %")
+        return 0
+
+    for name, code in (("nt", 0), ("posix", 2)):
+        monkeypatch.setattr(sys, "stdout", Left())
+        named = types.SimpleNamespace(**{**vars(os), "name": name})
+        monkeypatch.setattr(system, "os", named)
+        assert commands.exit_code("kdfunc compare", run) == code
+
+
+@pytest.mark.usefixtures("windows")
+def test_paths_of_windows_stay_whole():
+    given = r"delegate=C:\edge\vx.dll 'input=a name' threads=2"
+    assert system.words(given) == [
+        r"delegate=C:\edge\vx.dll",
+        "input=a name",
+        "threads=2",
+    ]
+    settings = running.Settings().changed(r"delegate=C:\edge\vx.dll")
+    assert settings.delegate == r"C:\edge\vx.dll"
+    folder = r"--output_dir=C:\Users\O'Neil\my runs"
+    assert system.quoted(["kdfunc", "run", "--alphas=0.1", folder]) == (
+        r"kdfunc run --alphas=0.1 '--output_dir=C:\Users\O''Neil\my runs'"
+    )
+
+
+def test_words_are_those_of_a_shell_elsewhere():
+    text = r"a\ b 'c d' \'e # f"
+    assert system.words(text) == shlex.split(text) == ["a b", "c d", "'e", "#", "f"]
+    with pytest.raises(ValueError, match="No closing quotation"):
+        system.words("a 'b")
+
+
+@pytest.mark.usefixtures("windows")
+def test_workers_of_windows_are_started_deaf_to_ctrl_c(monkeypatch):
+    heard = []
+    kernel = types.SimpleNamespace(SetConsoleCtrlHandler=lambda *of: heard.append(of))
+    windll = types.SimpleNamespace(kernel32=kernel)
+    monkeypatch.setattr(system.ctypes, "windll", windll, raising=False)
+    with system.interrupts_put_off():
+        assert heard == [(None, True)]
+    assert heard == [(None, True), (None, False)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="containers are Linux's")
+@pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_half_of_a_containers_memory(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "CGROUP", tmp_path)
+    whole = system.half_of_memory()
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("max\n", "utf-8")
+    assert system.half_of_memory() == whole
+    (tmp_path / file).write_text("268435456\n", "utf-8")
+    assert system.half_of_memory() == 1 << 27
+
+
+def test_names_that_a_system_may_take_for_one_are_refused():
+    nets = ("student=m:Net", "student=m:net")
+    for given in ({"compressions": ("m:Step", "m:step")}, {"variants": nets}):
+        with pytest.raises(InputError, match="differ in more than upper and lower"):
+            ExperimentConfig(**given)
+    name = ExperimentConfig(dataset="mnist:3.*.*").name
+    assert name == "mnist.3....-lenet-published"
 
 
 def test_a_drive_that_is_not_there_has_no_folder_above(monkeypatch):
@@ -157,7 +268,7 @@ def test_on_macos_writing_waits_for_the_drive(tmp_path, monkeypatch):
 def test_memory_is_unknown_where_the_system_tells_something_else(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "PROC", tmp_path)
     (tmp_path / "self").mkdir()
-    (tmp_path / "self" / "status").write_text("VmRSS:\t     7 kB\n")
+    (tmp_path / "self" / "status").write_text("VmRSS:\t     7 kB\n", "utf-8")
     assert (system.memory("VmRSS"), system.memory("VmHWM")) == (7168, None)
 
 
@@ -222,10 +333,11 @@ def opens_text(call: ast.Call) -> bool:
     return False
 
 
-def test_text_files_are_utf8_whatever_the_system_takes():
+@pytest.mark.parametrize("of", [system.__file__, __file__])
+def test_text_files_are_utf8_whatever_the_system_takes(of):
     calls = [
         f"{path.name}:{node.lineno}"
-        for path in pathlib.Path(system.__file__).parent.rglob("*.py")
+        for path in pathlib.Path(of).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and opens_text(node)
     ]

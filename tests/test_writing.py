@@ -22,7 +22,7 @@ def test_whole_or_not_at_all(tmp_path):
     with pytest.raises(KeyboardInterrupt), replacing(path) as file:
         file.write(b"half")
         raise KeyboardInterrupt
-    assert path.read_text() == "text"
+    assert path.read_text("utf-8") == "text"
     assert os.listdir(path.parent) == ["file"]
 
 
@@ -36,16 +36,16 @@ def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_atomic(path, "new")
-    assert path.read_text() == "old"
+    assert path.read_text("utf-8") == "old"
 
 
 def test_files_with_predictable_names_are_left_alone(tmp_path):
     """A link that somebody laid in the way is not written through."""
     victim = tmp_path / "victim"
-    victim.write_text("precious")
+    victim.write_text("precious", "utf-8")
     (tmp_path / "file.partial").symlink_to(victim)
     write_atomic(tmp_path / "file", "text")
-    assert victim.read_text() == "precious"
+    assert victim.read_text("utf-8") == "precious"
     assert (tmp_path / "file.partial").is_symlink()
     assert not (tmp_path / "file").is_symlink()
 
@@ -67,9 +67,9 @@ def test_what_is_no_regular_file_stays(special, tmp_path):
 
 def test_inputs_are_not_overwritten(tmp_path):
     read, folder = tmp_path / "read", tmp_path / "folder"
-    read.write_text("precious")
+    read.write_text("precious", "utf-8")
     folder.mkdir()
-    (folder / "part").write_text("precious")
+    (folder / "part").write_text("precious", "utf-8")
     (tmp_path / "link").symlink_to(read)
     os.link(read, tmp_path / "same")
     for path in (read, tmp_path / "link", tmp_path / "same", folder / "part"):

@@ -52,7 +52,7 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     for session in sessions:
         session["command"] = without_places(session["command"])
     provenance.write(target, sessions)
-    write_atomic(target / TIMES, _times(run).to_csv())
+    write_atomic(target / TIMES, _times(run).to_csv(lineterminator="\n"))
     for name in ("tables", "figures"):
         shutil.copytree(run.path / name, target / name)
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)

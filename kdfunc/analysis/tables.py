@@ -15,7 +15,10 @@ def write(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
       name: of the table, without a suffix.
       table: the table.
     """
-    write_atomic(run.path / "tables" / f"{name}.csv", table.to_csv(index=False))
+    write_atomic(
+        run.path / "tables" / f"{name}.csv",
+        table.to_csv(index=False, lineterminator="\n"),
+    )
 
 
 def read(run: RunDirectory, name: str) -> pd.DataFrame | None:

@@ -83,7 +83,7 @@ class Isolated:
     def close(self) -> None:
         """Ends the process."""
         self._process.kill()
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             self._process.__exit__(None, None, None)
         self._said.close()
 
@@ -111,7 +111,7 @@ class Isolated:
 
     def _end(self) -> str:
         """How the process ended, and what to do about it."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             self._questions.close()  # it ends by itself when nothing more is asked
         code = self._process.wait()
         self._said.seek(0)

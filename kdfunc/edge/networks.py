@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc import keras_files, machine
+from kdfunc import keras_files, machine, system
 from kdfunc.edge.examples import bind, fits, random_values, shapes_of
 from kdfunc.edge.metadata import Described
 from kdfunc.edge.ports import ANY, Port
@@ -85,7 +85,7 @@ class Network:
         import tensorflow as tf
 
         threads = tf.config.threading.get_intra_op_parallelism_threads()
-        threads = threads or os.cpu_count() or 1  # 0 is one per core
+        threads = threads or system.processors()  # 0 is one per core
         return {
             "signature": self._settings.signature,
             "inputs": {

@@ -116,5 +116,5 @@ class OutputFile:
         else:
             (whole,) = map(pathlib.Path, paths.values())
         system.sync(whole)
-        system.replace(whole, self._path)
+        system.insist(os.replace, whole, self._path)
         system.sync(self._path.parent)

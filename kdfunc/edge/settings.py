@@ -2,7 +2,6 @@
 
 import math
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -89,7 +88,7 @@ class Settings:
         """
         changes: dict[str, Any] = {}
         try:
-            parts = shlex.split(text)
+            parts = system.words(text)
         except ValueError as error:
             raise InputError(
                 f"got {text!r} as settings of a model ({error}); close every quotation "

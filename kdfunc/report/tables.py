@@ -289,7 +289,8 @@ def download(name: str, table: pd.DataFrame) -> tuple[str, str]:
       name: of the file, without a suffix.
       table: its content.
     """
-    return f"{name}.csv", uri("text/csv", table.to_csv(index=False).encode())
+    content = table.to_csv(index=False, lineterminator="\n")
+    return f"{name}.csv", uri("text/csv", content.encode())
 
 
 def uri(kind: str, content: bytes) -> str:

@@ -31,7 +31,7 @@ def _or_why_not(kind):
         try:
             return kind(task, place, folder, report)
         except NotPossible as error:
-            (folder / "not_possible.txt").write_text(f"{error}\n", "utf-8")
+            (folder / "not_possible.txt").write_bytes(f"{error}\n".encode())
             return ["not_possible.txt"]
 
     return attempt

@@ -26,7 +26,7 @@ def corrupt(task, place, folder, report) -> list[str]:
         for index, image in enumerate(clean):
             images[number, index] = corruptions.corrupt(image, name, strength, rng)
     images.flush()
-    (folder / corrupted.WAYS).write_text(corrupted.ways(), "utf-8")
+    (folder / corrupted.WAYS).write_bytes(corrupted.ways().encode())
     return ["images.npy", corrupted.WAYS]
 
 

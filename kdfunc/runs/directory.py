@@ -14,13 +14,12 @@ import functools
 import json
 import os
 import pathlib
-import shlex
 from collections.abc import Iterable, Iterator
 
 import filelock
 import numpy as np
 
-from kdfunc import checksums
+from kdfunc import checksums, system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import kept, sources
@@ -135,8 +134,8 @@ class RunDirectory:
         ]
         if differences:
             folder = str(self.path.parent)
-            flag = [] if folder == "runs" else [f"--output_dir={folder}"]
-            command = " ".join([there.command, *map(shlex.quote, flag)])
+            flag = f" {system.quoted([f'--output_dir={folder}'])}"
+            command = there.command + ("" if folder == "runs" else flag)
             raise InputError(
                 f"--output_dir: {self.path} holds another experiment "
                 f"({'; '.join(differences)}); give another directory, or continue the "

@@ -293,8 +293,8 @@ def _remedy_told(directory: RunDirectory) -> Iterator[None]:
     except OSError as error:
         raise RunError(
             f"{directory.path} could not be completely read or written ({error}); "
-            "finished work is kept. Free some space or grant the permission, then "
-            "repeat the command."
+            "finished work is kept. Free some space, grant the permission or close "
+            "the programs that use its files, then repeat the command."
         ) from error
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-from kdfunc import datasets, system
+from kdfunc import checksums, datasets, system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import engine, plan, tensorboard
@@ -141,7 +141,8 @@ def _check_work(
 def _check_paths(directory: RunDirectory, config: ExperimentConfig) -> None:
     """Refuses names that are too long, as of long pipelines, before hours of work."""
     longest = max((task.name for task in plan.make(config)), key=len)
-    path = directory.record(longest).path / ".checkpoint.npz.01234567.partial"
+    manifest = f".{checksums.MANIFEST}.01234567.partial"
+    path = directory.record(f"{longest}-corrupted").path / manifest
     if not system.takes_path(path):
         raise InputError(
             f"--output_dir: this system does not allow a path as long as {path}; "

@@ -1,5 +1,6 @@
 """Does a task: from the records that it needs to its own, which is sealed."""
 
+import contextlib
 import json
 import platform
 import statistics
@@ -176,7 +177,8 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
             }
             origin = sources.of(place.run, place.config, task)
             checksums.seal(record.path, files, made=made, sources=origin)
-        writing.remove(record.path / snapshots.CHECKPOINT)
+        with contextlib.suppress(OSError):  # a later run removes it
+            writing.remove(record.path / snapshots.CHECKPOINT)
     if record.not_possible:
         return {"not_possible": record.not_possible, **unchanged}
     scores = record.metrics.iloc[-1].to_dict() if task.family else {}

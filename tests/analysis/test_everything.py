@@ -78,7 +78,7 @@ def made(path, families):
         if task.name == "data":
             np.save(folder / "labels.npy", labels)
             np.save(folder / "images.npy", np.zeros((N, 4, 4, 1), np.uint8))
-            (folder / "class_names.json").write_text(json.dumps(list("abc")))
+            (folder / "class_names.json").write_text(json.dumps(list("abc")), "utf-8")
         else:
             snapshots = 2 if task.kind == "train" else 1
             logits = rng.normal(size=(snapshots, N, CLASSES)) + 2 * np.eye(3)[labels]
@@ -156,7 +156,10 @@ def analysed(tmp_path):
     ("damage", "told"),
     [
         (lambda p: (p / "tables/similarity.csv").unlink(), "similarity.csv cannot be"),
-        (lambda p: (p / "tables/latency.csv").write_text("no,t\n"), "latency.csv has"),
+        (
+            lambda p: (p / "tables/latency.csv").write_text("no,t\n", "utf-8"),
+            "latency.csv has",
+        ),
         (lambda p: (p / "figures/distances.png").write_bytes(b""), "has 0 bytes"),
         (lambda p: (p / "analysis.json").unlink(), "analysis.json is missing"),
     ],
@@ -230,7 +233,7 @@ def test_nothing_of_an_analysis_that_was_killed_stays(with_notes, monkeypatch):
 def test_what_an_earlier_version_left_is_not_removed(analysed):
     """Its manifest does not tell whose the files are."""
     path = analysed.path / "analysis.json"
-    entries = json.loads(path.read_text())
+    entries = json.loads(path.read_text("utf-8"))
     checksums.seal(analysed.path, entries["files"], path.name, models=entries["models"])
     assert everything.outdated(analysed) == []
     left = {file.stem for file in (analysed.path / "tables").iterdir()}

@@ -31,7 +31,7 @@ def run(tmp_path_factory):
     from kdfunc.runs import experiment
 
     folder = tmp_path_factory.mktemp("variants")
-    (folder / "linear_builder.py").write_text(BUILDER)
+    (folder / "linear_builder.py").write_text(BUILDER, "utf-8")
     config = ExperimentConfig(
         architecture="linear_builder:build",
         preset="standard",

@@ -157,15 +157,15 @@ def test_csv_is_read_as_pandas_and_excel_write_it(tmp_path, arrays):
         index = pd.RangeIndex(first, first + len(softmax), name="id")
         pd.DataFrame(softmax, index).to_csv(path)
         np.testing.assert_array_equal(read(path)[""], softmax)
-    path.write_text("a,b\n0,1\n1,0\n")  # probabilities
+    path.write_text("a,b\n0,1\n1,0\n", "utf-8")  # probabilities
     np.testing.assert_array_equal(read(path)[""], [[0, 1], [1, 0]])
     pd.Series(softmax[:, 0]).to_csv(path)
     np.testing.assert_array_equal(read(path)[""], softmax[:, 0])
     np.savetxt(path, softmax, delimiter=",", encoding="utf-8-sig")
     np.testing.assert_array_equal(read(path)[""], softmax)
-    path.write_text("0,1,2\n1,1,2\n")  # classes of three positions
+    path.write_text("0,1,2\n1,1,2\n", "utf-8")  # classes of three positions
     np.testing.assert_array_equal(read(path)[""], [[0, 1, 2], [1, 1, 2]])
-    path.write_text("0.5,0.S\n0.2,0.8\n")
+    path.write_text("0.5,0.S\n0.2,0.8\n", "utf-8")
     with pytest.raises(InputError, match="0.S"):
         read(path)
 

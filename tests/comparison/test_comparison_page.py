@@ -95,7 +95,7 @@ def test_it_needs_nothing_else_and_escapes_names(softmax, tmp_path, monkeypatch)
         np.save(tmp_path / f"{name.removesuffix('.npy')}.npy", array)
     arguments = ["compare", f"{names[0]}.npy", "b.npy", "--resamples=20"]
     assert cli.main([*arguments, "--report=page.html"]) == 0
-    html = (tmp_path / "page.html").read_text()
+    html = (tmp_path / "page.html").read_text("utf-8")
     assert "<script" not in html and "&lt;script&gt;alert(1)&lt;" in html
     assert "Content-Security-Policy" in html
     assert not re.search(r"(?:src|href)\s*=", html)

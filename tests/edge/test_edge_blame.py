@@ -260,7 +260,7 @@ def test_the_fewest_bytes_for_a_limit(tiny, tmp_path, capsys):
         content = restored(*graphs, some)
         if len(content) - plain < best["bytes"]:
             assert measure("jensen_shannon", p, predict(content, tiny.images)) > bound
-    written = json.loads(nodes.read_text())
+    written = json.loads(nodes.read_text("utf-8"))
     assert set(written["results"]) == {"c", "h", "z"}
     assert {stop["stop"] for stop in written["gradient"]} == {0, 1}
 

@@ -72,7 +72,7 @@ def test_what_is_expected_is_told(tmp_path, write):
         DataFile(path).names_for(["x"], "model.tflite")
     with pytest.raises(InputError, match="No such file"):
         DataFile(tmp_path / "missing.npy")
-    path.write_text("no array at all")
+    path.write_text("no array at all", "utf-8")
     with pytest.raises(InputError, match="cannot be read"):
         DataFile(path)
     with pytest.raises(InputError, match="cannot be read"):
@@ -297,14 +297,14 @@ def test_several_outputs_go_into_one_archive(tmp_path):
 def test_outputs_take_no_name_that_somebody_foresees(tmp_path):
     """Nor do two that are written at once disturb each other."""
     victim, path = tmp_path / "victim", tmp_path / "out.npy"
-    victim.write_text("precious")
+    victim.write_text("precious", "utf-8")
     (tmp_path / "out.npy.partial").symlink_to(victim)
-    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "mine").write_text("mine", "utf-8")
     rows = np.eye(3, dtype=np.float32)
     with OutputFile(path, 3) as first, OutputFile(path, 3) as second:
         first.append({"p": 2 * rows})
         second.append({"p": rows})
-    assert victim.read_text() == "precious"
+    assert victim.read_text("utf-8") == "precious"
     assert (tmp_path / "out.npy.partial").is_symlink()
     np.testing.assert_array_equal(np.load(path), 2 * rows)  # it was finished last
     (tmp_path / "link.npy").symlink_to(path)

@@ -30,7 +30,7 @@ sys.meta_path.insert(0, Refuse())
 def edge_only(tmp_path):
     """A function that runs Python as where nothing but numpy and LiteRT is."""
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
+    (tmp_path / "site" / "sitecustomize.py").write_text(SITE, "utf-8")
     path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
 
     def run(*arguments):
@@ -229,7 +229,7 @@ def test_predict_overwrites_nothing_that_it_reads(lenet, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["file/page", "n" * 300, "n" * 250])
 def test_what_cannot_be_written_is_told_before_anything_is_read(name, tmp_path, capsys):
-    (tmp_path / "file").write_text("a file, not a folder")
+    (tmp_path / "file").write_text("a file, not a folder", "utf-8")
     for command, option in (
         ("compare", "--report"),
         ("blame", "--node-data"),

@@ -334,7 +334,7 @@ def test_a_session_names_machine_and_versions_where_they_are_new(full_run):
     }
     later = session | {"versions": {"numpy": "2.4.7"}}
     (full_run.path / "provenance.json").write_text(
-        json.dumps([session, session, later])
+        json.dumps([session, session, later]), "utf-8"
     )
     text = read(full_run).text
     assert text.count("Abacus") == 1
@@ -370,7 +370,9 @@ def test_runs_on_another_drive_are_linked_by_their_whole_path(
 
     monkeypatch.setattr(os.path, "relpath", relpath)
     page.write([full_run, write_run(tmp_path / "other")], tmp_path / "all.html")
-    links = [a["href"] for a in Reader((tmp_path / "all.html").read_text()).all("a")]
+    links = [
+        a["href"] for a in Reader((tmp_path / "all.html").read_text("utf-8")).all("a")
+    ]
     assert (full_run.path / "report.html").resolve().as_uri() in links
 
 
@@ -378,13 +380,13 @@ def test_several_runs_are_a_short_page_with_links_to_the_full_ones(full_run, tmp
     folder = tmp_path / "a b"
     other = write_run(folder / "other")
     page.write([full_run, other], tmp_path / "all.html")
-    reader = Reader((tmp_path / "all.html").read_text())
+    reader = Reader((tmp_path / "all.html").read_text("utf-8"))
     for run in (full_run, other):
         near = quote(str((run.path / "report.html").relative_to(tmp_path)))
         assert near in [a["href"] for a in reader.all("a")]
-        assert (run.path / "report.html").read_text() == page.render([run])
+        assert (run.path / "report.html").read_text("utf-8") == page.render([run])
     (table,) = [t for t in reader.all("table") if t.get("id") == "overview"]
-    html = (tmp_path / "all.html").read_text()
+    html = (tmp_path / "all.html").read_text("utf-8")
     before = html[: html.index('id="all-preserved"')]
     assert before.count("<details") == before.count("</details>") + 1  # it is folded
     assert "Smallest file that preserves 90 % (KiB)" in reader.text
@@ -396,7 +398,9 @@ def test_a_folder_stands_for_the_runs_in_it(full_run, capsys, monkeypatch, tmp_p
     (tmp_path / "runs" / "notes").mkdir()
     monkeypatch.chdir(tmp_path)
     assert main(["report", "runs/", "--output=all.html"]) == 0
-    links = [a["href"] for a in Reader((tmp_path / "all.html").read_text()).all("a")]
+    links = [
+        a["href"] for a in Reader((tmp_path / "all.html").read_text("utf-8")).all("a")
+    ]
     assert [x for x in links if x.endswith("report.html")] == [
         "runs/a/report.html",
         "runs/b/report.html",
@@ -432,7 +436,7 @@ def test_two_runs_without_accuracies_are_a_page(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert main(["report", *(str(run.path) for run in runs)]) == 0
     assert capsys.readouterr().err == ""
-    assert "2 runs side by side" in (tmp_path / "report.html").read_text()
+    assert "2 runs side by side" in (tmp_path / "report.html").read_text("utf-8")
     for run in runs:
         (run.path / "tables" / "metrics.csv").unlink()
     assert main(["report", *(str(run.path) for run in runs)]) == 2
@@ -464,9 +468,9 @@ def test_runs_are_told_by_what_they_preserve_for_the_bytes(full_run):
 def test_only_the_papers_protocol_deviates_from_the_paper(mnist, tmp_path):
     assert Results(mnist, "a", "run").accuracy["marked"].any()
     shutil.copytree(MNIST, tmp_path / "run")
-    settings = json.loads((MNIST / "config.json").read_text())
+    settings = json.loads((MNIST / "config.json").read_text("utf-8"))
     settings |= {"preset": "standard", "data_order": "reshuffled"}
-    (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(settings), "utf-8")
     other = Results(RunDirectory(tmp_path / "run"), "a", "run")
     assert "published" in other.accuracy and not other.accuracy["marked"].any()
 
@@ -506,9 +510,9 @@ def test_the_papers_row_has_what_any_run_has(tmp_path):
 def test_a_short_run_is_not_the_papers_protocol(mnist, tmp_path):
     shutil.copytree(MNIST, tmp_path / "run")
     config = tmp_path / "run" / "config.json"
-    settings = json.loads(config.read_text())
+    settings = json.loads(config.read_text("utf-8"))
     for changed, marked in (({"epochs": 5}, False), ({"seed": 7}, True)):
-        config.write_text(json.dumps(settings | changed))
+        config.write_text(json.dumps(settings | changed), "utf-8")
         accuracy = Results(RunDirectory(tmp_path / "run"), "a", "run").accuracy
         assert accuracy["marked"].any() == marked
 
@@ -548,30 +552,35 @@ def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):
     assert main(["report", str(full_run.path)]) == 0
     written = full_run.path / "report.html"
     assert capsys.readouterr().out.split() == [str(written)]
-    assert written.read_text() == page.render([full_run])
+    assert written.read_text("utf-8") == page.render([full_run])
     monkeypatch.chdir(tmp_path)
     other = shutil.copytree(MNIST, tmp_path / MNIST.name)  # gets a page of its own
     assert main(["report", str(full_run.path), str(other)]) == 0
-    assert "2 runs side by side" in (tmp_path / "report.html").read_text()
+    assert "2 runs side by side" in (tmp_path / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
         (lambda path: shutil.rmtree(path), "holds no readable run"),
-        (lambda path: (path / "config.json").write_text("{"), "holds no readable run"),
+        (
+            lambda path: (path / "config.json").write_text("{", "utf-8"),
+            "holds no readable run",
+        ),
         (lambda path: shutil.rmtree(path / "tables"), "has no tables and no records"),
         (
             lambda path: (path / "tables" / "verdicts.csv").write_bytes(b"\xff\x00,"),
             "verdicts.csv",
         ),
         (
-            lambda path: (path / "tables" / "ladder.csv").write_text("rung\nA\n"),
+            lambda path: (path / "tables" / "ladder.csv").write_text(
+                "rung\nA\n", "utf-8"
+            ),
             "ladder.csv has no column 'side'",
         ),
         (
             lambda path: (path / "tables" / "metrics.csv").write_text(
-                "model,epoch,accuracy,log_loss\nbase,0,much,1\nbase,1,more,1\n"
+                "model,epoch,accuracy,log_loss\nbase,0,much,1\nbase,1,more,1\n", "utf-8"
             ),
             "metrics.csv: column 'accuracy' holds no numbers",
         ),
@@ -586,7 +595,7 @@ def test_what_cannot_be_read_is_named(full_run, damage, said, capsys):
 
 
 def test_a_page_needs_no_provenance_that_can_be_read(full_run, capsys):
-    (full_run.path / "provenance.json").write_text("[")
+    (full_run.path / "provenance.json").write_text("[", "utf-8")
     assert main(["report", str(full_run.path)]) == 0
     assert "provenance.json cannot be read" in capsys.readouterr().out
     assert page.damage(full_run.path / "report.html") is None

@@ -221,8 +221,8 @@ def run(folder: pathlib.Path, arguments, how: str = "count", at: int | range = 0
             sys.stderr.flush()
             os._exit(code or 0)
     _, status = os.waitpid(child, 0)
-    steps = int(counted.read_text()) if counted.exists() else 0
-    return os.waitstatus_to_exitcode(status), told.read_text(), steps
+    steps = int(counted.read_text("utf-8")) if counted.exists() else 0
+    return os.waitstatus_to_exitcode(status), told.read_text("utf-8"), steps
 
 
 class CrashTest:

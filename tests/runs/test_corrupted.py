@@ -59,7 +59,7 @@ def test_tables_figure_and_page_have_the_answer(answered):
     assert set(table["group"]) == {*MODELS[3:], "independent"}
     assert len(pd.read_csv(answered.path / "tables" / "corruption_ranking.csv")) == 13
     assert (answered.path / "figures" / "corruptions.png").exists()
-    html = (answered.path / "report.html").read_text()
+    html = (answered.path / "report.html").read_text("utf-8")
     assert "Is the function also preserved on corrupted images?" in html
     assert "Gaussian blur, strength 2" in html
 
@@ -85,7 +85,7 @@ def test_damaged_images_are_made_again_and_what_models_said_of_them_stays(answer
     experiment.corrupt(answered.path, workers=0)
     assert contents(answered) == before
     assert manifest.read_bytes() == sealed
-    assert "Gaussian noise" in (answered.path / "report.html").read_text()
+    assert "Gaussian noise" in (answered.path / "report.html").read_text("utf-8")
 
 
 def test_what_another_model_said_is_asked_again(answered, capsys):
@@ -93,7 +93,9 @@ def test_what_another_model_said_is_asked_again(answered, capsys):
     (float16,) = [t for t in plan.make(CONFIG) if t.name == "float16"]
     record = answered.record("float16").path
     whole = checksums.read_manifest(record)
-    (record / "metrics.csv").write_text((record / "metrics.csv").read_text() + "\n")
+    (record / "metrics.csv").write_text(
+        (record / "metrics.csv").read_text("utf-8") + "\n", "utf-8"
+    )
     checksums.seal(record, **whole)  # as if it were another one
     assert corrupted.outdated(answered, float16)
     capsys.readouterr()

@@ -101,7 +101,7 @@ def removed(path, patch):
 def a_folder(path, patch):
     path.unlink()
     path.mkdir()
-    (path / "file").write_text("in the way")
+    (path / "file").write_text("in the way", "utf-8")
 
 
 def unreadable(path, patch):
@@ -170,7 +170,7 @@ def test_the_same_command_makes_whole_what_is_damaged(run, whole, damage, capsys
 def test_a_file_in_the_place_of_a_folder_is_replaced(run, whole, capsys):
     for folder in ("records/pruned-90", "tables", "figures"):
         shutil.rmtree(run / folder)
-        (run / folder).write_text("in the way")
+        (run / folder).write_text("in the way", "utf-8")
     assert kdfunc(run, "--verify") == 1
     assert kdfunc(run) == 0
     assert kdfunc(run, "--verify") == 0
@@ -193,7 +193,9 @@ def test_records_of_another_experiment_are_not_taken_for_ones_own(run, lost, cap
     if lost == "removed":
         config.unlink()
     else:
-        config.write_text(config.read_text().replace('"epochs": 1', '"epochs": 7'))
+        config.write_text(
+            config.read_text("utf-8").replace('"epochs": 1', '"epochs": 7'), "utf-8"
+        )
     assert kdfunc(run, "--epochs=7", "--dry_run") == 2
     assert kdfunc(run, "--epochs=7") == 2
     (line, _) = capsys.readouterr().err.splitlines()
@@ -226,7 +228,9 @@ def test_what_is_made_from_something_that_came_out_different_is_made_again(
 ):
     base = run / "records" / "base"
     content = checksums.read_manifest(base)
-    (base / "metrics.csv").write_text((base / "metrics.csv").read_text() + "\n")
+    (base / "metrics.csv").write_text(
+        (base / "metrics.csv").read_text("utf-8") + "\n", "utf-8"
+    )
     checksums.seal(base, **content)  # as if another machine had made it
     assert kdfunc(run, "--verify") == 1
     told = capsys.readouterr().out
@@ -265,7 +269,7 @@ def test_what_was_not_possible_is_tried_again_with_other_versions(run, same, cap
     origin = checksums.read_manifest(record)["sources"]
     shutil.rmtree(record)
     record.mkdir()
-    (record / "not_possible.txt").write_text("the library cannot")
+    (record / "not_possible.txt").write_text("the library cannot", "utf-8")
     versions = provenance.versions() | ({} if same else {"tensorflow": "2.0"})
     made = {"versions": versions}
     checksums.seal(record, ["not_possible.txt"], made=made, sources=origin)
@@ -277,7 +281,7 @@ def test_what_was_not_possible_is_tried_again_with_other_versions(run, same, cap
 @pytest.mark.usefixtures("tensorflow")
 def test_a_full_disk_is_one_sentence_and_nothing_is_lost(run, whole, capsys):
     """Of the analysis, and of a record and its log."""
-    (run / "logs").write_text("no folder")
+    (run / "logs").write_text("no folder", "utf-8")
     shutil.rmtree(run / "records" / "pruned-90")
     with pytest.MonkeyPatch.context() as patch:
         full = crash_points.Disturbance(run, "full", at=3)

@@ -22,7 +22,7 @@ def test_another_config_is_refused_with_the_difference(tmp_path):
 
 @pytest.mark.parametrize("place", ["file/run", "file"])
 def test_a_directory_that_cannot_be_written_is_refused(tmp_path, place):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", "utf-8")
     with pytest.raises(InputError, match="output_dir: .* cannot be written"):
         RunDirectory(tmp_path / place).check(ExperimentConfig())
 

@@ -39,7 +39,7 @@ class Work:
         if task.name in self.die and not (self.folder / "died").exists():
             (self.folder / "died").touch()
             os._exit(9)
-        (self.folder / task.name).write_text(str(os.getpid()))
+        (self.folder / task.name).write_text(str(os.getpid()), "utf-8")
         return {"accuracy": 1.0}
 
 
@@ -97,7 +97,7 @@ def test_the_task_of_a_worker_that_dies_is_done_by_another(tmp_path, events):
         failures = crew.run(TASKS, Work(tmp_path, die=("b",)), listener(events))
     assert failures == {}
     assert (tmp_path / "died").exists() and (tmp_path / "e").exists()
-    pids = {pathlib.Path(tmp_path / name).read_text() for name in "abcde"}
+    pids = {pathlib.Path(tmp_path / name).read_text("utf-8") for name in "abcde"}
     assert str(os.getpid()) not in pids
 
 
@@ -201,7 +201,8 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
         "    with engine.open(workers=1):\n"
         "        pass\n"
         "except engine.InputError as error:\n"
-        "    print(error)\n"
+        "    print(error)\n",
+        "utf-8",
     )
     done = subprocess.run(
         [sys.executable, script],

@@ -233,7 +233,7 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     folder, _ = finished
     assert keep.keep(RunDirectory(folder), tmp_path) == []
     kept = tmp_path / NAME
-    assert str(folder.parent) not in (kept / "provenance.json").read_text()
+    assert str(folder.parent) not in (kept / "provenance.json").read_text("utf-8")
     times = pd.read_csv(kept / keep.TIMES, index_col="task")
     assert set(times.index) == {path.name for path in folder.glob("records/*/")}
     assert (times["seconds"] > 0).all()
@@ -353,12 +353,14 @@ def test_how_it_was_made_is_told(finished, tensorflow):
     from kdfunc import runtime
 
     folder, _ = finished
-    session = json.loads((folder / "provenance.json").read_text())[0]
+    session = json.loads((folder / "provenance.json").read_text("utf-8"))[0]
     assert session["command"].startswith("run_experiments.py --epochs=2")
     assert session["versions"]["tensorflow"].startswith("2.")
     assert session["seconds"] > 0 and session["machine"]["cores"] >= 1
     assert session["machine"] == runtime.describe_machine()
-    made = json.loads((folder / "records" / "base" / "manifest.json").read_text())
+    made = json.loads(
+        (folder / "records" / "base" / "manifest.json").read_text("utf-8")
+    )
     assert made["made"]["onednn"] is runtime.ONEDNN
 
 
@@ -372,7 +374,10 @@ def test_without_onednn_the_bytes_are_the_same_for_any_number_of_workers(
         done = run(*small, f"--workers={workers}", output, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     (alone, _), (together, session) = (
-        (kill.checksums(folder), json.loads(next(folder.glob("*/prov*")).read_text()))
+        (
+            kill.checksums(folder),
+            json.loads(next(folder.glob("*/prov*")).read_text("utf-8")),
+        )
         for folder in (tmp_path / "0", tmp_path / "2")
     )
     assert alone == together
@@ -475,7 +480,8 @@ def test_a_training_that_fails_is_named_and_the_rest_is_done(tmp_path):
         "    return tf_keras.Sequential([\n"
         "        layers.Input(input_shape), layers.Flatten(),\n"
         "        layers.Dense(classes, kernel_initializer='zeros'),\n"
-        "        layers.Rescaling(1e38), layers.Rescaling(1e38), layers.Softmax()])\n"
+        "        layers.Rescaling(1e38), layers.Rescaling(1e38), layers.Softmax()])\n",
+        "utf-8",
     )
     flags = ("--architecture=broken:build", "--stages=train", "--workers=0")
     done = run(*flags, *SMALL, cwd=tmp_path)
@@ -486,7 +492,7 @@ def test_a_training_that_fails_is_named_and_the_rest_is_done(tmp_path):
     )
     assert "in epoch 1" in done.stdout
     logs = tmp_path / "runs" / "digits-broken.build-published" / "logs"
-    assert "TrainingError" in (logs / "base.log").read_text()
+    assert "TrainingError" in (logs / "base.log").read_text("utf-8")
 
 
 def test_a_network_that_tflite_cannot_convert_has_all_other_results(tmp_path):
@@ -500,7 +506,8 @@ def test_a_network_that_tflite_cannot_convert_has_all_other_results(tmp_path):
         "def build(input_shape, classes):\n"
         "    image = layers.Input(input_shape)\n"
         "    x = layers.Dense(classes, activation='softmax')(Spectrum()(image))\n"
-        "    return Model(image, x)\n"
+        "    return Model(image, x)\n",
+        "utf-8",
     )
     # No other model comes out than the base models, of which one is listed.
     flags = ("--architecture=odd:build", "--independents=0", "--base_models=2")

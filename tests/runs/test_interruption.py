@@ -62,7 +62,7 @@ def cluster(tmp_path):
             time.sleep(0.1)
             if file.exists():
                 break
-        address = json.loads(file.read_text())["address"]
+        address = json.loads(file.read_text("utf-8"))["address"]
         worker = ("worker", address, "--nthreads", "1", "--no-dashboard")
         yield (
             address,

@@ -69,7 +69,9 @@ def test_a_copy_tells_which_models_it_does_not_have(tmp_path, rng):
     assert everything.left_out(run) == []  # nothing is known of others
     (tmp_path / "tables").mkdir()
     rows = "".join(f"{name},{epoch},0.5\n" for name in models for epoch in (0, 1))
-    (tmp_path / "tables" / "metrics.csv").write_text(f"model,epoch,accuracy\n{rows}")
+    (tmp_path / "tables" / "metrics.csv").write_text(
+        f"model,epoch,accuracy\n{rows}", "utf-8"
+    )
     assert everything.left_out(run) == []
     save(tmp_path / kept.FILE, {"base": models["base"]})
     run = RunDirectory(tmp_path)

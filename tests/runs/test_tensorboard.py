@@ -51,7 +51,7 @@ def curves(folder):
 def test_curves_are_the_metrics_live_and_for_what_was_trained_before(
     tmp_path, monkeypatch
 ):
-    (tmp_path / "kdfunc_test_network.py").write_text(NETWORK)
+    (tmp_path / "kdfunc_test_network.py").write_text(NETWORK, "utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     settings = {"workers": 0, "log_tensorboard": True}
     experiment.run(TINY, tmp_path, stages=["train"], workers=0)
