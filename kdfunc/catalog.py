@@ -321,5 +321,5 @@ METHODS: dict[str, Method] = {
     "Pruned and clustered": Method(frozenset({"prune", "cluster"}), "#ca9161", "d"),
     "Pruned": Method(frozenset({"prune"}), "#d55e00", "v"),
     "Clustered": Method(frozenset({"cluster"}), "#ca9161", "o"),
-    "Stored as trained": Method(frozenset(), "#cc78bc", "D"),
+    "Number format alone": Method(frozenset(), "#cc78bc", "D"),
 }

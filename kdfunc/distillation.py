@@ -278,7 +278,7 @@ def ensemble_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def random_logits(labels: np.ndarray, classes: int, seed: int) -> np.ndarray:
-    """Random soft targets, in place of a teacher without knowledge.
+    """Random soft targets: those of a teacher without knowledge.
 
     Each image has its own probabilities, uniform numbers divided by their sum, which
     are the same in every epoch.

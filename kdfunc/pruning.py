@@ -82,7 +82,7 @@ def prune(model: keras.Model, level: float, scope: str) -> keras.Model:
 
 
 def prune_2_of_4(model: keras.Model) -> keras.Model:
-    """A clone with two zeros in each four weights, made by tfmot's m-by-n pruning.
+    """A clone with two zeros in every four weights, made by tfmot's m-by-n pruning.
 
     Blocks are consecutive input channels, as TFLite stores them. Of left-over channels,
     up to two stay; with one or two input channels nothing is pruned. Depthwise kernels

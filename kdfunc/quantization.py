@@ -51,10 +51,10 @@ def convert(
     | --- | --- | --- | --- |
     | `float32` | float32 | float32 | float32 |
     | `float16` ("16-bit" in the paper) | float16 | float32 | float32 |
-    | `dynamic-range` ("8-bit" there) | int8 | int8, scaled at run time | float32 |
+    | `dynamic-range` ("8-bit" there) | int8 | float32, int8 in operators | float32 |
     | `full-int8` | int8 | int8 | int8 |
     | `int16x8` | int8 | int16 | int16 |
-    | `int4` (ai-edge-quantizer) | int4 | int8, scaled at run time | float32 |
+    | `int4` (ai-edge-quantizer) | int4 | float32, int8 in operators | float32 |
 
     Args:
       model: of tf_keras or Keras 3.

@@ -26,7 +26,8 @@ GLOSSARY = {
     "Independent model": "the same network trained again from other initial weights: "
     "it learnt the same task but computes a function of its own.",
     "Student": "a network trained to imitate the base model, its teacher "
-    "(distillation); alpha weights the teacher against the true labels.",
+    "(distillation); alpha sets the weights of the teacher and of the true labels: "
+    "which of the two it multiplies depends on the preset.",
     "Control": "a model trained like a student but with one thing changed or removed, "
     "such as the teacher, to show the effect of each ingredient.",
     "Rung": "a step of the ladder from independent models to students; each rung adds "
@@ -287,8 +288,8 @@ def _how_sure(outcomes: pd.Series) -> str:
     counts = [f"{told[name]} {name}" for name in _OUTCOMES if name in told]
     counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
     return (
-        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. Chance "
-        "alone decides any claim wrongly in at most 1 of 20 such runs; undecided "
+        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. In at most 1 "
+        "of 20 such runs, chance alone decides one or more claims wrongly; undecided "
         "means that these trainings and images leave the claim open."
     )
 

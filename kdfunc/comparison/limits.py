@@ -145,7 +145,8 @@ def _parse(text: str) -> Limit:
 
 
 _NEEDS = {
-    "labels": "true classes; give a .npz file that contains them as `labels`",
+    "labels": "true classes; give an .npz file that contains them as `labels`, or, to "
+    "kdfunc compare, --labels",
     "independents": "an independently trained model; give one with --independent",
 }
 

@@ -218,7 +218,7 @@ def _preserved(output: Mapping[str, Any]) -> str:
         return ""
     return (
         f"{found['value']:.1f} % of the function is preserved, by Jensen-Shannon "
-        "divergence, where independently trained models preserve 0 %"
+        "divergence, where 0 % is as far as independently trained models"
     )
 
 

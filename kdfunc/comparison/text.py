@@ -10,6 +10,12 @@ from kdfunc.text import WIDTH, count, number, percent, table
 LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
 
 
+#: Below intervals that rest on one independent model.
+_ONE = (
+    "\n(intervals allow for other examples only: one independent model does not show\n"
+    "how much another would differ; give two or more)"
+)
+
 #: How many of the examples whose class changes are listed.
 FLIPS = 10
 
@@ -99,6 +105,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any]):
         yield (
             f"function preserved in percent; 0 is as far as {independents}\n"
             + _intervals(preserved, lambda value: number(value, 1))
+            + (_ONE if roles.count("independent") == 1 else "")
         )
     if "tails" in output:
         yield (

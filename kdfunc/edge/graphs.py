@@ -207,7 +207,12 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
         ]
         for side in sides
     ]
-    if kinds[0] != kinds[1] or not kinds[0]:
+    if not kinds[0]:
+        raise InputError(
+            f"{candidate.name} has no layers with weights, so there is nothing to "
+            "restore; give a compressed model that has some."
+        )
+    if kinds[0] != kinds[1]:
         raise InputError(
             f"{candidate.name} has {len(kinds[0])} layers with weights and "
             f"{reference.name} has {len(kinds[1])}, but they are not the same "

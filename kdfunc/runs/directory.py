@@ -43,10 +43,19 @@ class RunDirectory:
         try:
             fields = json.loads((self.path / "config.json").read_text("utf-8"))
             return ExperimentConfig(**fields)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            lacks = "is not there"
+            if self.path.exists():
+                lacks = "has no config.json" if self.path.is_dir() else "is a file"
+            raise InputError(
+                f"{self.path} {lacks}; give a run directory, such as "
+                "runs/digits-lenet-published."
+            ) from error
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
-                f"{self.path} holds no readable run ({error}); give a run directory, "
-                "or remove a damaged config.json and repeat the command of the run."
+                f"{self.path} holds no readable run ({error}); remove its damaged "
+                "config.json and repeat the command of the run, or give another "
+                "directory."
             ) from error
 
     @property

@@ -1,15 +1,18 @@
 """The flags of an experiment, defined with absl and read into an `ExperimentConfig`."""
 
 import dataclasses
+import textwrap
 from collections.abc import Sequence
 
 from absl import flags
 
+from kdfunc.catalog import CONTROLS, FORMATS, STEPS
 from kdfunc.commands import spelled
 from kdfunc.config import CHOICES, PANELS, ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.presets import MORE_TRAININGS, PAPERS_TRAININGS
+from kdfunc.presets import MORE_TRAININGS, PAPERS_TRAININGS, RULES
 from kdfunc.runs.plan import STAGES
+from kdfunc.text import WIDTH
 
 
 def _by_preset(field: str) -> str:
@@ -18,6 +21,12 @@ def _by_preset(field: str) -> str:
         for value in (PAPERS_TRAININGS[field], MORE_TRAININGS[field])
     )
     return f"Default: {papers} under published; {more} under standard and for digits."
+
+
+def _rule(axis: str) -> str:
+    """The default of a rule in which the presets differ."""
+    by_preset = (f"{rules[axis]} under {preset}" for preset, rules in RULES.items())
+    return f"Default: {', '.join(by_preset)}."
 
 
 #: What each field of an `ExperimentConfig` is; its flag has its name and default.
@@ -38,7 +47,8 @@ FIELDS = {
     "base_models": "How many base models to quantize and prune, to measure the spread "
     "of results on quantization and pruning: the base model, the independent models, "
     "and as many more as needed, trained in the same way.",
-    "alphas": "Distillation weights from 0 to 1; see --alpha_convention.",
+    "alphas": "Weights, from 0 to 1, of one of the two losses of distillation; "
+    "students are trained with each. Which loss: --alpha_convention.",
     "temperature": "Temperature that softens the outputs of teacher and student.",
     "distillation_seeds": "Seeds of the students' data order, one student each. "
     f"{_by_preset('distillation_seeds')}",
@@ -46,25 +56,30 @@ FIELDS = {
     "pruning_levels": "Shares of the weights to set to zero, from 0 to below 1.",
     "compressions": "Pipelines of compression steps joined by +, such as "
     "prune90+finetune+sparse; all means a list that covers every mode. "
-    "kdfunc/pipelines.py lists the steps.",
+    f"Steps: {', '.join(row.form for row in STEPS.values())}, and any of "
+    f"{', '.join(FORMATS)}; sparse, at the end, stores only what is not zero.",
     "finetune_epochs": "Epochs of each training in the --compressions pipelines.",
-    "controls": "Models to compare students with besides the independent ones: any of "
-    f"{', '.join(CHOICES['controls'])}; empty for none.",
+    "controls": "Models that show what each ingredient of distillation adds, besides "
+    "the independent ones; empty for none, as in the paper. "
+    + "; ".join(f"{name}: {row.about}" for name, row in CONTROLS.items())
+    + ". Default: all of them.",
     "variants": "More students, each with one setting changed, at the alpha that gives "
     "the teacher most weight: temperature=10, epochs=50, student=lenet-half (or any "
     "other --architecture), teacher=ensemble; separated by commas. For another "
     "architecture or number of epochs, a control without a teacher is trained, too.",
     "perplexities": f"Perplexities of the t-SNE panels {', '.join(PANELS)}.",
-    "seed": "Seed of initial weights and data order.",
+    "seed": "Seed of initial weights and data order. Another one makes another "
+    "experiment; for the spread over trainings, see --base_models.",
     "alpha_convention": "The loss that alpha multiplies: labels (the paper's "
-    "notebooks) or teacher (its text).",
+    f"notebooks) or teacher (its text). {_rule('alpha_convention')}",
     "soft_targets": "What the temperature softens: probabilities (the notebooks) or "
-    "logits (Hinton et al.).",
+    f"logits (Hinton et al.). {_rule('soft_targets')}",
     "pruning_scope": "Which weights are ranked: all arrays, including batch norm (the "
-    "notebooks), or kernels.",
-    "student_optimizer": "adam or adamax.",
+    f"notebooks), or kernels. {_rule('pruning_scope')}",
+    "student_optimizer": f"adam or adamax. {_rule('student_optimizer')}",
     "data_order": "fixed: one order for all epochs and models, except students of "
-    "other seeds, as in the notebooks; reshuffled: a new order in each epoch.",
+    "other seeds, as in the notebooks; reshuffled: a new order in each epoch. "
+    f"{_rule('data_order')}",
 }
 
 #: The other flags, which change no result: kind, default, and what it is.
@@ -137,7 +152,24 @@ def parse(arguments: Sequence[str]) -> flags.FlagValues:
 
 def explained() -> str:
     """All flags with their meanings and defaults."""
-    return _defined().get_help(include_special_flags=False).strip().partition("\n")[2]
+    values = _defined()
+    return "\n".join(_explained(values[name]) for name in sorted(values))
+
+
+def _explained(flag: flags.Flag) -> str:
+    """A flag with its meaning and default; names with hyphens stay whole."""
+    sign = "--[no]" if flag.boolean else "--"
+    text = f"{sign}{flag.name}: {flag.help}"
+    if flag.default not in (None, False, []) and "Default:" not in text:
+        text += f" Default: {flag.default_as_str.strip(chr(39))}."
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def config(values: flags.FlagValues) -> ExperimentConfig:

@@ -170,7 +170,7 @@ class TEstimate:
         return self.ends[1]
 
     def p_above(self, threshold: float) -> float:
-        """Two-sided p value for the truth lying above a threshold.
+        """Two-sided p value, small if the truth lies above a threshold.
 
         It is below 0.05 if the whole 95 % interval lies above the threshold, and 1 if
         the number itself does not.
@@ -181,7 +181,7 @@ class TEstimate:
         return _two_sided(self.value - threshold, self.variance, self.freedom)
 
     def p_below(self, threshold: float) -> float:
-        """Two-sided p value for the truth lying below a threshold.
+        """Two-sided p value, small if the truth lies below a threshold.
 
         Args:
           threshold: In the unit of `value`.

@@ -184,7 +184,7 @@ class Preserved:
         return replace(self, log_ratio=self.log_ratio.widened(tests))
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for the truth lying above a threshold.
+        """Two-sided p value, small if the truth lies above a threshold.
 
         Args:
           points: Function preserved, in percent.
@@ -192,7 +192,7 @@ class Preserved:
         return self.log_ratio.p_below(log(ratio_at(points)))
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for the truth lying below a threshold.
+        """Two-sided p value, small if the truth lies below a threshold.
 
         Args:
           points: Function preserved, in percent.

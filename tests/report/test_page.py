@@ -419,8 +419,8 @@ def test_what_is_no_run_is_passed_over_and_told(
     assert main(["report", *given]) == 0
     out, err = capsys.readouterr()
     assert out.split()[-1:] == [str(full_run.path / "report.html")]
-    for name in ("notes", "empty.txt"):
-        assert f"kdfunc: left out: {folder / name} holds no readable run" in err
+    for name, why in (("notes", "has no config.json"), ("empty.txt", "is a file")):
+        assert f"kdfunc: left out: {folder / name} {why}; give a run dir" in err
     assert err.count("\n") == len(given) - 1
     assert main(["report", str(folder / "notes"), str(folder / "empty.txt")]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
@@ -562,7 +562,7 @@ def test_the_command_writes_the_page(full_run, capsys, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda path: shutil.rmtree(path), "holds no readable run"),
+        (lambda path: shutil.rmtree(path), "is not there"),
         (
             lambda path: (path / "config.json").write_text("{", "utf-8"),
             "holds no readable run",

@@ -212,10 +212,8 @@ def test_closeness_that_is_not_the_teachers():
         1, students={0.9: blends(0.25)}, controls={"same-start": blends(0.25)}
     )
     assert verdict.outcome == "contradicted"
-    assert (
-        "the closeness comes from the initial weights, and the teacher adds nothing "
-        "that matters. Against same-start: "
-    ) in verdict.sentence
+    told = "the teacher adds less than 10 points. Against same-start: "
+    assert told in verdict.sentence
 
 
 def test_closeness_that_may_be_the_teachers():

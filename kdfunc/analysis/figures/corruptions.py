@@ -21,6 +21,7 @@ from kdfunc.corruptions import CORRUPTIONS
 
 #: How dark the marks of strengths 1, 2 and 3 are.
 _SHADES = {1: 0.25, 2: 0.5, 3: 0.75}
+_SHADE = {1: "lightest", 2: "darker", 3: "darkest"}
 
 
 def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
@@ -60,7 +61,7 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
         for family in families
     ]
     handles += [
-        Patch(color=str(1 - step), label=f"Strength {strength}, any colour")
+        Patch(color=str(1 - step), label=f"Strength {strength}, {_SHADE[strength]}")
         for strength, step in _SHADES.items()
     ]
     handles.append(

@@ -28,6 +28,7 @@ from kdfunc.analysis.figures.style import (
 _START = {"color": "black", "marker": "o", "markersize": 6, "linestyle": "none"}
 _KNOT = 0.45  # of the whole map: last points within less are looked at from near
 _CORNER = 0.32  # of the plot: the side of the map of the whole
+_POOR = 0.2  # stress above which distances mislead (Kruskal 1964)
 _PATH = {"linewidth": 0.7, "marker": "o", "markersize": 2, "markeredgewidth": 0}
 
 
@@ -71,7 +72,8 @@ def landscape(
         "neighbourhoods are meaningful, distances are not;\n"
         f"start changed by 1e-7: Procrustes disparity {least:.2f} to {most:.2f}"
     )
-    mapped.set_title(f"Metric MDS, stress {stress:.2f}", size=9)
+    poor = " (poor: distances mislead)" if stress > _POOR else ""
+    mapped.set_title(f"Metric MDS, stress {stress:.2f}{poor}", size=9)
     mapped.set_xlabel(
         "bar: distance between softmax outputs,\nroot mean square over test images"
     )

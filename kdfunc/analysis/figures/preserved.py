@@ -59,7 +59,10 @@ def preserved_by_method(
         axes.errorbar(value, places[members.index], xerr=ends, **look, elinewidth=0.8)
     low = min(models["low"].min(), -8)
     ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low - 5}
-    axes.set(xlabel=f"{PRESERVED}; bars: 95 % intervals", xlim=(low - 6, 106))
+    axes.set(
+        xlabel=f"{PRESERVED}; bars: 95 % intervals of single models",
+        xlim=(low - 6, 106),
+    )
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)), yticklabels=rows)
     families = models.groupby("name", sort=False)["family"].first()

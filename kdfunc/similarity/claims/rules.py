@@ -49,14 +49,14 @@ class Effect(Protocol):
         """Upper end of its interval."""
 
     def p_above(self, points: float) -> float:
-        """Two-sided p value for the truth lying above.
+        """Two-sided p value, small if the truth lies above.
 
         Args:
           points: The threshold, in the unit of `value`.
         """
 
     def p_below(self, points: float) -> float:
-        """Two-sided p value for the truth lying below.
+        """Two-sided p value, small if the truth lies below.
 
         Args:
           points: The threshold, in the unit of `value`.
@@ -69,8 +69,9 @@ class Finding:
 
     Attributes:
       effect: The number that decides, with its interval.
-      p_supported: P value of the claim being false.
-      p_contradicted: P value of the claim being true.
+      p_supported: P value of the test for the claim, small if the numbers are hard to
+        explain unless it holds.
+      p_contradicted: P value of the test against it.
       plain: By outcome, the plain sentence that a reader may quote.
       numbers: The sentences that follow, with numbers and tests.
       against: The groups of models that decide.
@@ -104,7 +105,7 @@ class Verdict:
       low: Lower end of its interval.
       high: Upper end.
       rests_on: The trainings that the interval rests on.
-      p: P value of the likelier of "supported" and "contradicted", two-sided.
+      p: The smaller of the p values of the tests for and against it, two-sided.
       adjusted_p: The same after Holm's correction over the claims.
       against: The groups of models that decide.
       outcome: By the rule of the claim's function, if `adjusted_p` is below 0.05.
@@ -322,7 +323,7 @@ def some(p_values: Sequence[float]) -> float:
 
 
 def within(effect: Effect) -> float:
-    """P value for the truth lying within the margin on both sides.
+    """P value, small if the truth lies within the margin on both sides.
 
     Two one-sided tests (Schuirmann 1987), at half the usual level, so that it is below
     0.05 where the 95 % interval lies within the margin.
@@ -334,7 +335,7 @@ def within(effect: Effect) -> float:
 
 
 def beyond(effect: Effect) -> float:
-    """P value for the truth lying beyond the margin on one side.
+    """P value, small if the truth lies beyond the margin on one side.
 
     Args:
       effect: The number and its distribution.
