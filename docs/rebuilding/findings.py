@@ -1,5 +1,6 @@
 """What the runs found, as tables, each a function of the way to the root."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from kdfunc.analysis import corruptions as corrupted
 from kdfunc.analysis import setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
+from kdfunc.catalog import CONTROLS, FORMATS
 from kdfunc.similarity.claims.rules import p_text
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.meta_analysis import FEWEST
@@ -36,8 +38,22 @@ def preserved(root: str) -> str:
         group = table["model"].str.replace(r"(-(seed\d+|\d+))+$", "", regex=True)
         group = group.where(table["family"] != "pruned", table["model"])
         ratios = table.groupby(group, sort=False)["ratio"].mean()
-        rows.append((result.cited(root), ratios.map(_scored).to_dict()))
+        cells = {_called(name): _scored(ratio) for name, ratio in ratios.items()}
+        rows.append((result.cited(root), cells))
     return _crossed(rows)
+
+
+def _called(group: str) -> str:
+    """What readers call models that differ by chance."""
+    if group in CONTROLS:
+        return CONTROLS[group].name
+    if group in FORMATS:
+        return FORMATS[group].published
+    if alpha := re.fullmatch(r"student-alpha(.*)", group):
+        return f"students, alpha {alpha[1]}"
+    if level := re.fullmatch(r"pruned-(.*)", group):
+        return f"pruned by {level[1]} %"
+    return group
 
 
 def _crossed(rows: list[tuple[str, dict[str, str]]]) -> str:
@@ -106,8 +122,8 @@ def verdicts(root: str) -> str:
 
 #: What `_cells` gives.
 ANSWER = (
-    *("averaged", "mean [95 %]", "another set-up", "p after Holm"),
-    *("I²", "answer"),
+    *("runs averaged", "mean [95 %]", "expected of another set-up (95 %)"),
+    *("p, after Holm", "I²", "answer"),
 )
 
 
@@ -138,8 +154,9 @@ def spread(root: str) -> str:
 
 #: What `spread_of` gives.
 SPREAD = (
-    *("%", "own base model", "mean", "range", "the paper's", "it lies"),
-    *("its notebook's", "its notebook's lies", "function preserved"),
+    *("accuracy of the base model or deviation from it, %", "own base model"),
+    *("mean", "range", "the paper's", "the paper's lies"),
+    *("the notebook's", "the notebook's lies", "function preserved"),
 )
 
 
@@ -236,7 +253,7 @@ def variants(root: str) -> str:
 #: What `variants_of` gives.
 VARIANTS = (
     *("students", "trainings", "function preserved, %"),
-    *("points more than unchanged students", "so they preserve"),
+    *("points more than unchanged students", "verdict on that"),
     *("points more than without a teacher", "accuracy minus the base model's, points"),
 )
 
@@ -348,6 +365,10 @@ def restored(root: str) -> str:
     return "\n".join(parts) or "No run in `results/` has this table yet.\n"
 
 
+#: What is pruned in `scopes`.
+_SCOPES = ("all arrays", "kernels alone")
+
+
 def scopes(root: str) -> str:
     """Pruning of all arrays beside pruning of kernels, where batch norm is pruned."""
     rows = []
@@ -357,7 +378,7 @@ def scopes(root: str) -> str:
             continue
         for level, pair in table.groupby("level"):
             scope = pair.set_index("scope")
-            everything, kernels = scope.loc["all arrays"], scope.loc["kernels alone"]
+            everything, kernels = (scope.loc[which] for which in _SCOPES)
             rows.append(
                 [
                     result.cited(root),
@@ -368,6 +389,6 @@ def scopes(root: str) -> str:
                 ]
             )
     header = ["run", "pruned", "moving variances set to zero"]
-    header += ["accuracy, all arrays", "accuracy, kernels alone"]
-    header += ["function preserved, all arrays", "function preserved, kernels alone"]
+    header += [f"deviation of accuracy, {which}, %" for which in _SCOPES]
+    header += [f"function preserved, {which}, %" for which in _SCOPES]
     return markdown(header, rows)
