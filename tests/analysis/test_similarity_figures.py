@@ -263,6 +263,13 @@ def test_figures_fit_the_page_and_keep_to_themselves(name, tmp_path):
     assert drawn.y0 > -0.02 and drawn.y1 < figure.get_figheight() + 0.02
 
 
+def test_long_names_of_models_leave_room_for_the_axis():
+    named = methods().assign(name="Control: same start and optimizer, no teacher")
+    figure = figures.preserved.preserved_by_method(named, "T")
+    figure.canvas.draw()
+    assert figure.get_tightbbox().x1 < figure.get_figwidth() + 0.02
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_no_text_lies_on_another(name):
     figure = MADE[name]()

@@ -60,7 +60,7 @@ def preserved_by_method(
     low = min(models["low"].min(), -8)
     ticks = {at: text for at, text in PRESERVED_TICKS.items() if at > low - 5}
     axes.set(
-        xlabel=f"{PRESERVED}; bars: 95 % intervals of single models",
+        xlabel=f"{PRESERVED};\nbars: 95 % intervals of single models",
         xlim=(low - 6, 106),
     )
     axes.set_xticks(list(ticks), list(ticks.values()))
