@@ -5,7 +5,6 @@ import contextlib
 import functools
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 
 from kdfunc.commands import VERSION, Heard, Parser, add_command, code_of, exit_code
@@ -198,7 +197,7 @@ def _corruptions(asked: argparse.Namespace) -> int:
         with contextlib.redirect_stdout(Heard(sys.stdout)):
             told = experiment.corrupt(asked.directory, asked.workers)
             report = os.path.join(asked.directory, "report.html")
-            print(f"\n{textwrap.fill(told, text.WIDTH)}\n\nReport: {report}")
+            print(f"\n{text.wrapped(told)}\n\nReport: {report}")
         return 0
 
     return _resumable("kdfunc corruptions", work)

@@ -1,6 +1,7 @@
 """Tables, numbers and times for people, on a terminal of 80 columns."""
 
 import difflib
+import textwrap
 from collections.abc import Iterable, Sequence
 
 WIDTH = 79
@@ -89,6 +90,24 @@ def short_names(names: Sequence[str]) -> list[str]:
                 break
             names = shorter
     return names
+
+
+def wrapped(text: str, first: str = "", rest: str = "") -> str:
+    """A paragraph in lines; names and flags that have hyphens stay whole.
+
+    Args:
+      text: the paragraph.
+      first: what the first line begins with.
+      rest: what the others begin with.
+    """
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -149,13 +148,8 @@ def terminal(table: pd.DataFrame) -> str:
         text.table(header, rows),
     ]
     for row in table[table["not_possible"].notna()].itertuples():
-        lines += textwrap.wrap(
-            f"{row.model}: not possible ({row.not_possible})",
-            text.WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_on_hyphens=False,
-        )
+        told = f"{row.model}: not possible ({row.not_possible})"
+        lines.append(text.wrapped(told, "  ", "    "))
     return "\n".join(lines)
 
 

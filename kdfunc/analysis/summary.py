@@ -1,6 +1,5 @@
 """A run's results in plain words: the opening of the page and of the terminal."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +14,7 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN
 from kdfunc.similarity.scale import score
-from kdfunc.text import WIDTH, count, listed
+from kdfunc.text import count, listed, wrapped
 
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 _OUTCOMES = ("supported", "contradicted", "undecided")
@@ -246,25 +245,20 @@ def terminal(
     """
     lines = []
     for paragraph in paragraphs:
-        lines += [*textwrap.wrap(paragraph, WIDTH), ""]
+        lines += [wrapped(paragraph), ""]
     if told:
         lines.append("What this run cannot tell:")
         for sentence in told:
-            lines += textwrap.wrap(
-                sentence, WIDTH, initial_indent="- ", subsequent_indent="  "
-            )
+            lines.append(wrapped(sentence, "- ", "  "))
         lines.append("")
     if verdicts is not None:
         lines += ["The claims, judged on this run:", ""]
         for verdict in verdicts.itertuples():
-            indent = {"initial_indent": "  ", "subsequent_indent": "    "}
-            lines += textwrap.wrap(
-                f"{verdict.outcome.upper()}: {verdict.claim}", WIDTH, **indent
-            )
+            judged = f"{verdict.outcome.upper()}: {verdict.claim}"
             plain, _ = quoted(verdict.sentence)
-            indent["initial_indent"] = "    "
-            lines += textwrap.wrap(plain, WIDTH, **indent)
-            lines += textwrap.wrap(notes.get(verdict.claim, ""), WIDTH, **indent)
+            lines.append(wrapped(judged, "  ", "    "))
+            note = notes.get(verdict.claim)
+            lines += [wrapped(text, "    ", "    ") for text in (plain, note) if text]
         lines += ["", "For the numbers, see tables/verdicts.csv and report.html."]
     return "\n".join(lines)
 

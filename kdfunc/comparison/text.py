@@ -1,11 +1,10 @@
 """A comparison as text in 80 columns."""
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kdfunc.comparison.quantities import FEWEST
-from kdfunc.text import WIDTH, count, number, percent, table
+from kdfunc.text import count, number, percent, table, wrapped
 
 LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
 
@@ -31,9 +30,7 @@ def as_text(result: Mapping[str, Any]) -> str:
         sections += _output(output, result)
     if result["limits"]:
         sections.append(_limits(result["limits"]))
-    sections.append(
-        "\n".join(textwrap.wrap(result["outcome"], WIDTH, break_on_hyphens=False))
-    )
+    sections.append(wrapped(result["outcome"]))
     return "\n\n".join(sections)
 
 
@@ -64,18 +61,13 @@ def _runs(models) -> Iterable[str]:
             lines.append(f"{model['role']:<12} {'; '.join([*inputs, told['how']])}")
             notes += told["notes"]
     if lines:
-        yield _wrapped("run", lines, " " * 13)
+        yield _titled("run", lines, " " * 13)
     if notes:
-        yield _wrapped("notes", dict.fromkeys(notes), "  ")
+        yield _titled("notes", dict.fromkeys(notes), "  ")
 
 
-def _wrapped(title: str, lines: Iterable[str], indent: str) -> str:
-    wrapped = [
-        part
-        for line in lines
-        for part in textwrap.wrap(line, WIDTH, subsequent_indent=indent)
-    ]
-    return "\n".join([title, *wrapped])
+def _titled(title: str, texts: Iterable[str], rest: str) -> str:
+    return "\n".join([title, *(wrapped(text, rest=rest) for text in texts)])
 
 
 def _cell(value: Any) -> str:
@@ -91,7 +83,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any]):
         lines.append(output["hint"])
     if "note" in output:
         lines.append(output["note"])
-    yield "\n".join(line for text in lines for line in textwrap.wrap(text, WIDTH))
+    yield "\n".join(map(wrapped, lines))
     yield (
         f"measures{of} on {count(result['examples'], 'example')} with "
         f"{100 * result['confidence']:g} % intervals\n"
@@ -210,7 +202,7 @@ def _limits(judged: Iterable[Mapping[str, Any]]) -> str:
             ends = (significant(end, LIMIT_DIGITS) for end in entry["interval"])
             found += f" ({' to '.join(ends)})"
         lines.append(f"{entry['outcome']:<12} {title}: {found}")
-    return _wrapped("limits", lines, " " * 13)
+    return _titled("limits", lines, " " * 13)
 
 
 def significant(value: float | None, digits: int = 4) -> str:

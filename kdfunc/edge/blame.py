@@ -7,7 +7,6 @@ its size shows what restoring the layer costs.
 
 import itertools
 import os
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
-from kdfunc.text import WIDTH, count, number, percent, short_names, table
+from kdfunc.text import count, number, percent, short_names, table, wrapped
 from kdfunc.writing import output_path, telling, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
@@ -257,7 +256,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     columns = [("function_percent", "function", 1), ("agreement_points", "agree", 2)]
     sections = [
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
-        _wrapped(
+        wrapped(
             "what each layer gives back when it alone is restored, on "
             f"{count(found['examples'], 'example')} with "
             f"{100 * found['confidence']:g} % intervals: function, in % of the "
@@ -276,7 +275,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     back = found["all"]["function_percent"]["value"]
     if back is not None and back < REST:
         sections.append(
-            _wrapped(
+            wrapped(
                 f"all layers together give back {back:.1f} %; the rest is lost "
                 "elsewhere, such as in activations or outputs stored as integers."
             )
@@ -284,7 +283,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     worse = [entry["function_percent"]["high"] for entry in found["layers"]]
     if sum(high is not None and high < 0 for high in worse) > len(worse) / 2:
         sections.append(
-            _wrapped(
+            wrapped(
                 "most layers take function away when restored alone, so the "
                 "candidate's weights are not those of the reference, as after "
                 "quantization-aware training, and this table does not show what a "
@@ -293,13 +292,13 @@ def as_text(found: Mapping[str, Any]) -> str:
         )
     if found["left_out"]:
         sections.append(
-            _wrapped(
+            wrapped(
                 "not restored, since their state is stored as integers: "
                 f"{', '.join(found['left_out'])}."
             )
         )
     if found["limits"]:
-        sections.append(_wrapped(_best(found)))
+        sections.append(wrapped(_best(found)))
     return "\n\n".join(sections)
 
 
@@ -346,7 +345,3 @@ def _best(found: Mapping[str, Any]) -> str:
         f"for {wanted}, restore {', '.join(best['layers'])}, which {costs} ({how}); "
         f"the file then has {best['file_bytes']:,} bytes, {share} of the reference's."
     )
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False))

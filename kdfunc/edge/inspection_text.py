@@ -1,10 +1,9 @@
 """The contents of a `.tflite` file as text in 80 columns."""
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.text import WIDTH, number, percent, short_names, table
+from kdfunc.text import number, percent, short_names, table, wrapped
 
 MOST_LABELS = 5  # that are shown
 Found = Mapping[str, Any]
@@ -37,13 +36,7 @@ def as_text(found: Found) -> str:
 
 
 def _listed(title: str, sentences: Iterable[str]) -> str:
-    lines = [
-        line
-        for sentence in sentences
-        for line in textwrap.wrap(
-            sentence, WIDTH, initial_indent="  ", subsequent_indent="    "
-        )
-    ]
+    lines = [wrapped(sentence, "  ", "    ") for sentence in sentences]
     return "\n".join([title, *lines]) if lines else ""
 
 

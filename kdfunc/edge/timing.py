@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from kdfunc.edge.ports import ANY, Port
 from kdfunc.edge.running import isolated
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
-from kdfunc.text import WIDTH, number, table
+from kdfunc.text import number, table, wrapped
 
 
 def benchmark(
@@ -111,11 +110,7 @@ def as_text(found: list[dict[str, Any]]) -> str:
             ]
         )
     ran = [entry["how"] for entry in found]
-    notes = [
-        textwrap.fill(note, WIDTH, subsequent_indent="  ")
-        for entry in found
-        for note in entry["notes"]
-    ]
+    notes = [wrapped(note, rest="  ") for entry in found for note in entry["notes"]]
     return "\n".join([table(header, rows, left=0), *dict.fromkeys(ran + notes)])
 
 

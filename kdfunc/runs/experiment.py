@@ -5,7 +5,6 @@ import functools
 import os
 import pathlib
 import sys
-import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -29,7 +28,7 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.progress import Progress
 from kdfunc.runs.workplace import Workplace
 from kdfunc.snapshots import CHECKPOINT
-from kdfunc.text import WIDTH, count, duration
+from kdfunc.text import count, duration, wrapped
 from kdfunc.writing import remove, write_atomic
 
 
@@ -218,7 +217,7 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
             f"Requested earlier but not now: {'; '.join(told)}. Existing results for "
             "these stay and are analysed, too."
         )
-        print(textwrap.fill(text, WIDTH, break_on_hyphens=False))
+        print(wrapped(text))
 
 
 def _discard(directory: RunDirectory, tasks: Sequence[plan.Task]) -> None:

@@ -1,7 +1,6 @@
 """The flags of an experiment, defined with absl and read into an `ExperimentConfig`."""
 
 import dataclasses
-import textwrap
 from collections.abc import Sequence
 
 from absl import flags
@@ -12,7 +11,7 @@ from kdfunc.config import CHOICES, PANELS, ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.presets import MORE_TRAININGS, PAPERS_TRAININGS, RULES
 from kdfunc.runs.plan import STAGES
-from kdfunc.text import WIDTH
+from kdfunc.text import wrapped
 
 
 def _by_preset(field: str) -> str:
@@ -157,19 +156,12 @@ def explained() -> str:
 
 
 def _explained(flag: flags.Flag) -> str:
-    """A flag with its meaning and default; names with hyphens stay whole."""
+    """A flag with its meaning and default."""
     sign = "--[no]" if flag.boolean else "--"
     text = f"{sign}{flag.name}: {flag.help}"
     if flag.default not in (None, False, []) and "Default:" not in text:
         text += f" Default: {flag.default_as_str.strip(chr(39))}."
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent="    ",
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return wrapped(text, "  ", "    ")
 
 
 def config(values: flags.FlagValues) -> ExperimentConfig:
