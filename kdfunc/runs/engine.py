@@ -272,6 +272,7 @@ def _local_cluster(workers: int, stack: contextlib.ExitStack):
     # Whoever sets it makes glibc fetch and clear the pages of each large array anew: a
     # quarter of ResNet-50's training, most of a metric map's time.
     environment.pop("MALLOC_TRIM_THRESHOLD_", None)
+    environment["VECLIB_MAXIMUM_THREADS"] = "1"  # macOS's BLAS hears nothing else
     # What a task raises is reported by the listener, not by the workers' logs.
     environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
     settings = {

@@ -295,6 +295,7 @@ def test_local_workers_keep_the_memory_that_they_will_need_again(monkeypatch):
     with engine.open(1) as crew:
         assert crew.call(os.environ.get, "MALLOC_TRIM_THRESHOLD_") == [None]
         assert crew.call(os.environ.get, "OMP_NUM_THREADS") == ["1"]
+        assert crew.call(os.environ.get, "VECLIB_MAXIMUM_THREADS") == ["1"]
 
 
 def test_workers_that_die_slowly_spoil_nothing(tmp_path, monkeypatch):
