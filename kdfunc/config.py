@@ -341,7 +341,8 @@ class ExperimentConfig:
         taught = any(catalog.CONTROLS[name].teacher for name in self.controls)
         together = dataclasses.replace(self, alphas=self._with("alphas", wanted))
         return (
-            not (taught or self.variants)
+            not self.alphas
+            or not (taught or self.variants)
             or together.leaning_alpha == self.leaning_alpha
         )
 

@@ -121,7 +121,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.0
+    return f"{round(float(value), digits) + 0.0:.{digits}f}"  # never -0.0
 
 
 def percent(share: float) -> str:

@@ -167,7 +167,8 @@ def remove(path: pathlib.Path) -> None:
       path: a file, a link or a folder.
     """
     if path.is_dir() and not path.is_symlink():
-        system.insist(shutil.rmtree, path)
+        with contextlib.suppress(FileNotFoundError):  # it went while it was held
+            system.insist(shutil.rmtree, path)
     else:
         system.insist(lambda: path.unlink(missing_ok=True))
 

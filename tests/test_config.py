@@ -111,6 +111,13 @@ def test_more_alphas_are_no_conflict_if_what_follows_from_them_stays(
         assert {*made.joined(wanted).alphas} == {*more, 0.5}
 
 
+def test_a_run_without_alphas_takes_any():
+    made = ExperimentConfig(alphas=())
+    wanted = ExperimentConfig(alphas=(0.1, 0.9))
+    assert made.conflicts(wanted) == wanted.conflicts(made) == {}
+    assert made.joined(wanted) == wanted.joined(made) == wanted
+
+
 def test_less_of_what_controls_follow_from_is_no_conflict_and_more_is():
     few = ExperimentConfig(alphas=(0.5,), independents=1, base_models=5)
     many = ExperimentConfig(alphas=(0.1, 0.5), independents=5, base_models=2)

@@ -32,6 +32,12 @@ def blocks(page: pathlib.Path, language: str) -> list[str]:
     return [code for marked, code in found if marked == language]
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("docs/*.md")), ids=lambda p: p.name)
+def test_tables_are_tables(path):
+    for line in path.read_text("utf-8").splitlines():
+        assert "| --- |" not in line or set(line) <= set("| :-"), line
+
+
 def name_of(path: pathlib.Path) -> str:
     return str(path.relative_to(ROOT))
 

@@ -42,7 +42,7 @@ class Record:
 
     @property
     def model(self) -> pathlib.Path | None:
-        """The file of the finished model; None if there is none."""
+        """The file of the finished model; None if it was not kept."""
         files = (self.path / name for name in MODELS)
         return next((file for file in files if file.exists()), None)
 

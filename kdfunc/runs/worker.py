@@ -211,7 +211,7 @@ def _data(task, place, folder, report) -> list[str]:
     np.save(folder / "labels.npy", data.test_labels)
     np.save(folder / "images.npy", data.test_images)
     names = json.dumps(data.class_names)
-    (folder / "class_names.json").write_text(names, "utf-8")
+    (folder / "class_names.json").write_bytes(names.encode())
     return ["labels.npy", "images.npy", "class_names.json"]
 
 

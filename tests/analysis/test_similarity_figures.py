@@ -407,7 +407,7 @@ def key(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_short_names_and_small_marks_are_explained_where_they_occur():
+def test_letters_and_small_marks_are_explained_where_they_occur():
     names = ["Quantized (Q, by bits)", "Pruned (P, by % of the weights)"]
     names += ["Distilled (D, by alpha)"]
     assert key(figures.preserved.preserved_by_size(preserved(), "T")) == names

@@ -183,7 +183,7 @@ def test_a_damaged_config_is_told_with_a_remedy(run, damage, capsys):
         damage(run / "config.json", patch)
         assert kdfunc(run) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "holds no readable run" in line and "remove a damaged config.json" in line
+    assert "holds no readable run" in line and "remove its damaged config.json" in line
 
 
 @pytest.mark.parametrize("lost", ["removed", "edited"])

@@ -38,15 +38,15 @@ def test_any_set_of_stages_can_be_done_in_a_fresh_folder_or_is_refused(
                 preparation.prepare(config, tmp_path, stages=stages, workers=0)
             assert "\n" not in str(raised.value)
             continue
-        job = preparation.prepare(config, tmp_path, stages=stages, workers=0)
+        prepared = preparation.prepare(config, tmp_path, stages=stages, workers=0)
         done = set()
-        for task in job.tasks:  # in this order, each finds what it needs
+        for task in prepared.tasks:  # in this order, each finds what it needs
             assert done.issuperset(task.needs), (stages, task.name)
             done.add(task.name)
         asked_for = {name for name, stage in stages_of.items() if stage in stages}
         assert asked_for <= done
         assert {"data", "base"} <= done  # so that there is something to analyse
-        assert job.analyses == ("analyse" in stages)
+        assert prepared.analyses == ("analyse" in stages)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,8 +64,8 @@ def test_the_home_folder_can_be_abbreviated(tmp_path, monkeypatch):
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
     config = ExperimentConfig()
-    job = preparation.prepare(config, "~/my runs", workers=0)
-    assert job.directory.path == tmp_path / "my runs" / config.name
+    prepared = preparation.prepare(config, "~/my runs", workers=0)
+    assert prepared.directory.path == tmp_path / "my runs" / config.name
     assert writing.output_path("~/page.html") == tmp_path.resolve() / "page.html"
 
 
@@ -77,9 +77,11 @@ def test_the_plan_is_shown_before_anything_is_measured(stages, tmp_path, monkeyp
     def measure(*_):
         raise Measuring
 
-    job = preparation.prepare(ExperimentConfig(), tmp_path, stages=stages, workers=0)
+    prepared = preparation.prepare(
+        ExperimentConfig(), tmp_path, stages=stages, workers=0
+    )
     monkeypatch.setattr(dry_run.engine, "open", measure)
     monkeypatch.setattr(sys, "stdout", stream := Piped())
     with pytest.raises(Measuring):
-        dry_run.show(job)
-    assert stream.seen.count("\n") == 1 + len(job.tasks) + job.analyses
+        dry_run.show(prepared)
+    assert stream.seen.count("\n") == 1 + len(prepared.tasks) + prepared.analyses
