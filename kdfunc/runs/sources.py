@@ -2,8 +2,8 @@
 
 A manifest has, next to its files' checksums, `sources`: the settings that no run may
 change (`experiment`), and the checksum of the files of each record that the task needs
-(`needs`). Manifests of earlier versions have none, or all
-alphas among the settings, which are not compared.
+(`needs`). Manifests of earlier versions have none, or all alphas among the settings,
+which are not compared.
 
 No TensorFlow is imported here.
 """
