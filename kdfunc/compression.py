@@ -193,7 +193,7 @@ def cluster(
 ) -> keras.Model:
     """A copy whose kernels have at most the given number of distinct values each.
 
-    k-means++ with tfmot's fixed seed initialises the centroids. tfmot does not cluster
+    k-means++ with tfmot's fixed seed initializes the centroids. tfmot does not cluster
     depthwise kernels.
 
     Args:

@@ -110,7 +110,7 @@ def test_what_is_damaged_is_not_gone_on_from(digits, tmp_path, whole, damage):
         assert (tmp_path / name).read_bytes() == whole[name], name
 
 
-def test_a_record_has_a_snapshot_at_initialisation_and_after_each_epoch(
+def test_a_record_has_a_snapshot_at_initialization_and_after_each_epoch(
     digits, tmp_path
 ):
     import pandas as pd

@@ -42,7 +42,7 @@ def squared_distances(
 
     Inner products are summed in float64, one block of coordinates at a time. Pairs so
     close that a difference of inner products would blur their distance (a float16
-    model and its base, identical initialisations) are computed again from the
+    model and its base, identical initializations) are computed again from the
     difference of their vectors. Accurate to about 1e-8 of each distance; identical
     points are at exactly 0.
 
@@ -148,8 +148,8 @@ def embed(
 ) -> NDArray[np.float32]:
     """t-SNE of one panel, as scikit-learn computes it from the raw vectors.
 
-    There is no seed: random_state only matters for the randomised solver of the PCA
-    start, and `pca_starts` gives what that solver approximates. The optimisation
+    There is no seed: random_state only matters for the randomized solver of the PCA
+    start, and `pca_starts` gives what that solver approximates. The optimization
     runs on one thread, because the order in which threads add up forces would show in
     the last bits; several panels may run at the same time.
 
@@ -175,7 +175,7 @@ def embed(
 def nearby_starts(start: NDArray[np.float32], count: int) -> list[NDArray[np.float32]]:
     """Starts of t-SNE that differ from a given one by almost nothing.
 
-    t-SNE's optimisation amplifies differences of its start, so these maps show how much
+    t-SNE's optimization amplifies differences of its start, so these maps show how much
     of one map is chance (`disparity`).
 
     Args:
@@ -215,7 +215,7 @@ def metric_map(squared: NDArray[np.float64]) -> tuple[NDArray[np.float64], float
         squared: Squared distances [m, m] between the points, m >= 2.
 
     Returns:
-        Positions [m, 2] in the unit of the distances, and the normalised stress
+        Positions [m, 2] in the unit of the distances, and the normalized stress
         (Kruskal's stress-1: 0 perfect, 0.1 fair, above 0.2 poor).
 
     Raises:

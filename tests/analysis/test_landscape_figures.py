@@ -111,7 +111,7 @@ def test_panels_are_readable(points, panel, names, paths):
 
     (legend,) = figure.legends
     shown = [text.get_text() for text in legend.get_texts()]
-    assert shown[0] == "Initialisation"
+    assert shown[0] == "Initialization"
     if "student" in names:  # three trainings share a name: their shade tells it
         assert {"Distilled: D 0.1", "Distilled: D 0.5", "Distilled: D 0.9"} < {*shown}
     words = set(re.split(r"[:,]?\s|, ", " , ".join(shown)))

@@ -51,7 +51,7 @@ def test_trajectories(logits):
     found = kdfunc.landscape([p[:3], p[3]], names=["trained", "other"])
     assert found.points["epoch"].tolist() == [0, 1, 2, 0]
     labels = {text.get_text() for text in found.figure.legends[0].get_texts()}
-    assert {"Initialisation", "Epochs"} <= labels
+    assert {"Initialization", "Epochs"} <= labels
 
 
 def test_two_models_make_a_map(logits):

@@ -182,7 +182,7 @@ def test_a_savedmodel_that_fixes_its_batch_is_run_with_that_batch(
     assert told["how"] == f"TensorFlow, {count(told['threads'], 'thread')}"
 
 
-def test_logits_are_recognised(lenet):
+def test_logits_are_recognized(lenet):
     """Each model's outputs are what they are, with nothing said."""
     found = compare(lenet.float32, lenet.logits, lenet.data, resamples=RESAMPLES)
     output = only(found)

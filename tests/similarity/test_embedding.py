@@ -160,7 +160,7 @@ def test_start_is_scikit_learns(records, raw, squared, panels, solver):
 
 def test_embedding_is_scikit_learns():
     # Whole numbers and all points neighbours: neither rounding nor a tie can send
-    # the optimisation another way.
+    # the optimization another way.
     raw = np.random.default_rng(0).integers(0, 9, (60, 20)).astype(np.float64)
     squared = cdist(raw, raw, "sqeuclidean")
     start = (raw[:, :2] * 1e-4).astype(np.float32)

@@ -43,7 +43,7 @@ def landscape(
 ) -> Figure:
     """Draws one panel of the functional landscape: t-SNE and, beside it, metric map.
 
-    If initialisations lie so far away that the trained models would form one knot, a
+    If initializations lie so far away that the trained models would form one knot, a
     map shows the trained models, and a small map in its corner shows everything.
 
     Args:
@@ -51,9 +51,9 @@ def landscape(
             of the metric map, ``model`` (its name), ``family`` (base, independent,
             student, quantized, pruned, control or another word), ``label`` (the text
             beside its last point; models of a family that share a label share a shade)
-            and ``epoch`` (0 is the initialisation). A post hoc model has a single row.
+            and ``epoch`` (0 is the initialization). A post hoc model has a single row.
         panel: "distillation" draws every trajectory, "quantization" and "pruning" draw
-            them faintly, "all" draws the last points and the initialisations only.
+            them faintly, "all" draws the last points and the initializations only.
         title: The heading.
         perplexity: Of the t-SNE.
         stress: Of the metric map.
@@ -287,7 +287,7 @@ def _add_legend(
     """
     handles = []
     if (points["epoch"] > 0).any():
-        handles.append(Line2D([], [], label="Initialisation", **_START))
+        handles.append(Line2D([], [], label="Initialization", **_START))
     if with_paths and handles:
         handles.append(Line2D([], [], label="Epochs", color="0.4", **_PATH))
     for family, labels in _labels_by_family(points):
