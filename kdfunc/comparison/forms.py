@@ -127,8 +127,8 @@ def _common_shape(name, arrays) -> tuple[int, ...]:
             raise InputError(
                 f"{title(name, model)} has shape {list(array.shape[1:])} for "
                 f"{count(len(array), 'example')}, but that of {first} has "
-                f"{list(expected.shape[1:])} for {len(expected)}; give models with the "
-                "same outputs."
+                f"{list(expected.shape[1:])} for {len(expected)}; give outputs of the "
+                "same shape for the same examples."
             )
     if expected.ndim < 1 or expected.size == 0:
         raise InputError(

@@ -107,7 +107,7 @@ def test_bad_arrays_are_told(arrays):
     p, q, _ = arrays
     for wrong, told in [
         ((p, q[:100]), "for 100 examples, but .* for 200;"),
-        ((p, q[:, :3]), "give models with the same outputs"),
+        ((p, q[:, :3]), "give outputs of the same shape for the same"),
         ((p, q, np.zeros(3)), "give the 200 true classes"),
         ((np.float64(3), np.float64(3)), "give numbers"),
         ((p.astype(str), q), "give numbers"),
