@@ -235,7 +235,8 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     kept = tmp_path / NAME
     assert str(folder.parent) not in (kept / "provenance.json").read_text("utf-8")
     times = pd.read_csv(kept / keep.TIMES, index_col="task")
-    assert set(times.index) == {path.name for path in folder.glob("records/*/")}
+    records = (folder / "records").iterdir()  # with locks, which may stay
+    assert set(times.index) == {path.name for path in records if path.is_dir()}
     assert (times["seconds"] > 0).all()
     with pytest.raises(InputError, match="has no records"):
         keep.keep(RunDirectory(kept), tmp_path)
