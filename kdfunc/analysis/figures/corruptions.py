@@ -19,9 +19,8 @@ from kdfunc.analysis.figures.style import (
 )
 from kdfunc.corruptions import CORRUPTIONS
 
-#: How dark the marks of strengths 1, 2 and 3 are.
-_SHADES = {1: 0.25, 2: 0.5, 3: 0.75}
-_SHADE = {1: "lightest", 2: "darker", 3: "darkest"}
+#: How dark the marks of strengths 1, 2 and 3 are, as a number and in words.
+_SHADES = {1: (0.25, "lightest"), 2: (0.5, "darker"), 3: (0.75, "darkest")}
 
 
 def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figure:
@@ -43,7 +42,7 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
         rows = table[table["corruption"] == kind]
         for (family, strength), points in rows.groupby(["family", "strength"]):
             look = marker(family) | {"markersize": 4.5, "markeredgewidth": 0.4}
-            look |= {"color": shade(family, _SHADES[strength])}
+            look |= {"color": shade(family, _SHADES[strength][0])}
             axes.plot(points["clean"], points["preserved"], **look)
         axes.plot([low, 108], [low, 108], color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
         axes.set(xlim=(low, 108), ylim=(low, 108))
@@ -61,8 +60,8 @@ def corruptions(table: pd.DataFrame, title: str, ax: Axes | None = None) -> Figu
         for family in families
     ]
     handles += [
-        Patch(color=str(1 - step), label=f"Strength {strength}, {_SHADE[strength]}")
-        for strength, step in _SHADES.items()
+        Patch(color=str(1 - step), label=f"Strength {strength}, {words}")
+        for strength, (step, words) in _SHADES.items()
     ]
     handles.append(
         Line2D([], [], color=GREY, lw=0.8, ls=(0, (4, 3)), label="No change")
