@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from kdfunc import depthwise, models, snapshots
+from kdfunc import depthwise, models, snapshots, writing
 from kdfunc.errors import TrainingError
 from kdfunc.runtime import derive_seed, keras, tf
 
@@ -204,8 +204,8 @@ def write_metrics(folder: pathlib.Path, history: list[dict[str, float]]) -> None
       folder: Of the record.
       history: The rows, values by column.
     """
-    table = pd.DataFrame(history)
-    table.to_csv(folder / "metrics.csv", index=False, lineterminator="\n")
+    content = writing.as_csv(pd.DataFrame(history))
+    (folder / "metrics.csv").write_bytes(content.encode())
 
 
 def _scaled(images: tf.Tensor) -> tf.Tensor:

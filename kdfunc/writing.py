@@ -8,10 +8,13 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kdfunc import system
 from kdfunc.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTIAL = ".partial"
 
@@ -158,6 +161,16 @@ def write_json(path: pathlib.Path, content: Any) -> None:
       content: anything that JSON can represent.
     """
     write_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def as_csv(table: "pd.DataFrame", index: bool = False) -> str:
+    """A table as CSV, in the same bytes on all systems.
+
+    Args:
+      table: the table.
+      index: whether its index is written, too.
+    """
+    return table.to_csv(index=index, lineterminator="\n")
 
 
 def remove(path: pathlib.Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import types
 
+import pandas as pd
 import pytest
 
 from kdfunc import checksums, commands, system, writing
@@ -217,6 +218,11 @@ def test_half_of_a_containers_memory(file, tmp_path, monkeypatch):
     assert system.half_of_memory() == whole
     (tmp_path / file).write_text("268435456\n", "utf-8")
     assert system.half_of_memory() == 1 << 27
+
+
+def test_tables_have_the_same_bytes_on_all_systems(monkeypatch):
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    assert writing.as_csv(pd.DataFrame({"a": [1, 2]})) == "a\n1\n2\n"
 
 
 def test_names_that_a_system_may_take_for_one_are_refused():

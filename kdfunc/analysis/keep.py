@@ -12,7 +12,7 @@ from kdfunc.analysis import everything
 from kdfunc.errors import InputError
 from kdfunc.runs import kept, plan, provenance
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.writing import write_atomic
+from kdfunc.writing import as_csv, write_atomic
 
 #: Time and processor of each task, from the records, which are not kept.
 TIMES = "times.csv"
@@ -52,7 +52,7 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     for session in sessions:
         session["command"] = without_places(session["command"])
     provenance.write(target, sessions)
-    write_atomic(target / TIMES, _times(run).to_csv(lineterminator="\n"))
+    write_atomic(target / TIMES, as_csv(_times(run), index=True))
     for name in ("tables", "figures"):
         shutil.copytree(run.path / name, target / name)
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)

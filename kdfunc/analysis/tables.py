@@ -4,7 +4,7 @@ import pandas as pd
 
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.similarity.groups import MEASURE
-from kdfunc.writing import write_atomic
+from kdfunc.writing import as_csv, write_atomic
 
 
 def write(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
@@ -15,10 +15,7 @@ def write(run: RunDirectory, name: str, table: pd.DataFrame) -> None:
       name: of the table, without a suffix.
       table: the table.
     """
-    write_atomic(
-        run.path / "tables" / f"{name}.csv",
-        table.to_csv(index=False, lineterminator="\n"),
-    )
+    write_atomic(run.path / "tables" / f"{name}.csv", as_csv(table))
 
 
 def read(run: RunDirectory, name: str) -> pd.DataFrame | None:

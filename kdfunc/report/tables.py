@@ -14,6 +14,7 @@ from kdfunc.analysis import published
 from kdfunc.report.results import Results
 from kdfunc.similarity import TAILS
 from kdfunc.similarity.scale import score
+from kdfunc.writing import as_csv
 
 #: Headings and formats of the columns that are shown.
 _COLUMNS = {
@@ -289,8 +290,7 @@ def download(name: str, table: pd.DataFrame) -> tuple[str, str]:
       name: of the file, without a suffix.
       table: its content.
     """
-    content = table.to_csv(index=False, lineterminator="\n")
-    return f"{name}.csv", uri("text/csv", content.encode())
+    return f"{name}.csv", uri("text/csv", as_csv(table).encode())
 
 
 def uri(kind: str, content: bytes) -> str:
