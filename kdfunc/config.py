@@ -42,24 +42,6 @@ MOST_MODELS = 1000
 #: A function in a module that can be imported.
 _OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
-#: Fields of which a run can be asked for more or less: what it has done stays as it is.
-EXTENDABLE = (
-    "base_models",
-    "distillation_seeds",
-    "quantization",
-    "pruning_levels",
-    "compressions",
-    "controls",
-    "variants",
-)
-
-#: Those, and alphas, of which more can be asked for if what is there stays as it is.
-JOINED = ("alphas", *EXTENDABLE)
-
-#: Fields of which a run can be asked for less, but not always for more: controls and
-#: variants that are there follow from all of them.
-REDUCIBLE = ("alphas", "independents")
-
 
 def parse_variant(text: str) -> tuple[str, float | int | str]:
     """The setting that a variant changes and its value, as `("temperature", 10.0)`.
@@ -237,9 +219,8 @@ class ExperimentConfig:
                 refuse_unknown(f"--{field}", value, CHOICES[field])
         self._check_variants()
         object.__setattr__(self, "compressions", pipelines.expand(self.compressions))
-        for field in ("alphas", *EXTENDABLE):
-            values = getattr(self, field)
-            if not isinstance(values, tuple):
+        for field, values in vars(self).items():
+            if not isinstance(values, tuple) or field == "perplexities":
                 continue
             # Names of models tell numbers apart by six digits.
             names = [f"{v:g}" if isinstance(v, float) else v for v in values]
@@ -314,74 +295,11 @@ class ExperimentConfig:
             for key, value in dataclasses.asdict(self).items()
         }
 
-    def conflicts(self, wanted: "ExperimentConfig") -> dict[str, tuple[Any, Any]]:
-        """The fields that keep a run of this config from continuing as the wanted one.
-
-        More or less of an `EXTENDABLE` field is no conflict, nor is less of a
-        `REDUCIBLE` one, nor are more alphas if controls and variants keep theirs.
-
-        Args:
-          wanted: the config with which the run is to continue.
-
-        Returns:
-          For each such field this config's value and the wanted one's.
-        """
-        mine, theirs = self.to_dict(), wanted.to_dict()
-        return {
-            field: (mine[field], theirs[field])
-            for field in mine
-            if mine[field] != theirs[field]
-            and field not in EXTENDABLE
-            and not (field in REDUCIBLE and _holds(mine[field], theirs[field]))
-            and not (field == "alphas" and self._leans_as_with(wanted))
-        }
-
-    def _leans_as_with(self, wanted: "ExperimentConfig") -> bool:
-        """Whether controls and variants keep their alpha beside the wanted alphas."""
-        taught = any(catalog.CONTROLS[name].teacher for name in self.controls)
-        together = dataclasses.replace(self, alphas=self._with("alphas", wanted))
-        return (
-            not self.alphas
-            or not (taught or self.variants)
-            or together.leaning_alpha == self.leaning_alpha
-        )
-
-    def joined(self, wanted: "ExperimentConfig") -> "ExperimentConfig":
-        """This config extended by what the wanted one, which has no conflict, asks for.
-
-        If the wanted one asks for everything that is here, its own order is used, as if
-        the run had been given it from the start. Seeds keep their places, which decide
-        whose student a student of other teachers is.
-
-        Args:
-          wanted: a config without `conflicts`.
-        """
-        together = {field: self._with(field, wanted) for field in JOINED}
-        return dataclasses.replace(self, **together)
-
-    def _with(self, field: str, wanted: "ExperimentConfig") -> Any:
-        """A field's value, extended by the wanted one's."""
-        mine, theirs = getattr(self, field), getattr(wanted, field)
-        if _holds(theirs, mine) and field != "distillation_seeds":
-            return theirs
-        if isinstance(mine, tuple):
-            return (*mine, *(value for value in theirs if value not in mine))
-        return mine
-
     @property
     def leaning_alpha(self) -> float | None:
         """The alpha that gives the teacher most weight; None if there are no alphas."""
         leaning = max if self.alpha_convention == "teacher" else min
         return leaning(self.alphas, default=None)
-
-    def asks_for(self, field: str, value: Any) -> bool:
-        """Whether a list contains the value, or a count reaches it.
-
-        Args:
-          field: the field's name.
-          value: a list's item, or a count.
-        """
-        return _holds(getattr(self, field), value)
 
     @property
     def rules(self) -> str:
@@ -421,13 +339,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return str(value)
-
-
-def _holds(more: Any, less: Any) -> bool:
-    """Whether a list contains a value or all of a list, or a count reaches a count."""
-    if not isinstance(more, list | tuple):
-        return less <= more
-    return {*less} <= {*more} if isinstance(less, list | tuple) else less in more
 
 
 def _is_seed(value: int) -> bool:

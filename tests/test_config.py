@@ -3,13 +3,10 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kdfunc import presets
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.runs import plan
 
 
 def test_defaults_are_the_papers_protocol():
@@ -73,76 +70,6 @@ def test_json_types_read_back_to_an_equal_config():
     config = ExperimentConfig(alphas=[0, 1], perplexities=[9, 8, 7, 6], temperature=1)
     assert ExperimentConfig(**config.to_dict()) == config
     assert config.temperature == 1.0 and isinstance(config.temperature, float)
-
-
-def test_conflicts_name_the_fields():
-    one, other = ExperimentConfig(epochs=1), ExperimentConfig(epochs=2)
-    assert one.conflicts(other) == {"epochs": (1, 2)}
-
-
-def test_more_or_less_of_what_stands_side_by_side_is_no_conflict():
-    few = ExperimentConfig(controls=("same-start",), pruning_levels=(0.9,))
-    many = ExperimentConfig(controls=("no-knowledge", "same-start"))
-    assert few.conflicts(many) == many.conflicts(few) == {}
-    assert few.joined(many) == many.joined(few) == many
-
-
-@pytest.mark.parametrize(
-    ("there", "more", "allowed"),
-    [
-        ({"controls": ("independent-optimizer", "same-start")}, (0.1, 0.9), True),
-        ({"controls": ("no-knowledge",)}, (0.1, 0.9), False),
-        ({"controls": (), "variants": ("temperature=10",)}, (0.1, 0.9), False),
-        ({"controls": ("no-knowledge",)}, (0.7, 0.9), True),  # 0.5 leans most on it
-        ({"alpha_convention": "teacher"}, (0.7, 0.9), False),
-        ({"alpha_convention": "teacher"}, (0.1,), True),
-    ],
-)
-def test_more_alphas_are_no_conflict_if_what_follows_from_them_stays(
-    there, more, allowed
-):
-    made = ExperimentConfig(alphas=(0.5,), **there)
-    before = plan.make(made)
-    for alphas in (more, (*more, 0.5)):
-        wanted = dataclasses.replace(made, alphas=alphas)
-        assert (made.conflicts(wanted) == {}) is allowed
-        after = plan.make(made.joined(wanted))
-        assert all(task in after for task in before) is allowed
-        assert {*made.joined(wanted).alphas} == {*more, 0.5}
-
-
-def test_a_run_without_alphas_takes_any():
-    made = ExperimentConfig(alphas=())
-    wanted = ExperimentConfig(alphas=(0.1, 0.9))
-    assert made.conflicts(wanted) == wanted.conflicts(made) == {}
-    assert made.joined(wanted) == wanted.joined(made) == wanted
-
-
-def test_less_of_what_controls_follow_from_is_no_conflict_and_more_is():
-    few = ExperimentConfig(alphas=(0.5,), independents=1, base_models=5)
-    many = ExperimentConfig(alphas=(0.1, 0.5), independents=5, base_models=2)
-    assert many.conflicts(few) == {}
-    assert many.joined(few) == dataclasses.replace(many, base_models=5)
-    assert few.conflicts(many) == {
-        "alphas": ([0.5], [0.1, 0.5]),
-        "independents": (1, 5),
-    }
-
-
-def test_configs_are_joined_in_the_order_in_which_they_were_asked_for():
-    first = ExperimentConfig(distillation_seeds=(24, 2), pruning_levels=(0.5,))
-    second = ExperimentConfig(distillation_seeds=(1, 2), pruning_levels=(0.9, 0.5))
-    joined = first.joined(second)
-    assert joined.distillation_seeds == (24, 2, 1)
-    assert joined.pruning_levels == (0.9, 0.5)  # as if all had been asked for at once
-
-
-@given(st.permutations(range(4)), st.integers(0, 4))
-def test_whatever_seeds_are_asked_for_finished_models_stay_in_the_plan(seeds, first):
-    made = ExperimentConfig(distillation_seeds=tuple(seeds[first:] or seeds))
-    wanted = ExperimentConfig(distillation_seeds=tuple(range(4)))
-    before = {task.name for task in plan.make(made)}
-    assert before <= {task.name for task in plan.make(made.joined(wanted))}
 
 
 @pytest.mark.parametrize("start", ["made", "read"])

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from kdfunc.config import EXTENDABLE, REDUCIBLE, ExperimentConfig
+from kdfunc.config import ExperimentConfig
+from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE
 from kdfunc.similarity.claims import CLAIMS
 from kdfunc.similarity.claims.rules import Claim, p_text
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool

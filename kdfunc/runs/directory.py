@@ -22,7 +22,7 @@ import numpy as np
 from kdfunc import checksums, system
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.runs import kept, sources
+from kdfunc.runs import extension, kept, sources
 from kdfunc.runs.records import KeptRecord, Record
 from kdfunc.writing import PARTIAL, check_writable, nearest, remove, write_json
 
@@ -139,7 +139,7 @@ class RunDirectory:
         self._check_records(there)
         differences = [
             f"{field} is {mine} there and {theirs} here"
-            for field, (mine, theirs) in there.conflicts(config).items()
+            for field, (mine, theirs) in extension.conflicts(there, config).items()
         ]
         if differences:
             folder = str(self.path.parent)
@@ -150,7 +150,7 @@ class RunDirectory:
                 f"({'; '.join(differences)}); give another directory, or continue the "
                 f"one that is there: `{command}`"
             )
-        return there.joined(config)
+        return extension.joined(there, config)
 
     def _check_records(self, config: ExperimentConfig) -> None:
         """Refuses records that were made with another config."""

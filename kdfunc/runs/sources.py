@@ -11,7 +11,8 @@ No TensorFlow is imported here.
 from typing import TYPE_CHECKING, Any
 
 from kdfunc import checksums
-from kdfunc.config import JOINED, ExperimentConfig
+from kdfunc.config import ExperimentConfig
+from kdfunc.runs.extension import JOINED
 
 if TYPE_CHECKING:
     from kdfunc.runs.directory import RunDirectory

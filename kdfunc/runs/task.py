@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdfunc.config import ExperimentConfig
+from kdfunc.runs.extension import asks_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Task:
         Args:
           config: the smaller experiment.
         """
-        return all(config.asks_for(*asked) for asked in self.asked_by.items())
+        return all(asks_for(config, *asked) for asked in self.asked_by.items())
 
     @property
     def replicate(self) -> bool:

@@ -9,6 +9,7 @@ from kdfunc.analysis.jobs import Jobs
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import experiment, plan
+from kdfunc.runs.extension import conflicts, joined
 from kdfunc.similarity import measure
 from kdfunc.similarity.scale import score
 
@@ -128,8 +129,8 @@ def test_independent_models_come_first_and_only_the_rest_is_trained():
 
 def test_more_base_models_can_be_asked_for_later_and_fewer_take_none_away():
     one, five = ExperimentConfig(), ExperimentConfig(base_models=5)
-    assert one.conflicts(five) == five.conflicts(one) == {}
-    assert one.joined(five).base_models == five.joined(one).base_models == 5
+    assert conflicts(one, five) == conflicts(five, one) == {}
+    assert joined(one, five).base_models == joined(five, one).base_models == 5
     with pytest.raises(InputError, match=r"base_models: got 0; allowed: 1, 2, 3"):
         ExperimentConfig(base_models=0)
 
