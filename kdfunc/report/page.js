@@ -24,31 +24,33 @@ const show = (dark) => {
 };
 show(matchMedia("(prefers-color-scheme: dark)").matches);
 theme.addEventListener("click", () => show(document.documentElement.dataset.theme !== "dark"));
-// A label that the frame would cut goes to the other side of its mark, or moves along.
-// Returns whether the mark is in the frame.
-const fit = (text, frame) => {
-  text.style.translate = "";
-  const box = text.getBoundingClientRect(), anchor = text.getAttribute("text-anchor");
-  const { left, right, top, bottom, width, height } = box, reach = height + 18;
-  const mark = { start: left, end: right }[anchor] ?? (left + right) / 2;
-  let [x, y] = [0, 0];
-  if (right > frame.right) x = anchor === "start" ? -width - 18 : frame.right - right - 2;
-  if (left < frame.left) x = anchor === "end" ? width + 18 : frame.left - left + 2;
-  if (top < frame.top) y = reach;
-  if (bottom > frame.bottom) y = -reach;
-  text.style.translate = `${x}px ${y}px`;
-  return frame.left <= mark && mark <= frame.right && frame.top < bottom + y && top + y < frame.bottom;
+// Labels are beside their marks, in the frame and clear of other labels, and of other
+// marks where there is room for it. Of labels without a place the first stays; pointing
+// at a mark tells the others.
+const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+const within = (a, b) => b.left <= a.left && a.right <= b.right && b.top <= a.top && a.bottom <= b.bottom;
+const places = ({ left, right, top, bottom }, mark) => {
+  const across = (mark.left + mark.right - left - right) / 2, down = (mark.top + mark.bottom - top - bottom) / 2;
+  const [x, y] = [[mark.left - right - 4, mark.right - left + 4], [mark.top - bottom, mark.bottom - top]];
+  const corners = x.flatMap((dx) => y.map((dy) => [dx, dy]));
+  return [[0, 0], [x[1], down], [x[0], down], [across, y[1]], [across, y[0]], ...corners];
 };
-// Of labels that lie on each other the first stays; pointing at a mark tells the others.
 const clear = (chart) => {
-  const kept = [], frame = chart.getBoundingClientRect();
+  const frame = chart.getBoundingClientRect(), kept = [];
+  const marks = [...chart.querySelectorAll(".point")].map((point) => [point.__data__, point.getBoundingClientRect()]);
+  const large = marks.filter(([, box]) => box.width > 8);
   for (const text of chart.querySelectorAll(".textpoint text")) {
-    const seen = fit(text, frame), box = text.getBoundingClientRect();
-    const free = !box.width || seen && kept.every((other) =>
-      box.right <= other.left || other.right <= box.left ||
-      box.bottom <= other.top || other.bottom <= box.top);
-    text.style.visibility = free ? "" : "hidden";
-    if (free && box.width) kept.push(box);
+    text.style.translate = "";
+    const drawn = text.getBoundingClientRect();
+    if (!drawn.width) continue;
+    const [point, mark] = marks.find(([data]) => data === text.__data__);
+    const free = places(drawn, mark).map(([x, y]) => [x, y, new DOMRect(drawn.x + x, drawn.y + y, drawn.width, drawn.height)])
+      .filter(([, , box]) => within(box, frame) && kept.every((other) => apart(box, other)));
+    const best = free.find(([, , box]) => large.every(([data, other]) => data === point || apart(box, other))) ?? free[0];
+    text.style.visibility = best && !apart(mark, frame) ? "" : "hidden";
+    if (!best) continue;
+    text.style.translate = `${best[0]}px ${best[1]}px`;
+    kept.push(best[2]);
   }
 };
 // On paper a chart is as wide as its place: what was drawn for the screen is scaled.

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import pathlib
 import re
 import shutil
 
@@ -10,6 +11,7 @@ from made_run import CONFIG, write_run
 
 from kdfunc.analysis.figures import style
 from kdfunc.report import page
+from kdfunc.runs.directory import RunDirectory
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
 )
 CHART = "run1-all-chart"
+RESULTS = pathlib.Path(__file__).parents[2] / "results"
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +289,38 @@ def test_no_text_of_a_chart_is_cut_or_crowded(opened, theme, width):
     )
     wait(browser, f"return {slider}.closest('.play').innerText.trim().endsWith('1')")
     wait(browser, f"return (() => {{ {COVERED} }})().length === 0")
+
+
+def test_labels_keep_clear_of_marks_of_other_models(opened, tmp_path):
+    run = RunDirectory(RESULTS / "cifar10-mobilenet-published")
+    browser = opened(path=page.write([run], tmp_path / "report.html"))
+    texts = (
+        "return [...document.querySelectorAll('#run1-pruning-chart .textpoint text')]"
+    )
+    wait(browser, f"{texts}.some(text => text.style.translate)")
+    shown = browser.execute_script(
+        f"""{texts}.map(text => {{
+          const box = text.getBoundingClientRect();
+          const others = [...document.querySelectorAll("#run1-pruning-chart .point")]
+            .filter(mark => mark.__data__ !== text.__data__)
+            .map(mark => mark.getBoundingClientRect())
+            .filter(mark => mark.width > 8 && mark.left < box.right &&
+              box.left < mark.right && mark.top < box.bottom && box.top < mark.bottom);
+          const seen = box.width && text.style.visibility !== "hidden";
+          return [seen ? text.textContent : "", others.length];
+        }})"""
+    )
+    assert {name for name, _ in shown} >= {"B", "P10", "P30, P50", "P70", "P90"}
+    assert [name for name, covered in shown if covered] == []
+
+
+def test_every_section_is_reached_from_the_top(opened):
+    """No name of a section is cut off by the edge of the window."""
+    hidden = """const frame = document.querySelector("nav").getBoundingClientRect();
+    return [...document.querySelectorAll("nav a")].filter(
+      link => link.getBoundingClientRect().right > frame.right + 1).length"""
+    for width in (1280, 900):
+        assert opened(width=width).execute_script(hidden) == 0
 
 
 @pytest.mark.parametrize(
