@@ -80,8 +80,10 @@ def _answer(
     told: dict[str, list[str]] = {outcome: [] for outcome in (*ICONS, "not judged")}
     for run, cell in zip(runs, cells, strict=True):
         told["not judged" if cell is None else cell.outcome].append(run.name)
+    decided = ("supported", "contradicted")
     counts = "; ".join(
-        f"{outcome} in {len(names)} of {len(runs)} ({', '.join(names)})"
+        f"{outcome} in {len(names)} of {len(runs)}"
+        + (f" ({', '.join(names)})" if outcome in decided else "")
         for outcome, names in told.items()
         if names
     )

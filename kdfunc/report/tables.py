@@ -192,10 +192,18 @@ def meanings(runs: Sequence[Results], paper: bool = False) -> list[str]:
         has: dict[str, list[str]] = {value: [] for value in values}
         if paper:
             has[presets.RULES["published"][setting]].append("the paper")
+        by_preset: dict[str, list[Results]] = {}
         for run in runs:
             if any(model.family == family for model in run.models):
-                name = "this run" if len(runs) == 1 else run.name
-                has[getattr(run.config, setting)].append(name)
+                by_preset.setdefault(run.config.preset, []).append(run)
+        for preset, alike in by_preset.items():
+            followed = {getattr(run.config, setting) for run in alike}
+            if len(alike) > 1 and len(followed) == 1:
+                has[followed.pop()].append(f"the {len(alike)} {preset} runs")
+            else:
+                for run in alike:
+                    name = "this run" if len(runs) == 1 else run.name
+                    has[getattr(run.config, setting)].append(name)
         if all(has.values()):
             parts = (f"{values[v]} in {', '.join(n)}" for v, n in has.items())
             told.append(f"{says} {'; '.join(parts)}.")

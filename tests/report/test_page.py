@@ -492,6 +492,8 @@ def test_one_heading_with_two_meanings_is_told():
     )
     assert said.format("the paper", "this run") in standard
     assert "Pruning takes the smallest numbers of all arrays in the paper;" in standard
+    more = read(*runs, RunDirectory(MNIST.parent / "mnist-lenet-published")).text
+    assert said.format("the paper, the 2 published runs", runs[1].path.name) in more
     assert "Alpha is the weight" not in papers
 
 
