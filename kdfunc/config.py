@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kdfunc import catalog, pipelines, presets, system
-from kdfunc.errors import InputError, refuse_string, refuse_unknown
+from kdfunc.errors import InputError, did_you_mean, refuse_string, refuse_unknown
 
 #: Allowed values of the fields that name one of a few choices.
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -184,7 +184,7 @@ class ExperimentConfig:
             raise InputError(
                 f"--architecture: got {self.architecture!r}; allowed: "
                 f"{', '.join(ARCHITECTURES)}, or my_module:build for a builder of your "
-                "own."
+                f"own{did_you_mean(self.architecture, ARCHITECTURES)}"
             )
         self._count("epochs", 1, MOST_EPOCHS)
         self._count("batch_size", 1, MOST_IMAGES)

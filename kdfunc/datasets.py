@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdfunc import checksums, system, writing
-from kdfunc.errors import InputError, causes, first_line
+from kdfunc.errors import InputError, causes, did_you_mean, first_line
 from kdfunc.extras import require
 
 require("kdfunc.datasets", "tensorflow_datasets")
@@ -156,7 +156,8 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
         raise InputError(
             f"--dataset: got {name!r}; allowed: digits, or the TFDS name of an "
             "image-classification data set, such as mnist, cifar10, cifar100, "
-            "fashion_mnist, kmnist or svhn_cropped."
+            "fashion_mnist, kmnist or svhn_cropped"
+            f"{_meant(name)}"
         ) from None
     except Exception as error:
         reason = first_line(error).rpartition('}": ')[2]  # which TFDS puts before it
@@ -166,9 +167,18 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
                 f"--data_dir: the data set {name} in {place} is damaged ({reason}); "
                 "remove it, and it will be prepared again."
             ) from error
-        raise InputError(f"--dataset: {name!r} cannot be used: {reason}.") from error
+        raise InputError(
+            f"--dataset: {name!r} cannot be used: {reason}{_meant(name)}"
+        ) from error
     _check_image_classification(name, builder)
     return builder
+
+
+def _meant(name: str) -> str:
+    """The end of a sentence: the data set that was probably meant."""
+    import tensorflow_datasets as tfds
+
+    return did_you_mean(name, tfds.list_builders(with_community_datasets=False))
 
 
 def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, bool]":

@@ -1,5 +1,6 @@
 """The errors that users are meant to read."""
 
+import difflib
 import re
 from collections.abc import Collection, Iterator
 
@@ -65,7 +66,25 @@ def refuse_unknown(argument: str, given: object, allowed: Collection[str]) -> No
       InputError: It is none of them.
     """
     if given not in allowed:
-        raise InputError(f"{argument}: got {given!r}; allowed: {', '.join(allowed)}.")
+        raise InputError(
+            f"{argument}: got {given!r}; allowed: {', '.join(allowed)}"
+            f"{did_you_mean(given, allowed)}"
+        )
+
+
+def did_you_mean(given: object, allowed: Collection[str]) -> str:
+    """The end of a sentence that lists choices: the one that was probably meant.
+
+    Args:
+      given: What was given.
+      allowed: The choices, in lower case and with hyphens.
+
+    Returns:
+      `"; did you mean same-start?"`, or `"."` if nothing is similar.
+    """
+    typed = str(given).casefold().replace("_", "-")
+    close = difflib.get_close_matches(typed, allowed, n=1)
+    return f"; did you mean {close[0]}?" if close else "."
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -85,5 +104,6 @@ def first_line(error: BaseException) -> str:
     Args:
       error: What was raised.
     """
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    text = getattr(error, "strerror", None) or str(error)
+    lines = text.strip().splitlines() or [type(error).__name__]
     return " ".join(lines[0].split()).rstrip(".:")

@@ -100,6 +100,11 @@ def test_the_installed_command_runs_what_the_script_runs(capsys):
     ("given", "told"),
     [
         ("--stages=", "--stages: got ''; allowed: train,"),
+        ("--controls=none", "--controls: got 'none'; give `--controls=` for none."),
+        ("--alphas=None", "--alphas: got 'None'; give `--alphas=` for none."),
+        ("--controls=same_start", "other-targets; did you mean same-start?"),
+        ("--architecture=ResNet50", "of your own; did you mean resnet50?"),
+        ("--quantization=int8", "allowed: float16, dynamic-range."),
         ("--stages=analyse", "holds no base model, so there is nothing to analyse"),
         ("--stages=compress", "--stages: compress has nothing to do in this exp"),
         ("--threads=1000000", "--threads: got 1000000; allowed: 1, 2, ... 1024."),

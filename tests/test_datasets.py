@@ -111,6 +111,9 @@ def test_a_damaged_cache_is_made_again(tfds_dir):
 def test_a_name_that_tfds_does_not_know_is_refused(tmp_path):
     with pytest.raises(InputError, match="dataset: got 'mnits'; allowed: digits, or"):
         datasets.describe("mnits", str(tmp_path))
+    for typed, meant in (("CIFAR10", "cifar10"), ("fashion-mnist", "fashion_mnist")):
+        with pytest.raises(InputError, match=rf"did you mean {meant}\?$"):
+            datasets.describe(typed, str(tmp_path))
 
 
 @pytest.mark.parametrize(

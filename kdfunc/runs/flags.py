@@ -185,6 +185,8 @@ def config(values: flags.FlagValues) -> ExperimentConfig:
 
 
 def _parse(name: str, text: str, kind: type):
+    if text.casefold() == "none":
+        raise InputError(f"--{name}: got {text!r}; give `--{name}=` for none.")
     try:
         return kind(text)
     except ValueError:
