@@ -10,7 +10,7 @@ from kdfunc.analysis import corruptions as corrupted
 from kdfunc.analysis import setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
 from kdfunc.catalog import CONTROLS, FORMATS
-from kdfunc.similarity.claims.rules import p_text
+from kdfunc.similarity.effects import p_text
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.meta_analysis import FEWEST
 from kdfunc.similarity.outcomes import OUTCOMES

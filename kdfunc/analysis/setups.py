@@ -10,7 +10,8 @@ import pandas as pd
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE
 from kdfunc.similarity.claims import CLAIMS
-from kdfunc.similarity.claims.rules import Claim, p_text
+from kdfunc.similarity.claims.rules import Claim
+from kdfunc.similarity.effects import p_text
 from kdfunc.similarity.meta_analysis import FEWEST, Pooled, pool
 from kdfunc.similarity.rank_tests import LEVEL, holm
 from kdfunc.similarity.scale import exp

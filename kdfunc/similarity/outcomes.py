@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kdfunc.similarity.claims.rules import MARGIN, Effect, within
+from kdfunc.similarity.effects import MARGIN, Effect, within
 from kdfunc.similarity.rank_tests import LEVEL, holm
 
 OUTCOMES = ("less", "as much", "more", "undecided")

@@ -8,8 +8,8 @@ import pytest
 from kdfunc.errors import InputError
 from kdfunc.similarity import bootstrap_measures, function_preserved, measure
 from kdfunc.similarity.claims import CLAIMS, MARGIN, verdicts
-from kdfunc.similarity.claims.rules import more_or_less, some
 from kdfunc.similarity.claims.transfer import _more, transfer
+from kdfunc.similarity.effects import more_or_less, some
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate
 from kdfunc.similarity.ladder import ladder, yardstick

@@ -5,14 +5,8 @@ verdict. The first five are the paper's, the sixth is from later work.
 """
 
 from kdfunc.similarity.claims import compression, distillation, transfer
-from kdfunc.similarity.claims.rules import (
-    CLAIMS,
-    MARGIN,
-    Finding,
-    Verdict,
-    register,
-    verdicts,
-)
+from kdfunc.similarity.claims.rules import CLAIMS, Finding, Verdict, register, verdicts
+from kdfunc.similarity.effects import MARGIN
 
 __all__ = [
     "CLAIMS",

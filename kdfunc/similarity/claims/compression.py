@@ -7,18 +7,14 @@ from operator import attrgetter
 
 from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims.rules import (
-    MARGIN,
     UNKNOWN,
-    Effect,
     Finding,
     missing,
-    more_or_less,
-    numbers,
     once,
     register,
-    some,
     table,
 )
+from kdfunc.similarity.effects import MARGIN, Effect, more_or_less, numbers, some
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.scale import Preserved
 

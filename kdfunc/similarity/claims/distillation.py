@@ -4,19 +4,15 @@ import math
 from itertools import combinations
 
 from kdfunc.catalog import CONTROLS, NO_TEACHER
-from kdfunc.similarity.claims.rules import (
+from kdfunc.similarity.claims.rules import Finding, missing, once, register, table
+from kdfunc.similarity.effects import (
     LOG_MARGIN,
     MARGIN,
     Effect,
-    Finding,
     beyond,
-    missing,
     more_or_less,
     numbers,
-    once,
-    register,
     some,
-    table,
     within,
 )
 from kdfunc.similarity.groups import Evidence

@@ -20,18 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdfunc.catalog import ANOTHER_TEACHER, NO_TEACHER
-from kdfunc.similarity.claims.rules import (
-    MARGIN,
-    UNKNOWN,
-    Finding,
-    missing,
-    more_or_less,
-    numbers,
-    register,
-    some,
-    table,
-    text,
-)
+from kdfunc.similarity.claims.rules import UNKNOWN, Finding, missing, register, table
+from kdfunc.similarity.effects import MARGIN, more_or_less, numbers, some, text
 from kdfunc.similarity.groups import Evidence
 from kdfunc.similarity.intervals import TEstimate, mean_of
 from kdfunc.similarity.rank_tests import LEVEL
