@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kdfunc import catalog, pipelines, presets, system
-from kdfunc.errors import InputError, did_you_mean, refuse_string, refuse_unknown
+from kdfunc.errors import InputError, refuse_string, refuse_unknown
+from kdfunc.text import did_you_mean
 
 #: Allowed values of the fields that name one of a few choices.
 CHOICES: Mapping[str, tuple[str, ...]] = {

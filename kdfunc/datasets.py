@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdfunc import checksums, system, writing
-from kdfunc.errors import InputError, causes, did_you_mean, first_line
+from kdfunc.errors import InputError, causes, first_line
 from kdfunc.extras import require
+from kdfunc.text import did_you_mean
 
 require("kdfunc.datasets", "tensorflow_datasets")
 

@@ -1,8 +1,9 @@
 """The errors that users are meant to read."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
+
+from kdfunc.text import did_you_mean
 
 #: What is quoted, which stays as it is, or the name of a flag.
 _FLAG = re.compile(r"`[^`]*`|(?<![\w-])--([a-z][\w-]*)")
@@ -70,21 +71,6 @@ def refuse_unknown(argument: str, given: object, allowed: Collection[str]) -> No
             f"{argument}: got {given!r}; allowed: {', '.join(allowed)}"
             f"{did_you_mean(given, allowed)}"
         )
-
-
-def did_you_mean(given: object, allowed: Collection[str]) -> str:
-    """The end of a sentence that lists choices: the one that was probably meant.
-
-    Args:
-      given: What was given.
-      allowed: The choices, in lower case and with hyphens.
-
-    Returns:
-      `"; did you mean same-start?"`, or `"."` if nothing is similar.
-    """
-    typed = str(given).casefold().replace("_", "-")
-    close = difflib.get_close_matches(typed, allowed, n=1)
-    return f"; did you mean {close[0]}?" if close else "."
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -50,15 +50,19 @@ def _shorten(text: str, width: int, tail: int) -> str:
     return f"{text[: width - 2 - tail]}..{text[len(text) - tail :]}"
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that was perhaps meant, as the beginning of a clause; may be empty.
+def did_you_mean(given: object, allowed: Iterable[str]) -> str:
+    """The end of a sentence that lists choices: the one that was probably meant.
 
     Args:
-      name: what was given.
-      names: what is allowed.
+      given: what was given.
+      allowed: the choices.
+
+    Returns:
+      `"; did you mean same-start?"`, or `"."` if nothing is similar.
     """
-    close = difflib.get_close_matches(name, [*names], n=1, cutoff=0.7)
-    return f"did you mean {close[0]}? Otherwise " if close else ""
+    typed = str(given).casefold()
+    close = difflib.get_close_matches(typed, [*allowed], n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else "."
 
 
 def listed(words: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from kdfunc.comparison.catalog import RELATIVE, SIZES, UNITS, Named, catalog
 from kdfunc.comparison.quantities import Quantity, fewest_resamples
 from kdfunc.errors import InputError
-from kdfunc.text import nearest
+from kdfunc.text import did_you_mean
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 PATTERN = re.compile(
@@ -156,10 +156,9 @@ def _named(name: str) -> Named:
     if name not in found:
         known = [known for known in found if "." not in known]
         raise InputError(
-            f"--limit: there is no measure {name!r}; {nearest(name, found)}choose from "
-            f"{', '.join(known)}, "
+            f"--limit: there is no measure {name!r}; choose from {', '.join(known)}, "
             "preserved. followed by a measure, such as preserved.jensen_shannon, or a "
-            "tail, such as jensen_shannon.p99."
+            f"tail, such as jensen_shannon.p99{did_you_mean(name, found)}"
         )
     return found[name]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kdfunc.runs import forecast
 from kdfunc.runs.task import Task
-from kdfunc.text import WIDTH, duration
+from kdfunc.text import duration, wrapped
 
 #: Seconds between two status lines: on a terminal, at least in a log, and there also
 #: as a share of the time so far, so that a day makes some dozens of lines.
@@ -23,8 +23,8 @@ MEASURED, LONG = 10, 3600
 class Progress:
     """Prints a line for each task that ends and, between them, the current state.
 
-    On a terminal, the last line is rewritten in place and fits its width; in a log,
-    there is a new one now and then, which fits 80 columns.
+    On a terminal, the last line is rewritten in place and cut to its width; in a log,
+    the state is told now and then, in lines of 80 columns.
 
     Args:
       tasks: the tasks to do, with their remaining cost.
@@ -93,15 +93,15 @@ class Progress:
         ]
         status = f"  {self._done} of {self._total} done, {time_left}"
         status += f"; now {'; '.join(running)}" if running else ""
-        width = shutil.get_terminal_size().columns - 1 if live else WIDTH
+        if not live:
+            self._line(wrapped(status, rest="    "))
+            return
+        width = shutil.get_terminal_size().columns - 1
         if len(status) > width:
             status = status[: max(width - 3, 0)] + "..."
-        if live:
-            self._stream.write("\r" + status.ljust(min(self._status_width, width)))
-            self._status_width = len(status)
-            self._stream.flush()
-        else:
-            self._line(status)
+        self._stream.write("\r" + status.ljust(min(self._status_width, width)))
+        self._status_width = len(status)
+        self._stream.flush()
 
     def _seconds_left(self) -> float | None:
         """An estimate from the speed so far; None before the first steps."""

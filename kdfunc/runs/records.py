@@ -19,7 +19,7 @@ import numpy as np
 from kdfunc import checksums
 from kdfunc.errors import InputError
 from kdfunc.snapshots import CHECKPOINT, UNREADABLE
-from kdfunc.text import nearest
+from kdfunc.text import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: it would slow down --help
@@ -59,9 +59,9 @@ class Record:
             return np.load(self.path / "softmax.npy", mmap_mode="r")
         except FileNotFoundError as error:
             there = self.path.parent.glob("*/softmax.npy")
-            close = nearest(self.path.name, (path.parent.name for path in there))
+            close = did_you_mean(self.path.name, (path.parent.name for path in there))
             raise InputError(
-                f"{self.path} has no outputs; {close}look into {self.path.parent}."
+                f"{self.path} has no outputs; look into {self.path.parent}{close}"
             ) from error
 
     @property

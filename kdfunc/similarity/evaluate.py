@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from kdfunc.errors import InputError, refuse_string
+from kdfunc.errors import InputError, refuse_string, refuse_unknown
 from kdfunc.similarity.labels import check_labels
 from kdfunc.similarity.measures import MEASURES
 from kdfunc.similarity.softmax import blocks, entropy, listed
-from kdfunc.text import nearest
 
 Pair = tuple[str, str]
 
@@ -39,11 +38,7 @@ def select(names: Sequence[str] | None, labels: np.ndarray | None) -> list[str]:
             if labels is not None or not m.needs_labels
         ]
     for name in names:
-        if name not in MEASURES:
-            raise InputError(
-                f"no measure {name!r}; {nearest(name, MEASURES)}choose from "
-                f"{', '.join(MEASURES)}."
-            )
+        refuse_unknown("measure", name, MEASURES)
         if MEASURES[name].needs_labels and labels is None:
             raise InputError(f"measure {name!r} needs labels; give the true classes.")
     return list(dict.fromkeys(names))

@@ -99,6 +99,19 @@ def test_a_log_of_a_day_has_some_dozens_of_lines(shown, clock):
     assert max(map(len, lines)) < 80
 
 
+def test_a_log_tells_of_every_training_at_work(shown, clock):
+    many = [Task(f"student-alpha0.1-seed{k}", "train", cost=25) for k in range(9)]
+    run, stream = shown(tasks=many)
+    for task in many:
+        clock(4)
+        run("progress", task.name, {"epochs_done": 2.5, "epochs": 25, "accuracy": 0.5})
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) < 80
+    told = " ".join(line.strip() for line in lines)
+    for task in many[:8]:  # status lines come every half a minute
+        assert f"{task.name} epoch 3 of 25 (50.0 %)" in told
+
+
 def test_the_time_left_follows_from_what_was_measured(shown, clock):
     run, stream = shown()
     trained(run, clock, until=5, seconds_an_epoch=100)
