@@ -218,18 +218,19 @@ def test_a_model_whose_outputs_are_no_numbers_is_told_and_not_kept(
 ):
     """As where no epsilon protects batch normalization from a variance of zero."""
     from kdfunc.runs import compressing
+    from kdfunc.runs.task import Task
+    from kdfunc.runs.workplace import Work
 
-    monkeypatch.setattr(compressing, "trained", lambda place, base: lenet)
+    monkeypatch.setattr(compressing, "trained", lambda run, base: lenet)
     nothing = np.full((4, 10), np.nan, "float32")
     monkeypatch.setattr(
         compressing.training, "predictor", lambda model: lambda images: nothing
     )
-    place = types.SimpleNamespace(
-        config=types.SimpleNamespace(pruning_scope="all"),
-        data=types.SimpleNamespace(test_images=None),
-    )
-    task = types.SimpleNamespace(settings={"base": "base", "level": 0.5})
-    written = compressing.prune(task, place, tmp_path, print)
+    config = types.SimpleNamespace(pruning_scope="all")
+    data = types.SimpleNamespace(test_images=None)
+    place = types.SimpleNamespace(config=config, data=data, run=None)
+    task = Task("pruned", "prune", settings={"base": "base", "level": 0.5})
+    written = compressing.prune(Work(task, place, tmp_path, print))
     assert written == [file.name for file in tmp_path.iterdir()]
     (told,) = written
     assert told == "not_possible.txt"

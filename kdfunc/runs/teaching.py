@@ -1,12 +1,15 @@
 """How models are trained, with a teacher or without: task kinds, see `runs.worker`."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from kdfunc import catalog, distillation, models, training
 from kdfunc.runs import tensorboard
+from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.trainings import teacher_task
+from kdfunc.runs.workplace import Work
 from kdfunc.runtime import derive_seed, keras
 
 #: The optimizers with fused kernels; learning rate 0.001, as everywhere in the paper.
@@ -16,38 +19,32 @@ OPTIMIZERS = {
 }
 
 
-def trained(place, name: str) -> keras.Model:
+def trained(run: RunDirectory, name: str) -> keras.Model:
     """A model after its last epoch.
 
     Args:
-      place: config, run directory and this process's data.
+      run: the run directory.
       name: of the task that trained it.
     """
-    return models.load(place.run.record(name).path / "final.keras")
+    return models.load(run.record(name).path / "final.keras")
 
 
-def teacher(task, place, folder, report) -> list[str]:
+def teacher(work: Work) -> list[str]:
     """A teacher's logits for the training images, for all students and epochs.
 
     Settings: `members`, the names of the models that make up the teacher.
-
-    Args:
-      task: the task.
-      place: config, run directory and this process's data.
-      folder: where to write its files.
-      report: called with progress.
     """
-    images = place.data.train_images
+    images = work.data.train_images
     logits = []
-    for member in task.settings["members"]:
-        model = trained(place, member)
+    for member in work.settings["members"]:
+        model = trained(work.run, member)
         network = keras.Model(model.inputs, models.logits_of(model))
         logits.append(training.predictor(network)(images))
-    np.save(folder / "logits.npy", distillation.ensemble_logits(logits))
+    np.save(work.folder / "logits.npy", distillation.ensemble_logits(logits))
     return ["logits.npy"]
 
 
-def train(task, place, folder, report) -> list[str]:
+def train(work: Work) -> list[str]:
     """Trains from new initial weights or the base model's, with or without a teacher.
 
     Settings: `optimizer`; `order`, what the seed of the data order is derived from;
@@ -55,17 +52,11 @@ def train(task, place, folder, report) -> list[str]:
     `teacher`, `base`, `independent-N`, `ensemble` or `module:function`
     (`catalog.Control`), with `alpha` and `soft_targets`; `changes`, settings that
     differ from the config.
-
-    Args:
-      task: the task.
-      place: config, run directory and this process's data.
-      folder: where to write its files.
-      report: called with progress.
     """
-    settings, data = task.settings, place.data
-    config = dataclasses.replace(place.config, **settings.get("changes", {}))
+    settings, data = work.settings, work.data
+    config = dataclasses.replace(work.config, **settings.get("changes", {}))
     if "start" not in settings:
-        network = models.load(place.run.record("base").path / "initial.keras")
+        network = models.load(work.run.record("base").path / "initial.keras")
     else:
         network = models.build(
             config.architecture,
@@ -76,7 +67,7 @@ def train(task, place, folder, report) -> list[str]:
     optimizer = OPTIMIZERS[settings["optimizer"]]()
     targets = {"labels": data.train_labels}
     if "teacher" in settings:
-        targets["teacher_logits"] = _teacher_logits(settings, place, data)
+        targets["teacher_logits"] = _teacher_logits(work)
         model = distillation.Distiller(network)
         model.compile(
             optimizer,
@@ -97,28 +88,28 @@ def train(task, place, folder, report) -> list[str]:
         targets,
         data.test_images,
         data.test_labels,
-        folder,
+        work.folder,
         epochs=config.epochs,
         batch_size=config.batch_size,
         order_seed=derive_seed(config.seed, settings["order"], "order"),
         reshuffle=config.data_order == "reshuffled",
-        report=report,
-        log=_log(task, place),
+        report=work.report,
+        log=_log(work),
     )
 
 
-def _log(task, place):
-    if not place.tensorboard:
+def _log(work: Work) -> Callable[[Mapping[str, float]], None]:
+    if not work.place.tensorboard:
         return lambda row: None
-    folder = place.directory / tensorboard.FOLDER / task.name
+    folder = work.place.directory / tensorboard.FOLDER / work.task.name
     return tensorboard.Curves(folder).add
 
 
-def _teacher_logits(settings, place, data) -> np.ndarray:
+def _teacher_logits(work: Work) -> np.ndarray:
     """Logits `[n_train, classes]` of a teacher, or of its replacement."""
-    teacher = settings["teacher"]
+    teacher, data = work.settings["teacher"], work.data
     if ":" not in teacher:
-        path = place.run.record(teacher_task(teacher)).path / "logits.npy"
+        path = work.run.record(teacher_task(teacher)).path / "logits.npy"
         return np.load(path, mmap_mode="r")
-    seed = derive_seed(place.config.seed, settings["control"])
+    seed = derive_seed(work.config.seed, work.settings["control"])
     return catalog.named(teacher)(data.train_labels, len(data.class_names), seed)

@@ -35,7 +35,7 @@ from kdfunc.runs import (
 )
 from kdfunc.runs.task import Task
 from kdfunc.runs.trainings import BASE_OPTIMIZER
-from kdfunc.runs.workplace import Workplace
+from kdfunc.runs.workplace import Work, Workplace
 from kdfunc.runtime import keras
 from kdfunc.training import Report
 
@@ -166,7 +166,7 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
             record.path.mkdir(exist_ok=True)
             begin = time.monotonic()
             with runtime.graphs_freed():
-                files = KINDS[task.kind](task, place, record.path, report)
+                files = KINDS[task.kind](Work(task, place, record.path, report))
             made = {
                 "seconds": round(time.monotonic() - begin, 2),
                 "threads": place.threads,
@@ -205,17 +205,19 @@ def _throttled(report: Report) -> Report:
     return occasionally
 
 
-def _data(task, place, folder, report) -> list[str]:
+def _data(work: Work) -> list[str]:
     """The parts of the data that the analysis needs."""
-    data = place.data
-    np.save(folder / "labels.npy", data.test_labels)
-    np.save(folder / "images.npy", data.test_images)
+    data = work.data
+    np.save(work.folder / "labels.npy", data.test_labels)
+    np.save(work.folder / "images.npy", data.test_images)
     names = json.dumps(data.class_names)
-    (folder / "class_names.json").write_bytes(names.encode())
+    (work.folder / "class_names.json").write_bytes(names.encode())
     return ["labels.npy", "images.npy", "class_names.json"]
 
 
-KINDS = {
+#: For each kind of task the function that does it: it writes files into the task's
+#: folder and returns their names.
+KINDS: dict[str, Callable[[Work], list[str]]] = {
     "data": _data,
     "train": teaching.train,
     "teacher": teaching.teacher,
