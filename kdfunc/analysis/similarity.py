@@ -12,6 +12,7 @@ from kdfunc import similarity
 from kdfunc.analysis import fidelity, figures, tables, tails, variants
 from kdfunc.analysis import names as naming
 from kdfunc.analysis.jobs import Jobs
+from kdfunc.catalog import ANOTHER_TEACHER
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.runs.trainings import BASE_OPTIMIZER
@@ -76,6 +77,7 @@ def evidence_of(
       final: softmax `[n_test, classes]` of the last snapshot by the name of the model.
     """
     groups: dict[str, dict] = {family: {} for family in (*COMPRESSED, "control")}
+    teachers = {}
     tasks = list(tasks)
     alphas = {t.settings["alpha"] for t in tasks if t.family == "student"}
     for task in tasks:
@@ -90,6 +92,8 @@ def evidence_of(
                 seeds = groups["control"].setdefault(task.settings["control"], {})
                 seed = task.settings.get("start", task.settings["order"])
                 seeds[seed] = final[task.name]
+                if task.settings["control"] == ANOTHER_TEACHER:
+                    teachers[seed] = task.settings["teacher"]
             case "quantized":
                 groups["quantized"][task.settings["mode"]] = final[task.name]
             case "pruned":
@@ -101,6 +105,7 @@ def evidence_of(
         soft_targets=run.config.soft_targets,
         independents=[final[t.name] for t in tasks if t.family == "independent"],
         controls=groups["control"],
+        teachers=teachers,
         students=groups["student"],
         quantized=groups["quantized"],
         pruned=groups["pruned"],

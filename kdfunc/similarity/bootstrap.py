@@ -8,7 +8,7 @@ in another call. So differences and ratios of estimates have intervals, too, thr
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -33,14 +33,17 @@ class Estimate:
       value: `[...]` on the examples as they are.
       replicates: `[resamples, ...]` on the resampled examples.
       confidence: Share of intervals that should cover the truth.
+      biased: Whether the interval reaches as far to both sides of the value as that of
+        percentiles does to one, see `Measure.biased`.
     """
 
     value: np.ndarray
     replicates: np.ndarray
     confidence: float
+    biased: bool = False
 
     @cached_property
-    def _ends(self) -> np.ndarray:
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         tail = (1 - self.confidence) / 2
         # Such as a ratio of signal to no noise: nothing lies between it and others.
         infinite = np.isinf(self.replicates).any()
@@ -48,18 +51,22 @@ class Estimate:
         method = "closest_observation" if infinite else "linear"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            return np.nanquantile(
+            low, high = np.nanquantile(
                 self.replicates, [tail, 1 - tail], axis=0, method=method
             )
+        if self.biased:
+            reach = np.maximum(high - self.value, self.value - low)
+            low, high = self.value - reach, self.value + reach
+        return low, high
 
     @property
     def low(self) -> np.ndarray:
-        """`[...]` lower end of the percentile interval; NaN replicates are left out."""
+        """`[...]` lower end of the interval; NaN replicates are left out."""
         return self._ends[0]
 
     @property
     def high(self) -> np.ndarray:
-        """`[...]` upper end of the percentile interval."""
+        """`[...]` upper end of the interval."""
         return self._ends[1]
 
     def __repr__(self) -> str:
@@ -76,8 +83,8 @@ class Estimate:
           function: Works along the last axes, as `lambda x: x[..., 0] - x[..., 1]` for
             the difference of the first two candidates.
         """
-        return Estimate(
-            function(self.value), function(self.replicates), self.confidence
+        return replace(
+            self, value=function(self.value), replicates=function(self.replicates)
         )
 
 
@@ -171,6 +178,7 @@ def bootstrap_measures(
             combine(name, table.sum(axis=0)),
             np.concatenate(replicates[name]),
             confidence,
+            MEASURES[name].biased,
         )
         for name, table in tables.items()
     }

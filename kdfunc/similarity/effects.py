@@ -1,10 +1,13 @@
 """Differences in function preserved: the margin, tests against it, and their text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from kdfunc.similarity.rank_tests import LEVEL
 from kdfunc.text import number
+
+Pair = tuple[str, str]
 
 #: Largest difference in function preserved, in points, that does not matter. Near the
 #: base model it is a tenth of the independent models' distance to it; near those
@@ -60,6 +63,16 @@ def some(p_values: Sequence[float]) -> float:
       Their smallest times their number, at most 1.
     """
     return min(1.0, len(p_values) * min(p_values))
+
+
+def shown(p_values: Mapping[Pair, float]) -> list[Pair]:
+    """The pairs with a significant effect by the test of `some`; all if there is none.
+
+    Args:
+      p_values: Of the test of each pair, in [0, 1].
+    """
+    found = [pair for pair, p in p_values.items() if len(p_values) * p < LEVEL]
+    return found or [*p_values]
 
 
 def within(effect: Effect) -> float:

@@ -60,6 +60,8 @@ class Evidence:
       independents: Of models trained like the base model from other initial weights.
       controls: By a name in `catalog.CONTROLS` and by seed. Those with soft targets
         are distilled at the alpha that leans most on the teacher.
+      teachers: By seed, whose student the model of the control `other-teacher` is, as
+        any key; models without one count as students of different teachers.
       students: By alpha and by seed. Models of one seed, students or controls, share a
         data order.
       leans_on_teacher: Whether a larger alpha gives more weight to the teacher.
@@ -84,6 +86,7 @@ class Evidence:
     soft_targets: Literal["probabilities", "logits"]
     independents: Sequence[np.ndarray] = ()
     controls: Mapping[str, Seeds] = field(default_factory=dict)
+    teachers: Mapping[Hashable, Hashable] = field(default_factory=dict)
     students: Mapping[float, Seeds] = field(default_factory=dict)
     quantized: Mapping[str, np.ndarray] = field(default_factory=dict)
     pruned: Mapping[float, np.ndarray] = field(default_factory=dict)

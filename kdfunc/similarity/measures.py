@@ -55,6 +55,8 @@ class Measure:
         function. None for signed differences in quality.
       symmetric: Whether exchanging the models leaves the value unchanged.
       needs_labels: Whether true classes are needed.
+      biased: Whether resampling shifts it as sampling did, as it does a sum of absolute
+        values; then its bootstrap interval reaches as far to both sides.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Measure:
     identity: float | None = 0.0
     symmetric: bool = False
     needs_labels: bool = False
+    biased: bool = False
 
 
 MEASURES: dict[str, Measure] = {}
@@ -355,7 +358,11 @@ def _calibration(means):
 
 
 @_difference(
-    "Calibration error difference", "Guo et al. 2017", 1.0, combine=_calibration
+    "Calibration error difference",
+    "Guo et al. 2017",
+    1.0,
+    combine=_calibration,
+    biased=True,
 )
 def _calibration_difference(p, q):
     """ECE of q - ECE of p.

@@ -1,11 +1,14 @@
 """One answer from several set-ups: a random-effects meta-analysis.
 
 The true values of set-ups may differ, because their data sets, architectures and
-protocols do; tau^2 is the variance of these differences (DerSimonian and Laird 1986).
-The interval of the mean is that of Hartung and Knapp (2001), by Student's t, which is
-valid for few set-ups; it is never narrower than without their correction (Roever et al.
-2015). The prediction interval, which shows where another set-up of the kind would lie,
-is that of Higgins et al. (2009).
+protocols do; tau^2 is the variance of these differences. It is estimated as by Paule
+and Mandel (1982), as the value at which the estimates vary as much as they should. (The
+estimate of DerSimonian and Laird (1986) rests on the most precise set-ups, and is too
+small if standard errors differ as much as here.) The interval of the mean is that of
+Hartung and Knapp (2001), by Student's t, which is valid for few set-ups; it is never
+narrower than without their correction (Roever et al. 2015). The prediction interval,
+which shows where another set-up of the kind would lie, is that of Higgins et al.
+(2009), with Hartung and Knapp's standard error.
 """
 
 import math
@@ -13,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 #: Fewest set-ups whose mean allows a conclusion.
 FEWEST = 3
@@ -80,14 +83,20 @@ def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
     """
     values, variances = np.asarray(estimates, float), np.square(errors, dtype=float)
     count = len(values)
-    fixed = 1 / variances
-    q = float(fixed @ np.square(values - np.average(values, weights=fixed)))
-    scale = fixed.sum() - np.square(fixed).sum() / fixed.sum()
-    tau2 = max(0.0, float((q - (count - 1)) / scale))
+
+    def squares(tau2: float) -> float:
+        """The weighted sum of squared differences from the weighted mean."""
+        weights = 1 / (variances + tau2)
+        mean = np.average(values, weights=weights)
+        return float(weights @ np.square(values - mean))
+
+    q, tau2 = squares(0), 0.0
+    if q > count - 1:
+        most = float(np.var(values, ddof=1))  # as if the estimates had no errors
+        tau2 = optimize.brentq(lambda tau2: squares(tau2) - (count - 1), 0, most)
     weights = 1 / (variances + tau2)
     mean = float(np.average(values, weights=weights))
-    spread = float(weights @ np.square(values - mean)) / (count - 1)
-    error = math.sqrt(max(1.0, spread) / weights.sum())
+    error = math.sqrt(max(1.0, squares(tau2) / (count - 1)) / weights.sum())
     reach = float(stats.t.ppf(0.975, count - 1)) * error
     predicted = math.nan
     if count > 2:

@@ -154,6 +154,25 @@ def test_identical_models_have_no_uncertainty():
         assert estimate.low == estimate.value == estimate.high == expected, name
 
 
+def test_intervals_of_a_calibration_difference_cover_the_truth():
+    """Resampling repeats its bias, so that percentiles cover it in half of these."""
+    covered, n = 0, 1000
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sure = rng.uniform(0.7, 0.95, (2, n))
+        top = np.where(rng.random((2, n)) < sure - [[0.15], [0]], 0, 1)  # 0 is right
+        p, q = (
+            np.where(np.arange(2) == each[:, None], s[:, None], 1 - s[:, None])
+            for each, s in zip(top, sure, strict=True)
+        )
+        found = bootstrap_measures(
+            p, [q], np.zeros(n, int), names=["calibration_difference"], resamples=200
+        )["calibration_difference"]
+        assert found.low[0] < found.value[0] < found.high[0]
+        covered += found.low[0] < -0.15 < found.high[0]
+    assert covered >= 15
+
+
 def test_undefined_replicates_are_left_out():
     _, p = disagreeing(10, 1)
     labels = np.zeros(10, int)  # one mistake, missing from a third of the resamples

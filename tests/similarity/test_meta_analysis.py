@@ -24,16 +24,17 @@ def test_it_gives_the_published_numbers_of_the_vaccine_trials():
     ratios = np.log(a / (a + b)) - np.log(c / (c + d))
     errors = np.sqrt(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d))
     found = pool(ratios, errors)
-    # R, metafor: rma(yi, vi, data=dat.bcg, method="DL").
-    assert found.value == pytest.approx(-0.7141, abs=5e-5)
-    assert found.tau2 == pytest.approx(0.3088, abs=5e-5)
+    # R, metafor: rma(yi, vi, data=dat.bcg, method="PM").
+    assert found.tau2 == pytest.approx(0.3181, abs=5e-5)
     assert found.i2 == pytest.approx(92.12, abs=5e-3)
     assert found.q == pytest.approx(152.2330, abs=5e-5)
-    # statsmodels 0.14: combine_effects(ratios, errors**2, "dl", use_t=True), HKSJ.
-    assert (found.error, found.low, found.high) == (
-        pytest.approx(0.1806966, abs=1e-7),
-        pytest.approx(-1.107821, abs=1e-6),
-        pytest.approx(-0.320413, abs=1e-6),
+    # statsmodels 0.15: combine_effects(ratios, errors**2, "iterated", use_t=True).
+    assert found.tau2 == pytest.approx(0.31806845, abs=1e-8)
+    assert (found.value, found.error, found.low, found.high) == (
+        pytest.approx(-0.71496815, abs=1e-8),
+        pytest.approx(0.18089219, abs=1e-8),
+        pytest.approx(-1.10909838, abs=1e-8),
+        pytest.approx(-0.32083793, abs=1e-8),
     )
     assert found.predicted_low < found.low < found.high < found.predicted_high
     assert found.p_alike < 1e-20

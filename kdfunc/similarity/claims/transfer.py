@@ -15,6 +15,7 @@ and however often the teacher errs; shares and images then differ.
 """
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,8 @@ class Transfer:
         those that the control does not repeat.
       asymmetry: Adoption of errors minus that of right answers, in points.
       pairs: Seeds that students and control have in common.
+      teachers: Teachers of the control, if it has any: pairs of one teacher are
+        averaged before all others are, since chance in its training is theirs, too.
     """
 
     control: str
@@ -64,11 +67,14 @@ class Transfer:
     adoption: tuple[TEstimate, TEstimate]
     asymmetry: TEstimate
     pairs: int
+    teachers: int
 
     @property
     def rests_on(self) -> str:
         """The trainings that the intervals rest on."""
-        return f"{count(self.pairs, 'pair')} of models of one seed"
+        pairs = f"{count(self.pairs, 'pair')} of models of one seed"
+        shared = self.teachers < self.pairs
+        return f"{pairs}, {count(self.teachers, 'teacher')}" if shared else pairs
 
     @property
     def images(self) -> tuple[float, float]:
@@ -102,16 +108,28 @@ def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None
     places, others, paired = evidence.common(students, control)
     if not paired:
         return None
+    seeds = dict(zip(evidence.members[control], evidence.seeds(control), strict=True))
+    taught = [seeds[place] for place in others]
+    if control == ANOTHER_TEACHER:
+        taught = [evidence.teachers.get(seed, seed) for seed in taught]
     values, replicates, shares = [], [], []
     for name in COPIES:
         estimate = evidence.estimates[name]
-        values.append(adoption(estimate.value[places], estimate.value[others]))
+        values.append(
+            _by_teacher(
+                adoption(estimate.value[places], estimate.value[others]), taught
+            )
+        )
         replicates.append(
-            adoption(estimate.replicates[:, places], estimate.replicates[:, others])
+            _by_teacher(
+                adoption(
+                    estimate.replicates[:, places], estimate.replicates[:, others]
+                ),
+                taught,
+            )
         )
-        shares.append(
-            100 * float((estimate.value[places] - estimate.value[others]).mean())
-        )
+        more = estimate.value[places] - estimate.value[others]
+        shares.append(100 * float(_by_teacher(more, taught).mean()))
     right = round(evidence.base_accuracy * len(evidence.labels))
     return Transfer(
         control,
@@ -121,7 +139,16 @@ def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None
         (mean_of(values[0], replicates[0]), mean_of(values[1], replicates[1])),
         mean_of(values[0] - values[1], np.subtract(*replicates)),
         len(places),
+        len({*taught}),
     )
+
+
+def _by_teacher(pairs: np.ndarray, teachers: Sequence[Hashable]) -> np.ndarray:
+    """`[..., teachers]` means of the pairs of each teacher, from `[..., pairs]`."""
+    places: dict[Hashable, list[int]] = {}
+    for place, teacher in enumerate(teachers):
+        places.setdefault(teacher, []).append(place)
+    return np.stack([pairs[..., own].mean(axis=-1) for own in places.values()], axis=-1)
 
 
 @register(
@@ -142,8 +169,8 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
     Supported: the effect lies above `MARGIN`.
     Contradicted: it lies below `MARGIN`: right answers are passed on about as much or
     more.
-    Undecided if the teacher makes fewer than `FEWEST_ERRORS` errors, or if neither
-    adoption is shown to be above `SOME_ADOPTION`.
+    Undecided if the teacher makes fewer than `FEWEST_ERRORS` errors, if there is a
+    single other teacher, or if neither adoption is shown to be above `SOME_ADOPTION`.
     Source: Mason-Williams et al. 2025, arXiv 2510.12615.
 
     Args:
@@ -174,6 +201,11 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
         caveat = (
             f" The teacher makes {count(clean.errors, 'error')}, too few to judge by; "
             f"{FEWEST_ERRORS} are needed."
+        )
+    elif clean.teachers == 1 < clean.pairs:
+        caveat = (
+            " They are all compared with students of one other teacher, so chance in "
+            "its training is not covered; several are needed."
         )
     elif none_adopted >= LEVEL:
         caveat = (
