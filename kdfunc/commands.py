@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -120,8 +121,7 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
                 finally:
                     sys.stdout.flush()
         except (InputError, OSError) as error:
-            text = error.with_flags if isinstance(error, InputError) else str(error)
-            print(f"{command}: {' '.join(text.split())}", file=sys.stderr)
+            print(f"{command}: {_sentence(error)}", file=sys.stderr)
             return 2
         except MemoryError as error:
             reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
@@ -134,6 +134,15 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
         except KeyboardInterrupt as interrupt:
             print(f"{command}: stopped.", file=sys.stderr)
             return code_of(interrupt)
+
+
+def _sentence(error: InputError | OSError) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, InputError):
+        return " ".join(error.with_flags.split())
+    if error.errno == errno.ENOSPC and error.filename is None:
+        return "the output cannot be written (No space left on device); make room."
+    return " ".join(str(error).split())
 
 
 class Heard:

@@ -180,7 +180,9 @@ def test_output_that_does_not_fit_is_an_error(monkeypatch, capsys):
 
     monkeypatch.setattr(sys, "stdout", Full())
     assert exit_code("kdfunc", lambda: print("text") or 0) == 2
-    assert "No space left" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "kdfunc: the output cannot be written (No space left on device); make room.\n"
+    )
 
 
 def test_text_that_a_terminal_cannot_show_is_escaped(monkeypatch):

@@ -23,7 +23,9 @@ from kdfunc.similarity import (
 )
 from kdfunc.similarity.evaluate import per_example
 from kdfunc.similarity.scale import score
+from kdfunc.similarity.shares import exact_interval
 from kdfunc.similarity.tails import TAILED, divergences, quantiles
+from kdfunc.text import count, percent
 
 #: Measures whose components count events: their intervals reach as far as what none of
 #: the examples shows. Those that are shares have exact intervals instead.
@@ -32,6 +34,9 @@ COUNTING = (
     *("rank_disagreement", "accuracy_difference"),
 )
 WORST = 10  # examples of the largest divergence that are named
+#: By how much more probabilities are exactly 0 in one model than in the other where
+#: some of the measures are about that.
+ROUNDED = 0.01
 
 
 def compare(
@@ -53,7 +58,8 @@ def compare(
       confidence: Confidence of the intervals, in (0, 1).
 
     Returns:
-      The numbers by name, and `tails`, `worst`, `flips` and `classes` for people.
+      The numbers by name, and `tails`, `worst`, `flips`, `classes` and `notes` for
+      people.
     """
     options: dict[str, Any] = {"resamples": resamples, "confidence": confidence}
     n = len(p)
@@ -94,7 +100,44 @@ def compare(
         "worst": [{"index": int(i), TAILED: float(each[i])} for i in worst if each[i]],
         "flips": _flips(p, q, labels),
         "classes": _classes(p, q, labels),
+        "notes": _notes(p, q, labels, confidence),
     }
+
+
+def _notes(p, q, labels, confidence: float) -> list[str]:
+    """What may mislead a reader of the numbers, in sentences."""
+    notes = []
+    models = {"reference": p, "candidate": q}
+    changed = p.argmax(axis=1) != q.argmax(axis=1)
+    for role, model in models.items():
+        tied = (model == model.max(axis=1, keepdims=True)).sum(axis=1) > 1
+        if chance := int((tied & changed).sum()):
+            notes.append(
+                f"the {role} gives several classes the same highest value in "
+                f"{count(int(tied.sum()), 'example')}, where the first of them is "
+                f"taken: {chance:,} of the {int(changed.sum()):,} changes of class are "
+                "such ties"
+            )
+    zeros = {role: float(np.mean(model == 0)) for role, model in models.items()}
+    role = max(zeros, key=lambda role: zeros[role])
+    if zeros[role] - min(zeros.values()) >= ROUNDED:
+        notes.append(
+            f"{percent(zeros[role])} of the {role}'s probabilities are exactly 0, as "
+            f"where outputs are stored in 8 bits ({percent(min(zeros.values()))} of "
+            "the other's): log_loss_difference, the KL divergences, rank_disagreement "
+            "and top_k_agreement measure this rounding, too"
+        )
+    if labels is not None:
+        right = int((p.argmax(axis=1) == labels).sum())
+        low, _ = exact_interval(right, len(p), confidence)
+        if low <= 1 / p.shape[1]:
+            notes.append(
+                f"the reference is right in {percent(right / len(p))} of the examples, "
+                f"no more than chance would be in ({percent(1 / p.shape[1])}), so the "
+                "labels may be in another order than the examples, or the examples in "
+                "another range than those of its training"
+            )
+    return notes
 
 
 def _shares(p, q, labels) -> dict[str, Quantity]:

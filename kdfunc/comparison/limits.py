@@ -40,6 +40,7 @@ class Limit:
       bound: In the unit of the value, or relative to the reference's value.
       relative: Whether the bound is relative to the reference's value.
       confidence: The requested confidence, or None to judge the value alone.
+      in_percent: Whether the bound was given in percent of 1 or of the reference.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Limit:
     bound: float
     relative: bool = False
     confidence: float | None = None
+    in_percent: bool = False
 
     def judge(self, quantity: Quantity) -> str:
         """`met`, `missed` or `undecided`; NaN misses every limit.
@@ -139,6 +141,7 @@ def _parse(text: str) -> Limit:
         value,
         relative,
         _confidence(text, named, confidence, in_percent),
+        bool(percent) and not named.in_percent,
     )
     _check_bound(limit, named, match)
     return limit
@@ -234,9 +237,11 @@ def judge(
 
     Returns:
       For each limit and each output that has the number: `limit`, `output`, `value`,
-      `interval` at the requested confidence or None, `outcome`, and
-      `examples_to_decide` if it is undecided and more examples alone can decide it
-      (None if no number would), or `resamples_to_decide` if there are too few of these.
+      `in_percent`, whether the limit is, `interval` at the requested confidence or
+      None, and `outcome`. If it is undecided: `by_value`, what it would be without a
+      confidence; and `examples_to_decide` if more examples alone can decide it (None if
+      no number would), with `fewest_examples`, without which nothing is decided, or
+      `resamples_to_decide` if there are too few of these.
 
     Raises:
       InputError: No output has the number that a limit names.
@@ -277,15 +282,19 @@ def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, An
             "limit": limit.text,
             "output": output,
             "value": quantity.value,
+            "in_percent": limit.in_percent,
             "interval": None,
             "outcome": outcome,
         }
         if limit.confidence:
             entry["interval"] = list(quantity.interval(limit.confidence))
         needed = fewest_resamples(limit.confidence) if limit.confidence else 0
+        if outcome == UNDECIDED:
+            entry["by_value"] = replace(limit, confidence=None).judge(quantity)
         if outcome == UNDECIDED and quantity.resamples < needed:
             entry["resamples_to_decide"] = needed
         elif outcome == UNDECIDED and quantity.narrows:
+            entry["fewest_examples"] = quantity.fewest
             entry["examples_to_decide"] = quantity.examples_to_decide(
                 limit.bound, limit.confidence
             )

@@ -124,6 +124,8 @@ def show(compared: dict[str, Any], asked: argparse.Namespace) -> int:
         path = checked_output(asked.report, asked, "--report")
         with telling(asked.report, "--report"):
             page.write(compared, path)
+        if not asked.json:
+            print(f"\nReport: {path}")
     return limits.EXIT_CODES[limits.worst(compared["limits"])]
 
 

@@ -87,7 +87,7 @@ def compare(
 
     Returns:
       The numbers by name; and for JSON: `name`, `kind`, `shape`, `forms`, `hint`,
-      `measures` with value and interval, and additions of its kind.
+      `notes`, `measures` with value and interval, and additions of its kind.
     """
     p, q, *independents = output.arrays.values()
     if output.kind == forms.CLASSES:
@@ -101,13 +101,14 @@ def compare(
     else:
         found, more = _values(output, p, q, resamples, confidence)
         if independents:
-            more["note"] = "the function preserved is defined for classes only"
+            more["notes"] = ["the function preserved is defined for classes only"]
     entry = {
         "name": output.name,
         "kind": output.kind,
         "shape": list(output.shape),
         "forms": {model.split()[0]: form for model, form in output.forms.items()},
         "hint": output.hint,
+        "notes": [],
         "measures": _measures(found, confidence),
         **more,
     }

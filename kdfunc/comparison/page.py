@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdfunc import pages
-from kdfunc.comparison.text import LIMIT_DIGITS, significant
+from kdfunc.comparison.text import limited, significant, what_would_decide
 from kdfunc.text import count, number, percent
 from kdfunc.writing import write_atomic
 
@@ -37,9 +37,10 @@ def render(result: Mapping[str, Any]) -> str:
     environment = pages.environment()
     environment.filters.update(percent=percent, number=number, name=_name)
     environment.filters.update(significant=significant, counted=count)
+    environment.filters.update(limited=limited, what_would_decide=what_would_decide)
     environment.globals.update(bar=_bar, taken=_taken)
     return environment.get_template("comparison/page.html.jinja").render(
-        r=result, most_flips=FLIPS, limit_digits=LIMIT_DIGITS
+        r=result, most_flips=FLIPS
     )
 
 

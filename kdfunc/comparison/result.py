@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from kdfunc.comparison import forms, limits, outputs
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.comparison.text import LIMIT_DIGITS, as_text, significant
+from kdfunc.comparison.text import as_text, limited, what_would_decide
 from kdfunc.errors import InputError
 from kdfunc.text import count
 
@@ -147,6 +148,7 @@ def _unused(classifications: int) -> str:
 def _outcome(result: Mapping[str, Any], note: str) -> str:
     """The result in one sentence, with a note on what was given."""
     reference, candidate = result["models"][:2]
+    names = _names(result)
     size = ""
     if "bytes" in reference:
         share = 100 * candidate["bytes"] / reference["bytes"]
@@ -157,9 +159,9 @@ def _outcome(result: Mapping[str, Any], note: str) -> str:
         for output in result["outputs"]
     ]
     parts[0] = (
-        f"{candidate['file']} {parts[0]}{size}"
+        f"{names[1]} {parts[0]}{size}"
         if not result["outputs"][0]["name"]
-        else f"{candidate['file']} against {reference['file']}{size}, {parts[0]}"
+        else f"{names[1]} against {names[0]}{size}, {parts[0]}"
     )
     if result["labels"]:
         parts.append(
@@ -168,11 +170,28 @@ def _outcome(result: Mapping[str, Any], note: str) -> str:
         )
     parts += [_preserved(output) for output in result["outputs"] if _preserved(output)]
     parts += [note] if note else []
+    of_classes = [x for x in result["outputs"] if x["kind"] == forms.CLASSES]
+    if any(x["notes"] for x in (*of_classes, *_ways(result))):
+        parts.append("the notes say what may mislead here")
     return "; ".join(parts + _limits(result["limits"])) + "."
 
 
+def _names(result: Mapping[str, Any]) -> list[str]:
+    """What to call the reference and the candidate: by their files, without folders."""
+    names = [os.path.basename(model["file"]) for model in result["models"][:2]]
+    if len(set(names)) == 1 or not all(names):
+        return ["the reference", "the candidate"]
+    return names
+
+
+def _ways(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """How the models were run, where they were run here."""
+    return [model["run"] for model in result["models"] if model.get("run")]
+
+
 def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    reference = "" if output["name"] else f" as {result['models'][0]['file']}"
+    name = _names(result)[0]
+    reference = "" if output["name"] else f" as {name}"
     measures = output["measures"]
     percent = {name: 100 * m["value"] for name, m in measures.items()}
     ends = {
@@ -203,12 +222,11 @@ def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     if math.prod(output["shape"]) == 1:  # of which a cosine is the sign
         return (
             f"gives numbers with a signal-to-noise ratio of {snr:.1f} dB to those of "
-            f"{result['models'][0]['file']} on {examples}"
+            f"{name} on {examples}"
         )
     return (
-        f"gives numbers with a cosine similarity of {cosine:.6f} to those of "
-        f"{result['models'][0]['file']} on {examples} and a signal-to-noise ratio of "
-        f"{snr:.1f} dB"
+        f"gives numbers with a cosine similarity of {cosine:.6f} to those of {name} "
+        f"on {examples} and a signal-to-noise ratio of {snr:.1f} dB"
     )
 
 
@@ -229,27 +247,16 @@ def _limits(judged: Sequence[Mapping[str, Any]]) -> list[str]:
     undecided = [e for e in judged if e["outcome"] == limits.UNDECIDED]
     parts = []
     if missed:
-        texts = [
-            f"{e['limit']} ({significant(e['value'], LIMIT_DIGITS)})" for e in missed
-        ]
+        texts = [f"{e['limit']} ({limited(e, e['value'])})" for e in missed]
         parts.append("it misses " + " and ".join(texts))
     for entry in undecided:
-        low, high = (significant(end, LIMIT_DIGITS) for end in entry["interval"])
+        value, low, high = (
+            limited(entry, each) for each in (entry["value"], *entry["interval"])
+        )
         parts.append(
-            f"{entry['limit']} is undecided, between {low} and {high}: "
-            f"{_what_would_decide(entry)}"
+            f"{entry['limit']} is undecided, at {value} ({low} to {high}): "
+            f"{what_would_decide(entry)}"
         )
     if not parts:
         parts.append("every limit is met")
     return parts
-
-
-def _what_would_decide(entry: Mapping[str, Any]) -> str:
-    if "resamples_to_decide" in entry:
-        return f"it takes --resamples={entry['resamples_to_decide']} or more"
-    if "examples_to_decide" not in entry:
-        return "more examples or more independently trained models may decide it"
-    needed = entry["examples_to_decide"]
-    if needed is None:
-        return "no number of examples would decide it"
-    return f"about {needed:,} examples would decide it"

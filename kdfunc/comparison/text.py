@@ -81,8 +81,7 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any]):
     lines = [_forms(output, of)]
     if output["hint"]:
         lines.append(output["hint"])
-    if "note" in output:
-        lines.append(output["note"])
+    lines += [f"note: {note}" for note in output["notes"]]
     yield "\n".join(map(wrapped, lines))
     yield (
         f"measures{of} on {count(result['examples'], 'example')} with "
@@ -197,12 +196,46 @@ def _limits(judged: Iterable[Mapping[str, Any]]) -> str:
         title = entry["limit"]
         if entry["output"]:
             title += f" ({entry['output']})"
-        found = significant(entry["value"], LIMIT_DIGITS)
+        found = limited(entry, entry["value"])
         if entry["interval"]:
-            ends = (significant(end, LIMIT_DIGITS) for end in entry["interval"])
+            ends = (limited(entry, end) for end in entry["interval"])
             found += f" ({' to '.join(ends)})"
         lines.append(f"{entry['outcome']:<12} {title}: {found}")
     return _titled("limits", lines, " " * 13)
+
+
+def limited(entry: Mapping[str, Any], value: float | None) -> str:
+    """A number beside its limit, in percent if the limit is.
+
+    Args:
+      entry: The result on the limit, from `limits.judge`.
+      value: The number or an end of its interval, as `entry` has it.
+    """
+    if value is None or not entry["in_percent"]:
+        return significant(value, LIMIT_DIGITS)
+    return f"{significant(100 * value, LIMIT_DIGITS)} %"
+
+
+def what_would_decide(entry: Mapping[str, Any]) -> str:
+    """What it takes to decide an undecided limit, and which way, after a colon.
+
+    Args:
+      entry: The result on the limit, from `limits.judge`.
+    """
+    if "resamples_to_decide" in entry:
+        return f"it takes --resamples={entry['resamples_to_decide']} or more"
+    if "examples_to_decide" not in entry:
+        return "more examples or more independently trained models may decide it"
+    needed = entry["examples_to_decide"]
+    if needed is None:
+        return "no number of examples would decide it"
+    fewest = entry["fewest_examples"]
+    if needed <= 1.01 * fewest:  # it is found to within half a percent
+        return f"intervals of fewer than {fewest:,} examples are not relied on"
+    return (
+        f"about {needed:,} examples in all would show that it is {entry['by_value']}, "
+        "if the value stayed the same"
+    )
 
 
 def significant(value: float | None, digits: int = 4) -> str:

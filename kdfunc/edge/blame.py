@@ -17,7 +17,15 @@ from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
-from kdfunc.text import count, number, percent, short_names, table, wrapped
+from kdfunc.text import (
+    count,
+    listed,
+    number,
+    percent,
+    short_names,
+    table,
+    wrapped,
+)
 from kdfunc.writing import output_path, telling, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.
@@ -67,6 +75,7 @@ def costly_layers(
       settings: How models are run.
 
     Returns:
+      `agreement` and `divergence` (bits) of candidate and reference, and their bytes;
       `layers`, those that give back most first: each with the gain of restoring it
       alone in `function_percent` (of the divergence between candidate and reference),
       `agreement_points` and, with independents, `preserved_points`, with intervals from
@@ -111,6 +120,9 @@ def costly_layers(
         examples=len(work.p),
         confidence=confidence,
         divergence=work.divergence,
+        agreement=work.agreement,
+        reference_bytes=work.reference_bytes,
+        candidate_bytes=work.size(frozenset()),
         layers=sorted(found, key=lambda x: -(x["function_percent"]["value"] or 0)),
         all=gains[-1],
         left_out=[layer.name for layer in work.left_out],
@@ -256,6 +268,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     columns = [("function_percent", "function", 1), ("agreement_points", "agree", 2)]
     sections = [
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
+        wrapped(_answer(found, names)),
         wrapped(
             "what each layer gives back when it alone is restored, on "
             f"{count(found['examples'], 'example')} with "
@@ -271,6 +284,15 @@ def as_text(found: Mapping[str, Any]) -> str:
             "the same in points of the function preserved, by Jensen-Shannon divergence"
             + "\n"
             + _gains(entries, [("preserved_points", "preserved", 3)])
+        )
+    whole = found["candidate_bytes"] + found["all"]["bytes"]
+    if whole > found["reference_bytes"]:
+        sections.append(
+            wrapped(
+                "restored weights are stored in float32: with all of them, the file "
+                f"has {whole:,} bytes, more than the reference's "
+                f"{found['reference_bytes']:,}."
+            )
         )
     back = found["all"]["function_percent"]["value"]
     if back is not None and back < REST:
@@ -300,6 +322,31 @@ def as_text(found: Mapping[str, Any]) -> str:
     if found["limits"]:
         sections.append(wrapped(_best(found)))
     return "\n\n".join(sections)
+
+
+def _answer(found: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Which layers matter, in words."""
+    told = (
+        f"the candidate gives the reference's class in {percent(found['agreement'])} "
+        f"of {count(found['examples'], 'example')}; the Jensen-Shannon divergence "
+        f"between them is {number(found['divergence'])} bits."
+    )
+    back = found["layers"][0]["function_percent"]
+    if back["low"] is None or back["low"] <= 0:
+        return f"{told} No layer is shown to give some of it back when restored alone."
+    told += (
+        f" Restored alone, {names[0]} gives back the most: {back['value']:.1f} % of it "
+        f"({back['low']:.1f} to {back['high']:.1f})."
+    )
+    better = [
+        name
+        for name, entry in zip(names, found["layers"], strict=True)
+        if (entry["agreement_points"]["low"] or 0) > 0
+    ]
+    if not better:
+        return f"{told} No layer alone is shown to raise the agreement."
+    raises = "raises" if len(better) == 1 else "raise"
+    return f"{told} Alone, {listed(better)} {raises} the agreement."
 
 
 def _gains(entries, columns) -> str:

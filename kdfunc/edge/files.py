@@ -122,9 +122,12 @@ class DataFile:
         (self._count,) = counts
         n = self._count
         if self._labels is not None and self._labels.shape not in ((n,), (n, 1)):
+            shape = self._labels.shape
+            advice = EXPECTED
+            if len(shape) == 2 and shape[0] == n:
+                advice = "give labels.argmax(1) if they are one-hot"
             raise InputError(
-                f"{path} has {count(n, 'example')} but labels "
-                f"{list(self._labels.shape)}; {EXPECTED}."
+                f"{path} has {count(n, 'example')} but labels {list(shape)}; {advice}."
             )
 
     def __len__(self) -> int:

@@ -45,6 +45,7 @@ class Restorer:
       name: The reference's name of the output with classes.
       p: `[n, classes]` softmax of the reference.
       divergence: Mean Jensen-Shannon divergence between it and the candidate.
+      agreement: Share of the examples in which both give the same class.
 
     Raises:
       InputError: The models do not have the same layers, or are not classifiers.
@@ -90,6 +91,7 @@ class Restorer:
         self._softmax: dict[Chosen, np.ndarray] = {frozenset(): candidate_softmax}
         self._sizes: dict[Chosen, int] = {}
         self.divergence = measure(MEASURE, self.p, candidate_softmax)
+        self.agreement = 1 - measure("disagreement", self.p, candidate_softmax)
 
     def content(self, chosen: Chosen) -> bytes:
         """The candidate's file with these layers restored.

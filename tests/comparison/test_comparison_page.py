@@ -63,7 +63,7 @@ def test_it_says_how_models_were_run_and_what_may_be_wrong(rng):
     assert html.count("x: bytes as 0 to 1 (the default)") == 3
     assert html.count(note) == 1
     assert "The function preserved is defined for classes only." in html
-    assert "<td>1,234,567</td>" in html and "bytes<=1000000 (1,234,567)" in str(found)
+    assert "<td>1,234,567</td>" in html and "1000000 (1,234,567)" in found["outcome"]
     value = found["limits"][1]["value"]
     assert f"<td>{value:.6g}</td>" in html
 

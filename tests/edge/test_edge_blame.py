@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 
 import nets
@@ -143,6 +144,12 @@ def test_what_is_told_of_a_trained_lenet(lenet, mode):
         points = entry["agreement_points"]["value"]
         assert points == pytest.approx(100 * (flips[0] - flips[1]))
     assert found["all"]["function_percent"]["value"] == pytest.approx(100)
+    assert found["agreement"] == (p.argmax(1) == q.argmax(1)).mean()
+    most = found["layers"][0]["function_percent"]["value"]
+    told = " ".join(str(found).split())
+    assert f"the reference's class in {100 * found['agreement']:.1f} % of" in told
+    assert f"gives back the most: {most:.1f} % of it (" in told
+    assert "more than the reference's" not in told
 
 
 def test_with_every_layer_restored_it_is_the_reference(tiny):
@@ -188,6 +195,14 @@ def test_converters_files_can_be_restored(lenet):
         exact = mode in ("dynamic", "float16", "int4")
         # Activations of the others stay in 8 or 16 bits.
         assert after < 1e-6 if exact else after <= max(before, 0.03), mode
+
+
+def test_a_file_that_would_outgrow_a_float16_reference_is_told_of(lenet):
+    found = costly_layers(lenet.float16, lenet.dynamic, lenet.data, resamples=5)
+    whole = found["candidate_bytes"] + found["all"]["bytes"]
+    assert whole > found["reference_bytes"] == os.path.getsize(lenet.float16)
+    told = " ".join(str(found).split())
+    assert f"has {whole:,} bytes, more than the reference's" in told
 
 
 def test_what_a_layer_gives_back(tiny):

@@ -51,7 +51,10 @@ def test_labels(tmp_path):
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
     np.testing.assert_array_equal(DataFile(tmp_path / "a.npz").labels, LABELS)
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS[1:])
-    with pytest.raises(InputError, match=r"23 examples but labels \[22\]"):
+    with pytest.raises(InputError, match=r"23 examples but labels \[22\]; give a .npy"):
+        DataFile(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=np.eye(7)[LABELS % 7])
+    with pytest.raises(InputError, match=r"give labels.argmax\(1\)"):
         DataFile(tmp_path / "a.npz")
 
 

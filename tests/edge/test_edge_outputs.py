@@ -33,7 +33,7 @@ def test_certainty_of_four_images(compare, tmp_path, rng):
     assert round(100 * agreement["low"], 1) == 39.8
     assert code == 3
     assert found["limits"][0]["examples_to_decide"] == 368
-    assert "about 368 examples would decide it" in found["outcome"]
+    assert "about 368 examples in all would show that it is met" in found["outcome"]
     code, *_ = compare(model, model, data, "--limit=agreement>=99%")
     assert code == 0  # these very images keep their class
     code, _, err = compare(model, model, data, "--limit=agreement>=99")
