@@ -159,9 +159,9 @@ def _named(name: str) -> Named:
     if name not in found:
         known = [known for known in found if "." not in known]
         raise InputError(
-            f"--limit: there is no measure {name!r}; choose from {', '.join(known)}, "
-            "preserved. followed by a measure, such as preserved.jensen_shannon, or a "
-            f"tail, such as jensen_shannon.p99{did_you_mean(name, found)}"
+            f"--limit: there is no measure {name!r}{did_you_mean(name, found)} Choose "
+            f"from {', '.join(known)}, preserved. followed by a measure, such as "
+            "preserved.jensen_shannon, or a tail, such as jensen_shannon.p99."
         )
     return found[name]
 

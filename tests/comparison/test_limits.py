@@ -46,7 +46,7 @@ def test_limits_are_read():
         ("agreement>0.9", "give one in quotes"),
         ("agreement>=x", "give one in quotes"),
         ("agreement>=1.2.3", "give one in quotes"),
-        ("sameness>=1", "no measure 'sameness'; choose from agreement"),
+        ("sameness>=1", "no measure 'sameness'. Choose from agreement"),
         ("preserved.accuracy_difference>=1", "no measure"),
         ("negative_flips<=0.1", "needs true classes"),
         ("accuracy>=90%", "needs true classes"),
