@@ -112,11 +112,12 @@ def _notes(p, q, labels, confidence: float) -> list[str]:
     for role, model in models.items():
         tied = (model == model.max(axis=1, keepdims=True)).sum(axis=1) > 1
         if chance := int((tied & changed).sum()):
+            are = "is such a tie" if chance == 1 else "are such ties"
             notes.append(
                 f"the {role} gives several classes the same highest value in "
                 f"{count(int(tied.sum()), 'example')}, where the first of them is "
-                f"taken: {chance:,} of the {int(changed.sum()):,} changes of class are "
-                "such ties"
+                f"taken: {chance:,} of the {count(int(changed.sum()), 'change')} of "
+                f"class {are}"
             )
     zeros = {role: float(np.mean(model == 0)) for role, model in models.items()}
     role = max(zeros, key=lambda role: zeros[role])

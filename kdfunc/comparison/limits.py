@@ -240,8 +240,8 @@ def judge(
       `in_percent`, whether the limit is, `interval` at the requested confidence or
       None, and `outcome`. If it is undecided: `by_value`, what it would be without a
       confidence; and `examples_to_decide` if more examples alone can decide it (None if
-      no number would), with `fewest_examples`, without which nothing is decided, or
-      `resamples_to_decide` if there are too few of these.
+      no number would), with `fewest_examples` if there are fewer than it takes to rely
+      on an interval, or `resamples_to_decide` if there are too few of these.
 
     Raises:
       InputError: No output has the number that a limit names.
@@ -294,7 +294,8 @@ def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, An
         if outcome == UNDECIDED and quantity.resamples < needed:
             entry["resamples_to_decide"] = needed
         elif outcome == UNDECIDED and quantity.narrows:
-            entry["fewest_examples"] = quantity.fewest
+            if quantity.examples < quantity.fewest:
+                entry["fewest_examples"] = quantity.fewest
             entry["examples_to_decide"] = quantity.examples_to_decide(
                 limit.bound, limit.confidence
             )

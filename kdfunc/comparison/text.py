@@ -229,7 +229,7 @@ def what_would_decide(entry: Mapping[str, Any]) -> str:
     needed = entry["examples_to_decide"]
     if needed is None:
         return "no number of examples would decide it"
-    fewest = entry["fewest_examples"]
+    fewest = entry.get("fewest_examples", 0)
     if needed <= 1.01 * fewest:  # it is found to within half a percent
         return f"intervals of fewer than {fewest:,} examples are not relied on"
     return (

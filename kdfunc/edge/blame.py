@@ -327,9 +327,10 @@ def as_text(found: Mapping[str, Any]) -> str:
 def _answer(found: Mapping[str, Any], names: Sequence[str]) -> str:
     """Which layers matter, in words."""
     told = (
-        f"the candidate gives the reference's class in {percent(found['agreement'])} "
-        f"of {count(found['examples'], 'example')}; the Jensen-Shannon divergence "
-        f"between them is {number(found['divergence'])} bits."
+        "the candidate gives the reference's class in "
+        f"{100 * found['agreement']:.2f} % of {count(found['examples'], 'example')}; "
+        "the Jensen-Shannon divergence between them is "
+        f"{number(found['divergence'])} bits."
     )
     back = found["layers"][0]["function_percent"]
     if back["low"] is None or back["low"] <= 0:

@@ -147,7 +147,7 @@ def test_what_is_told_of_a_trained_lenet(lenet, mode):
     assert found["agreement"] == (p.argmax(1) == q.argmax(1)).mean()
     most = found["layers"][0]["function_percent"]["value"]
     told = " ".join(str(found).split())
-    assert f"the reference's class in {100 * found['agreement']:.1f} % of" in told
+    assert f"the reference's class in {100 * found['agreement']:.2f} % of" in told
     assert f"gives back the most: {most:.1f} % of it (" in told
     assert "more than the reference's" not in told
 
