@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdfunc import pages
-from kdfunc.comparison.text import limited, significant, what_would_decide
+from kdfunc.comparison.text import (
+    limited,
+    short_names,
+    significant,
+    what_would_decide,
+)
 from kdfunc.text import count, number, percent
 from kdfunc.writing import write_atomic
 
@@ -35,17 +40,13 @@ def render(result: Mapping[str, Any]) -> str:
       result: From `kdfunc.compare` or `kdfunc.edge.compare`.
     """
     environment = pages.environment()
-    environment.filters.update(percent=percent, number=number, name=_name)
+    environment.filters.update(percent=percent, number=number)
     environment.filters.update(significant=significant, counted=count)
     environment.filters.update(limited=limited, what_would_decide=what_would_decide)
     environment.globals.update(bar=_bar, taken=_taken)
     return environment.get_template("comparison/page.html.jinja").render(
-        r=result, most_flips=FLIPS
+        r=result, most_flips=FLIPS, names=short_names(result)
     )
-
-
-def _name(path: str) -> str:
-    return pathlib.PurePath(path).name or path
 
 
 def _taken(output: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from kdfunc.comparison import forms, limits, outputs
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.comparison.text import as_text, limited, what_would_decide
+from kdfunc.comparison.text import as_text, limited, short_names, what_would_decide
 from kdfunc.errors import InputError
 from kdfunc.text import count
 
@@ -148,7 +147,7 @@ def _unused(classifications: int) -> str:
 def _outcome(result: Mapping[str, Any], note: str) -> str:
     """The result in one sentence, with a note on what was given."""
     reference, candidate = result["models"][:2]
-    names = _names(result)
+    names = short_names(result)
     size = ""
     if "bytes" in reference:
         share = 100 * candidate["bytes"] / reference["bytes"]
@@ -176,21 +175,13 @@ def _outcome(result: Mapping[str, Any], note: str) -> str:
     return "; ".join(parts + _limits(result["limits"])) + "."
 
 
-def _names(result: Mapping[str, Any]) -> list[str]:
-    """What to call the reference and the candidate: by their files, without folders."""
-    names = [os.path.basename(model["file"]) for model in result["models"][:2]]
-    if len(set(names)) == 1 or not all(names):
-        return ["the reference", "the candidate"]
-    return names
-
-
 def _ways(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """How the models were run, where they were run here."""
     return [model["run"] for model in result["models"] if model.get("run")]
 
 
 def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    name = _names(result)[0]
+    name = short_names(result)[0]
     reference = "" if output["name"] else f" as {name}"
     measures = output["measures"]
     percent = {name: 100 * m["value"] for name, m in measures.items()}

@@ -1,5 +1,6 @@
 """A comparison as text in 80 columns."""
 
+import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -204,6 +205,20 @@ def _limits(judged: Iterable[Mapping[str, Any]]) -> str:
     return _titled("limits", lines, " " * 13)
 
 
+def short_names(result: Mapping[str, Any]) -> list[str]:
+    """What to call reference and candidate: by the ends of their paths that differ.
+
+    Args:
+      result: From `result.compare`.
+    """
+    paths = [pathlib.PurePath(model["file"]).parts for model in result["models"][:2]]
+    for length in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(parts[-length:]) for parts in paths]
+        if len(set(names)) > 1 and all(names):
+            return names
+    return ["the reference", "the candidate"]
+
+
 def limited(entry: Mapping[str, Any], value: float | None) -> str:
     """A number beside its limit, in percent if the limit is.
 
@@ -231,7 +246,7 @@ def what_would_decide(entry: Mapping[str, Any]) -> str:
         return "no number of examples would decide it"
     fewest = entry.get("fewest_examples", 0)
     if needed <= 1.01 * fewest:  # it is found to within half a percent
-        return f"intervals of fewer than {fewest:,} examples are not relied on"
+        return f"it takes {fewest:,} examples to rely on an interval of it"
     return (
         f"about {needed:,} examples in all would show that it is {entry['by_value']}, "
         "if the value stayed the same"

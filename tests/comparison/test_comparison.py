@@ -329,11 +329,25 @@ def test_what_a_rounded_output_gives_to_chance_is_told(rng):
     assert only(compared(p, p, labels=p.argmax(1)))["notes"] == []
 
 
+@pytest.mark.parametrize(
+    ("files", "begin", "end"),
+    [
+        (("a/base.tflite", "b/small.tflite"), "small.tflite gives", "as base.tflite"),
+        (("x/f/m.tflite", "x/q/m.tflite"), "q/m.tflite gives", "as f/m.tflite"),
+        (("m.tflite", "m.tflite"), "the candidate gives", "as the reference"),
+    ],
+)
+def test_models_are_called_by_what_differs_in_their_paths(softmax, files, begin, end):
+    arrays = [{"": x} for x in softmax]
+    found = compare(arrays, [{"file": f} for f in files], resamples=5)
+    assert found["outcome"].startswith(begin) and f" {end} for" in found["outcome"]
+
+
 def test_few_examples_are_told_as_the_reason(softmax):
     """The whole interval met the limit, and "undecided" was not explained."""
     result = compared(*softmax, wanted=["jensen_shannon<=0.9 at 95%"])
     assert result["limits"][0]["interval"][1] < 0.9
-    assert "intervals of fewer than 500 examples are not relied on" in str(result)
+    assert "it takes 500 examples to rely on an interval of it" in result["outcome"]
 
 
 def test_labels_are_checked(softmax):
