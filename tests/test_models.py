@@ -134,7 +134,7 @@ def test_a_worker_that_never_checked_knows_layers_of_ones_own(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     known = []
 
-    def look(task, place, folder, report):
+    def look(work):
         known.append("late_builders" in sys.modules)
         return []
 

@@ -42,7 +42,11 @@ def _or_why_not(kind: Callable[[Work], list[str]]) -> Callable[[Work], list[str]
 
 @_or_why_not
 def quantize(work: Work) -> list[str]:
-    """Stores a trained model as `.tflite`. Settings: `base`, its task; `mode`."""
+    """Stores a trained model as `.tflite`. Settings: `base`, its task; `mode`.
+
+    Args:
+      work: the task, and what it takes to do it.
+    """
     model = trained(work.run, work.settings["base"])
     return _stored(work, quantization.convert(model, work.settings["mode"]))
 
@@ -53,6 +57,9 @@ def tune(work: Work) -> list[str]:
 
     Settings: `pipeline`, those steps; `start`, the task whose model they start from;
     `done`, how many of them that one has done.
+
+    Args:
+      work: the task, and what it takes to do it.
     """
     pipeline, done = work.settings["pipeline"], work.settings["done"]
     tuned = compression.change(_start(work), pipeline, _trainer(work), done)
@@ -62,7 +69,11 @@ def tune(work: Work) -> list[str]:
 
 @_or_why_not
 def compress(work: Work) -> list[str]:
-    """Runs the rest of a pipeline and stores the model. Settings: as in `tune`."""
+    """Runs the rest of a pipeline and stores the model. Settings: as in `tune`.
+
+    Args:
+      work: the task, and what it takes to do it.
+    """
     images = work.data.train_images
     rng = np.random.default_rng(derive_seed(work.config.seed, "representative"))
     count = min(REPRESENTATIVES, len(images))
@@ -122,7 +133,11 @@ def _stored(work: Work, content: bytes) -> list[str]:
 
 @_or_why_not
 def prune(work: Work) -> list[str]:
-    """Prunes a trained model. Settings: `base`, its task; `level`, the share."""
+    """Prunes a trained model. Settings: `base`, its task; `level`, the share.
+
+    Args:
+      work: the task, and what it takes to do it.
+    """
     model = trained(work.run, work.settings["base"])
     model = pruning.prune(model, work.settings["level"], work.config.pruning_scope)
     softmax = training.predictor(model)(work.data.test_images)

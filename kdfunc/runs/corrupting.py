@@ -9,7 +9,11 @@ from kdfunc.runtime import derive_seed
 
 
 def corrupt(work: Work) -> list[str]:
-    """Corrupts the first test images in all ways, each with its own random seed."""
+    """Corrupts the first test images in all ways, each with its own random seed.
+
+    Args:
+      work: the task, and what it takes to do it.
+    """
     clean = np.load(work.run.record("data").path / "images.npy", mmap_mode="r")
     clean = clean[: corrupted.IMAGES]
     shape = (len(corruptions.SETS), *clean.shape)
@@ -27,7 +31,11 @@ def corrupt(work: Work) -> list[str]:
 
 
 def predict(work: Work) -> list[str]:
-    """Predictions of a model of the run for the corrupted images. Settings: `model`."""
+    """Predictions of a model of the run for the corrupted images. Settings: `model`.
+
+    Args:
+      work: the task, and what it takes to do it.
+    """
     file = work.run.record(work.settings["model"]).model
     images = work.run.record(corrupted.CORRUPTED.name).path / "images.npy"
     images = np.load(images, mmap_mode="r")

@@ -33,6 +33,9 @@ def teacher(work: Work) -> list[str]:
     """A teacher's logits for the training images, for all students and epochs.
 
     Settings: `members`, the names of the models that make up the teacher.
+
+    Args:
+      work: the task, and what it takes to do it.
     """
     images = work.data.train_images
     logits = []
@@ -52,6 +55,9 @@ def train(work: Work) -> list[str]:
     `teacher`, `base`, `independent-N`, `ensemble` or `module:function`
     (`catalog.Control`), with `alpha` and `soft_targets`; `changes`, settings that
     differ from the config.
+
+    Args:
+      work: the task, and what it takes to do it.
     """
     settings, data = work.settings, work.data
     config = dataclasses.replace(work.config, **settings.get("changes", {}))
