@@ -179,7 +179,8 @@ def _meant(name: str) -> str:
     """The end of a sentence: the data set that was probably meant."""
     import tensorflow_datasets as tfds
 
-    return did_you_mean(name, tfds.list_builders(with_community_datasets=False))
+    known = tfds.list_builders(with_community_datasets=False)
+    return did_you_mean(name, ["digits", *known])
 
 
 def _ready(name: str, data_dir: str | None) -> "tuple[tfds.core.DatasetBuilder, bool]":

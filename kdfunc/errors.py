@@ -90,6 +90,8 @@ def first_line(error: BaseException) -> str:
     Args:
       error: What was raised.
     """
-    text = getattr(error, "strerror", None) or str(error)
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:  # without its number
+        text = error.strerror + (f": {error.filename}" if error.filename else "")
     lines = text.strip().splitlines() or [type(error).__name__]
     return " ".join(lines[0].split()).rstrip(".:")

@@ -62,7 +62,7 @@ def did_you_mean(given: object, allowed: Iterable[str]) -> str:
     """
     typed = str(given).casefold()
     close = difflib.get_close_matches(typed, [*allowed], n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else "."
+    return f"; did you mean {close[0]}?" if close and close[0] != given else "."
 
 
 def listed(words: Sequence[str]) -> str:

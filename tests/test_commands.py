@@ -101,6 +101,7 @@ def test_the_installed_command_runs_what_the_script_runs(capsys):
     [
         ("--stages=", "--stages: got ''; allowed: train,"),
         ("--controls=none", "--controls: got 'none'; give `--controls=` for none."),
+        ("--perplexities=none", "--perplexities: got 'none'; give whole numbers"),
         ("--alphas=None", "--alphas: got 'None'; give `--alphas=` for none."),
         ("--controls=same_start", "other-targets; did you mean same-start?"),
         ("--architecture=ResNet50", "of your own; did you mean resnet50?"),

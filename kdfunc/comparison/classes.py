@@ -125,18 +125,19 @@ def _notes(p, q, labels, confidence: float) -> list[str]:
         notes.append(
             f"{percent(zeros[role])} of the {role}'s probabilities are exactly 0, as "
             f"where outputs are stored in 8 bits ({percent(min(zeros.values()))} of "
-            "the other's): log_loss_difference, the KL divergences, rank_disagreement "
-            "and top_k_agreement measure this rounding, too"
+            f"the other's): {'' if labels is None else 'log_loss_difference, '}the KL "
+            "divergences, rank_disagreement and top_k_agreement measure this rounding, "
+            "too"
         )
     if labels is not None:
         right = int((p.argmax(axis=1) == labels).sum())
         low, _ = exact_interval(right, len(p), confidence)
-        if low <= 1 / p.shape[1]:
+        if len(p) >= FEWEST_PRESERVED and low <= 1 / p.shape[1]:
             notes.append(
                 f"the reference is right in {percent(right / len(p))} of the examples, "
-                f"no more than chance would be in ({percent(1 / p.shape[1])}), so the "
-                "labels may be in another order than the examples, or the examples in "
-                "another range than those of its training"
+                "which is not shown to be more than chance "
+                f"({percent(1 / p.shape[1])}): are the labels in the order of the "
+                "examples, and the examples in the range of its training?"
             )
     return notes
 

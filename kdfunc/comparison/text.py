@@ -1,5 +1,6 @@
 """A comparison as text in 80 columns."""
 
+import math
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -213,7 +214,7 @@ def short_names(result: Mapping[str, Any]) -> list[str]:
     """
     paths = [pathlib.PurePath(model["file"]).parts for model in result["models"][:2]]
     for length in range(1, max(map(len, paths)) + 1):
-        names = ["/".join(parts[-length:]) for parts in paths]
+        names = [pathlib.PurePath(*parts[-length:]).as_posix() for parts in paths]
         if len(set(names)) > 1 and all(names):
             return names
     return ["the reference", "the candidate"]
@@ -226,7 +227,7 @@ def limited(entry: Mapping[str, Any], value: float | None) -> str:
       entry: The result on the limit, from `limits.judge`.
       value: The number or an end of its interval, as `entry` has it.
     """
-    if value is None or not entry["in_percent"]:
+    if value is None or not entry["in_percent"] or not math.isfinite(value):
         return significant(value, LIMIT_DIGITS)
     return f"{significant(100 * value, LIMIT_DIGITS)} %"
 

@@ -333,12 +333,11 @@ def _answer(found: Mapping[str, Any], names: Sequence[str]) -> str:
         f"{number(found['divergence'])} bits."
     )
     back = found["layers"][0]["function_percent"]
-    if back["low"] is None or back["low"] <= 0:
-        return f"{told} No layer is shown to give some of it back when restored alone."
-    told += (
-        f" Restored alone, {names[0]} gives back the most: {back['value']:.1f} % of it "
-        f"({back['low']:.1f} to {back['high']:.1f})."
-    )
+    if back["value"] is not None:
+        told += (
+            f" Restored alone, {names[0]} gives back the most: {back['value']:.1f} % "
+            f"of it ({back['low']:.1f} to {back['high']:.1f})."
+        )
     better = [
         name
         for name, entry in zip(names, found["layers"], strict=True)

@@ -44,11 +44,12 @@ const clear = (chart) => {
     const drawn = text.getBoundingClientRect();
     if (!drawn.width) continue;
     const [point, mark] = marks.find(([data]) => data === text.__data__);
+    const seen = !apart(mark, frame);
     const free = places(drawn, mark).map(([x, y]) => [x, y, new DOMRect(drawn.x + x, drawn.y + y, drawn.width, drawn.height)])
       .filter(([, , box]) => within(box, frame) && kept.every((other) => apart(box, other)));
     const best = free.find(([, , box]) => large.every(([data, other]) => data === point || apart(box, other))) ?? free[0];
-    text.style.visibility = best && !apart(mark, frame) ? "" : "hidden";
-    if (!best) continue;
+    text.style.visibility = best && seen ? "" : "hidden";
+    if (!best || !seen) continue;
     text.style.translate = `${best[0]}px ${best[1]}px`;
     kept.push(best[2]);
   }

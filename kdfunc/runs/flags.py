@@ -185,7 +185,7 @@ def config(values: flags.FlagValues) -> ExperimentConfig:
 
 
 def _parse(name: str, text: str, kind: type):
-    if text.casefold() == "none":
+    if text.casefold() == "none" and name != "perplexities":
         raise InputError(f"--{name}: got {text!r}; give `--{name}=` for none.")
     try:
         return kind(text)

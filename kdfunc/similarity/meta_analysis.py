@@ -36,7 +36,8 @@ class Pooled:
         NaN for fewer than three.
       predicted_high: Upper end.
       tau2: Variance between set-ups.
-      i2: Share of the variance of the estimates that is between set-ups, in percent.
+      i2: Share of the variance of the estimates that is between set-ups, in percent,
+        for a set-up with a typical standard error.
       q: Cochran's Q.
       p_alike: P value for all set-ups having the same true value.
     """
@@ -92,8 +93,11 @@ def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
 
     q, tau2 = squares(0), 0.0
     if q > count - 1:
-        most = float(np.var(values, ddof=1))  # as if the estimates had no errors
+        most = 2 * float(np.var(values, ddof=1))  # half of it if there were no errors
         tau2 = optimize.brentq(lambda tau2: squares(tau2) - (count - 1), 0, most)
+    fixed = 1 / variances
+    spread = fixed.sum() ** 2 - np.square(fixed).sum()
+    typical = float((count - 1) * fixed.sum() / spread)  # Higgins and Thompson 2002
     weights = 1 / (variances + tau2)
     mean = float(np.average(values, weights=weights))
     error = math.sqrt(max(1.0, squares(tau2) / (count - 1)) / weights.sum())
@@ -111,7 +115,7 @@ def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
         mean - predicted,
         mean + predicted,
         tau2,
-        100 * max(0.0, 1 - (count - 1) / q) if q else 0.0,
+        100 * tau2 / (tau2 + typical),
         q,
         float(stats.chi2.sf(q, count - 1)),
     )

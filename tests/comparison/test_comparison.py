@@ -304,7 +304,7 @@ def test_it_prints_well_and_is_json(softmax, rng):
     )
     assert "is undecided, at 0." in text
     assert "examples in all would show that it is met, if the value stayed" in text
-    assert "the reference is right in 15.3 % of the examples, no more than" in text
+    assert "is right in 15.3 % of the examples, which is not shown to be more" in text
     assert "the notes say what may mislead here" in text
     assert repr(result) == str(result)
 
@@ -327,6 +327,12 @@ def test_what_a_rounded_output_gives_to_chance_is_told(rng):
     )
     assert zeros.startswith(f"{100 * (q == 0).mean():.1f} % of the candidate's prob")
     assert only(compared(p, p, labels=p.argmax(1)))["notes"] == []
+    few = np.eye(2)[[0, 1, 1, 0]]  # all right, which four examples do not show
+    assert only(compared(few, few, labels=few.argmax(1)))["notes"] == []
+    (unlabelled,) = only(compared(p[2:], q[2:] / q[2:].sum(axis=1, keepdims=True)))[
+        "notes"
+    ][-1:]
+    assert "log_loss_difference" not in unlabelled
 
 
 @pytest.mark.parametrize(
@@ -335,6 +341,7 @@ def test_what_a_rounded_output_gives_to_chance_is_told(rng):
         (("a/base.tflite", "b/small.tflite"), "small.tflite gives", "as base.tflite"),
         (("x/f/m.tflite", "x/q/m.tflite"), "q/m.tflite gives", "as f/m.tflite"),
         (("m.tflite", "m.tflite"), "the candidate gives", "as the reference"),
+        (("/m.tflite", "sub/m.tflite"), "sub/m.tflite gives", "as /m.tflite"),
     ],
 )
 def test_models_are_called_by_what_differs_in_their_paths(softmax, files, begin, end):

@@ -160,8 +160,9 @@ def test_the_alphas_that_are_told_are_a_pair_that_decides():
         "students of alpha 0.5, which lean more on the teacher than those of alpha "
         in (verdict.sentence)
     )
-    assert "the largest shown to lie beyond the margin of 3 differences" in (
-        verdict.sentence
+    assert (
+        "the largest of 3 differences that lies beyond the margin by its own interval"
+        in (verdict.sentence)
     )
     assert verdict.low > 10
 

@@ -26,7 +26,7 @@ def test_it_gives_the_published_numbers_of_the_vaccine_trials():
     found = pool(ratios, errors)
     # R, metafor: rma(yi, vi, data=dat.bcg, method="PM").
     assert found.tau2 == pytest.approx(0.3181, abs=5e-5)
-    assert found.i2 == pytest.approx(92.12, abs=5e-3)
+    assert found.i2 == pytest.approx(92.33, abs=5e-3)
     assert found.q == pytest.approx(152.2330, abs=5e-5)
     # statsmodels 0.15: combine_effects(ratios, errors**2, "iterated", use_t=True).
     assert found.tau2 == pytest.approx(0.31806845, abs=1e-8)
@@ -50,3 +50,11 @@ def test_set_ups_that_agree_do_not_make_the_interval_narrower_than_their_errors(
 def test_two_set_ups_have_no_prediction_interval():
     found = pool([0.0, 1.0], [0.1, 0.1])
     assert np.isnan(found.predicted_low) and np.isnan(found.predicted_high)
+
+
+def test_set_ups_without_errors_are_as_far_apart_as_their_estimates():
+    values = np.random.default_rng(0).normal(0, 20, (50, 4))
+    for row in values:
+        found = pool(row, [1e-9] * 4)
+        assert found.tau2 == pytest.approx(row.var(ddof=1))
+        assert found.i2 == pytest.approx(100)

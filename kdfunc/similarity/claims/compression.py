@@ -108,10 +108,10 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
             f"{other} preserves more than {mode}.",
             "undecided": _perhaps_best(leads, mode, other, effect, rival),
         },
-        numbers=f"The closest rival: {mode} preserves {more_or_less(effect)} than "
-        f"{other} (margin: {MARGIN:g} points); the interval holds for all "
-        f"{len(rivals)} comparisons, and the test that quantization leads uses "
-        "narrower ones."
+        numbers=f"{'The closest' if (mode, other) == closest else 'A'} rival: "
+        f"{mode} preserves {more_or_less(effect)} than {other} (margin: {MARGIN:g} "
+        f"points); the interval holds for all {len(rivals)} comparisons, and the test "
+        "that quantization leads uses narrower ones."
         + (f" Lighter pruning: {' and '.join(lighter)}." if lighter else ""),
         against=list(dict.fromkeys(other for _, other in rivals)),
         rests_on=effect.rests_on,

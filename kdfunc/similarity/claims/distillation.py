@@ -63,9 +63,13 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
     how = "more" if effect.value > 0 else "less"
     largest = ""
     if len(gains) > 1:
-        beside = "" if (less, more) == widest else " shown to lie beyond the margin"
+        beside = (
+            ""
+            if (less, more) == widest
+            else " that lies beyond the margin by its own interval"
+        )
         largest = (
-            f", the largest{beside} of {len(gains)} differences; the interval holds "
+            f", the largest of {len(gains)} differences{beside}; the interval holds "
             "for all of them, and the test that they are small uses narrower ones"
         )
     return Finding(
