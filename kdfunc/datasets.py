@@ -157,8 +157,7 @@ def _builder(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
         raise InputError(
             f"--dataset: got {name!r}; allowed: digits, or the TFDS name of an "
             "image-classification data set, such as mnist, cifar10, cifar100, "
-            "fashion_mnist, kmnist or svhn_cropped"
-            f"{_meant(name)}"
+            f"fashion_mnist, kmnist or svhn_cropped{_meant(name)}"
         ) from None
     except Exception as error:
         reason = first_line(error).rpartition('}": ')[2]  # which TFDS puts before it

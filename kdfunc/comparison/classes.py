@@ -23,7 +23,6 @@ from kdfunc.similarity import (
 )
 from kdfunc.similarity.evaluate import per_example
 from kdfunc.similarity.scale import score
-from kdfunc.similarity.shares import exact_interval
 from kdfunc.similarity.tails import TAILED, divergences, quantiles
 from kdfunc.text import count, percent
 
@@ -131,7 +130,7 @@ def _notes(p, q, labels, confidence: float) -> list[str]:
         )
     if labels is not None:
         right = int((p.argmax(axis=1) == labels).sum())
-        low, _ = exact_interval(right, len(p), confidence)
+        low, _ = share(right, len(p), len(p)).interval(confidence)
         if len(p) >= FEWEST_PRESERVED and low <= 1 / p.shape[1]:
             notes.append(
                 f"the reference is right in {percent(right / len(p))} of the examples, "

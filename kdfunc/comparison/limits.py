@@ -288,19 +288,26 @@ def _judge(limit: Limit, outputs, kinds: Mapping[str, str]) -> list[dict[str, An
         }
         if limit.confidence:
             entry["interval"] = list(quantity.interval(limit.confidence))
-        needed = fewest_resamples(limit.confidence) if limit.confidence else 0
-        if outcome == UNDECIDED:
-            entry["by_value"] = replace(limit, confidence=None).judge(quantity)
-        if outcome == UNDECIDED and quantity.resamples < needed:
-            entry["resamples_to_decide"] = needed
-        elif outcome == UNDECIDED and quantity.narrows:
-            if quantity.examples < quantity.fewest:
-                entry["fewest_examples"] = quantity.fewest
-            entry["examples_to_decide"] = quantity.examples_to_decide(
-                limit.bound, limit.confidence
-            )
+        if outcome == UNDECIDED and limit.confidence:  # only with one it can be
+            entry |= _undecided(limit, limit.confidence, quantity)
         entries.append(entry)
     return entries
+
+
+def _undecided(limit: Limit, confidence: float, quantity: Quantity) -> dict[str, Any]:
+    """What an undecided limit's entry says of how it may be decided."""
+    entry: dict[str, Any] = {
+        "by_value": replace(limit, confidence=None).judge(quantity)
+    }
+    needed = fewest_resamples(confidence)
+    if quantity.resamples < needed:
+        entry["resamples_to_decide"] = needed
+    elif quantity.narrows:
+        if quantity.examples < quantity.fewest:
+            entry["fewest_examples"] = quantity.fewest
+        decided = quantity.examples_to_decide(limit.bound, confidence)
+        entry["examples_to_decide"] = decided
+    return entry
 
 
 #: Of the commands.

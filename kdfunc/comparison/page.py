@@ -8,7 +8,7 @@ from typing import Any
 from kdfunc import pages
 from kdfunc.comparison.text import (
     limited,
-    short_names,
+    model_names,
     significant,
     what_would_decide,
 )
@@ -45,7 +45,7 @@ def render(result: Mapping[str, Any]) -> str:
     environment.filters.update(limited=limited, what_would_decide=what_would_decide)
     environment.globals.update(bar=_bar, taken=_taken)
     return environment.get_template("comparison/page.html.jinja").render(
-        r=result, most_flips=FLIPS, names=short_names(result)
+        r=result, most_flips=FLIPS, names=model_names(result)
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kdfunc.comparison import forms, limits, outputs
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.comparison.text import as_text, limited, short_names, what_would_decide
+from kdfunc.comparison.text import as_text, limited, model_names, what_would_decide
 from kdfunc.errors import InputError
 from kdfunc.text import count
 
@@ -147,7 +147,7 @@ def _unused(classifications: int) -> str:
 def _outcome(result: Mapping[str, Any], note: str) -> str:
     """The result in one sentence, with a note on what was given."""
     reference, candidate = result["models"][:2]
-    names = short_names(result)
+    names = model_names(result)
     size = ""
     if "bytes" in reference:
         share = 100 * candidate["bytes"] / reference["bytes"]
@@ -181,7 +181,7 @@ def _ways(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _told(output: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    name = short_names(result)[0]
+    name = model_names(result)[0]
     reference = "" if output["name"] else f" as {name}"
     measures = output["measures"]
     percent = {name: 100 * m["value"] for name, m in measures.items()}

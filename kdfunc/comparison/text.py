@@ -206,7 +206,7 @@ def _limits(judged: Iterable[Mapping[str, Any]]) -> str:
     return _titled("limits", lines, " " * 13)
 
 
-def short_names(result: Mapping[str, Any]) -> list[str]:
+def model_names(result: Mapping[str, Any]) -> list[str]:
     """What to call reference and candidate: by the ends of their paths that differ.
 
     Args:

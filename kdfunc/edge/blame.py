@@ -17,15 +17,7 @@ from kdfunc.edge.graphs import Layer
 from kdfunc.edge.restoring import Restorer
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
-from kdfunc.text import (
-    count,
-    listed,
-    number,
-    percent,
-    short_names,
-    table,
-    wrapped,
-)
+from kdfunc.text import count, listed, number, percent, short_names, table, wrapped
 from kdfunc.writing import output_path, telling, write_atomic
 
 #: Sets of layers up to which all are tried; beyond, the best is looked for greedily.

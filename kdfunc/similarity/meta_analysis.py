@@ -5,8 +5,9 @@ protocols do; tau^2 is the variance of these differences. It is estimated as by 
 and Mandel (1982), as the value at which the estimates vary as much as they should. (The
 estimate of DerSimonian and Laird (1986) rests on the most precise set-ups, and is too
 small if standard errors differ as much as here.) The interval of the mean is that of
-Hartung and Knapp (2001), by Student's t, which is valid for few set-ups; it is never
-narrower than without their correction (Roever et al. 2015). The prediction interval,
+Hartung and Knapp (2001), by Student's t, which is valid for few set-ups; with this
+tau^2, their correction of the standard error is 1, or below 1 and left out so as not to
+narrow the interval (Roever et al. 2015). The prediction interval,
 which shows where another set-up of the kind would lie, is that of Higgins et al.
 (2009), with Hartung and Knapp's standard error.
 """
@@ -100,7 +101,7 @@ def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
     typical = float((count - 1) * fixed.sum() / spread)  # Higgins and Thompson 2002
     weights = 1 / (variances + tau2)
     mean = float(np.average(values, weights=weights))
-    error = math.sqrt(max(1.0, squares(tau2) / (count - 1)) / weights.sum())
+    error = 1 / math.sqrt(weights.sum())  # Hartung and Knapp's factor is 1 with tau2
     reach = float(stats.t.ppf(0.975, count - 1)) * error
     predicted = math.nan
     if count > 2:

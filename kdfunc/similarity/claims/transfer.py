@@ -115,21 +115,13 @@ def transfer(evidence: Evidence, students: str, control: str) -> Transfer | None
     values, replicates, shares = [], [], []
     for name in COPIES:
         estimate = evidence.estimates[name]
-        values.append(
-            _by_teacher(
-                adoption(estimate.value[places], estimate.value[others]), taught
-            )
+        found, resampled = (
+            (shares_of[..., places], shares_of[..., others])
+            for shares_of in (estimate.value, estimate.replicates)
         )
-        replicates.append(
-            _by_teacher(
-                adoption(
-                    estimate.replicates[:, places], estimate.replicates[:, others]
-                ),
-                taught,
-            )
-        )
-        more = estimate.value[places] - estimate.value[others]
-        shares.append(100 * float(_by_teacher(more, taught).mean()))
+        values.append(_by_teacher(adoption(*found), taught))
+        replicates.append(_by_teacher(adoption(*resampled), taught))
+        shares.append(100 * float(_by_teacher(np.subtract(*found), taught).mean()))
     right = round(evidence.base_accuracy * len(evidence.labels))
     return Transfer(
         control,
