@@ -208,7 +208,7 @@ CONTROLS: dict[str, Control] = {
     ),
     "same-start-base-optimizer": Control(
         "Start B",
-        "same start and optimizer, no teacher",
+        "same start, base model's optimizer, no teacher",
         "the base model's initial weights and optimizer, no teacher",
         rung="Initial weights alone",
         over="independent",

@@ -6,9 +6,8 @@ A value that follows from the preset is marked as such, see `Implied`.
 from collections.abc import Mapping
 from typing import Any
 
-#: The settings on which the paper's text and its notebooks disagree, and the
-#: students' optimizer. `published` is what the notebooks did, `standard` is common
-#: practice.
+#: The settings on which the notebooks differ from the paper's text or from common
+#: practice. `published` is what the notebooks did, `standard` is common practice.
 RULES: Mapping[str, Mapping[str, str]] = {
     "published": {
         "alpha_convention": "labels",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,15 @@ from kdfunc.analysis import corruptions as corrupted
 from kdfunc.analysis import setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
 from kdfunc.catalog import CONTROLS, FORMATS
+from kdfunc.config import ARCHITECTURE_NAMES
+from kdfunc.similarity.claims import Outcome
 from kdfunc.similarity.effects import p_text
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.meta_analysis import FEWEST
 from kdfunc.similarity.outcomes import OUTCOMES
 from kdfunc.similarity.rank_tests import LEVEL
 from kdfunc.similarity.scale import score
-from kdfunc.text import number
+from kdfunc.text import listed, number
 from rebuilding.runs import Result, markdown, results
 
 #: Models of the paper, and what they are held against.
@@ -84,19 +87,53 @@ def _all_runs(
     return markdown(["run", *header], rows)
 
 
+#: In place of verdicts that no run has.
+NOT_JUDGED = "No run in `results/` has been judged yet.\n"
+
+
+def _asked(root: str) -> dict[Result, setups.Setup]:
+    """The runs that have been judged, as they are asked together."""
+    return {
+        result: setups.Setup(result.link(root), result.config, table)
+        for result in results()
+        if (table := result.table("verdicts")) is not None
+    }
+
+
+def claims(root: str) -> str:
+    """Each claim with one answer over the runs, and in how many each verdict holds."""
+    asked = [*_asked(root).values()]
+    if not asked:
+        return NOT_JUDGED
+    rows = []
+    for place, (claim, answer) in enumerate(setups.answers(asked).items(), 1):
+        found: dict[str, list[str]] = {}
+        for setup in asked:
+            for row in setup.verdicts.query("claim == @claim").itertuples():
+                name = ARCHITECTURE_NAMES[setup.config.architecture]
+                found.setdefault(row.outcome, []).append(name)
+        told = (
+            f"{outcome} in {len(of)} ({listed([*dict.fromkeys(of)])})"
+            for outcome in get_args(Outcome)
+            if (of := found.get(outcome))
+        )
+        rows.append([f"{place}. {claim}", f"**{answer.outcome}**", ", ".join(told)])
+    return markdown(["claim", "over the runs", "in single runs"], rows)
+
+
 def verdicts(root: str) -> str:
     """Each claim in each run with its effect, and one answer over all of them."""
-    told = {r: t for r in results() if (t := r.table("verdicts")) is not None}
+    told = _asked(root)
     if not told:
-        return "No run in `results/` has been judged yet.\n"
-    asked = [setups.Setup(r.link(root), r.config, t) for r, t in told.items()]
+        return NOT_JUDGED
+    asked = [*told.values()]
     together = setups.answers(asked)
     texts = {
         f"{setup.name}{_marked(setup, result)}": {
             row.claim: judged(row, result.judged_today)
             for row in setup.verdicts.itertuples()
         }
-        for result, setup in zip(told, asked, strict=True)
+        for result, setup in told.items()
     }
     rows = (
         [f"{number}. {claim}"]
@@ -147,9 +184,21 @@ def _marked(setup: setups.Setup, result: Result) -> str:
 
 
 def spread(root: str) -> str:
-    """Mean and range over base models, and where the paper's numbers lie."""
+    """Of each run, the paper's numbers that lie outside the range over base models."""
     none = "more than one base model yet; `--base_models=5` adds them to a run"
-    return _all_runs(root, "spread", spread_of, SPREAD, none)
+    return _all_runs(root, "spread", _outside, ["inside the range", *SPREAD], none)
+
+
+def _outside(table: pd.DataFrame) -> Iterator[list[str]]:
+    """The rows of a run of which the notebook's number lies outside the range."""
+    compared = table["notebook_where"].dropna()
+    inside = compared.str.startswith("inside")
+    told = f"{inside.sum()} of {len(compared)}"
+    outside = table.loc[compared.index[~inside]]
+    if outside.empty:
+        yield [told, *[""] * len(SPREAD)]
+    for cells in spread_of(outside):
+        yield [told, *cells]
 
 
 #: What `spread_of` gives.
@@ -282,9 +331,15 @@ def variants_of(table: pd.DataFrame) -> Iterator[list[object]]:
 
 
 def corruptions(root: str) -> str:
-    """How corrupted images rank the compressed models of each run."""
+    """How all corrupted images together rank the compressed models of each run."""
     none = "been given to `kdfunc corruptions` yet"
-    return _all_runs(root, "corruption_ranking", corruptions_of, CORRUPTIONS, none)
+    return _all_runs(root, "corruption_ranking", _together, CORRUPTIONS[1:], none)
+
+
+def _together(table: pd.DataFrame) -> Iterator[list[object]]:
+    """The row of a run for all sets of corrupted images together."""
+    for _, *cells in corruptions_of(table[table["corruption"] == corrupted.ALL]):
+        yield cells
 
 
 #: What `corruptions_of` gives.

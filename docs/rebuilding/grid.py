@@ -2,8 +2,8 @@
 
 from kdfunc import presets
 from kdfunc.analysis import published, setups
-from kdfunc.analysis.names import DATASET_NAMES, title
-from kdfunc.config import ARCHITECTURE_NAMES, ExperimentConfig
+from kdfunc.analysis.names import title
+from kdfunc.config import ExperimentConfig
 from rebuilding.runs import NOT_RUN, Result, markdown, paper, results, results_of
 
 
@@ -20,40 +20,20 @@ def finished(root: str) -> str:
     return markdown(["run", "accuracy of the base model", "the paper's", "time"], rows)
 
 
-def runs(root: str) -> str:
-    """The paper's runs: how each is made and what is there."""
-    rows = []
-    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
-    for dataset, architecture in pairs.itertuples(index=False):
-        command = f"python run_experiments.py --dataset={dataset}"
-        if architecture != ExperimentConfig.architecture:
-            command += f" --architecture={architecture}"
-        there = [r.cited(root) for r in results_of(dataset, architecture)]
-        rows.append(
-            [
-                DATASET_NAMES[dataset],
-                ARCHITECTURE_NAMES[architecture],
-                f"`{command}`",
-                "<br>".join(there) or NOT_RUN,
-            ]
-        )
-    return markdown(["data set", "architecture", "command", "in results/"], rows)
-
-
-def missing(root: str) -> str:
-    """What of the paper's grid is not there, for each pair and preset."""
+def grid(root: str) -> str:
+    """The paper's pairs of data set and architecture: what is there of each."""
     rows = []
     pairs = paper()[["dataset", "architecture"]].drop_duplicates()
     for dataset, architecture in pairs.itertuples(index=False):
         there = {r.config.preset: r for r in results_of(dataset, architecture)}
         name = title(ExperimentConfig(dataset=dataset, architecture=architecture))
-        cells = (_lacks(there.get(preset), root) for preset in presets.RULES)
+        cells = (_there(there.get(preset), root) for preset in presets.RULES)
         rows.append([name, *cells])
     return markdown(["", *(f"`{preset}`" for preset in presets.RULES)], rows)
 
 
-def _lacks(result: Result | None, root: str) -> str:
-    """What a run has not; a run that is not there has nothing."""
+def _there(result: Result | None, root: str) -> str:
+    """A link to a run and what it lacks, if it is there."""
     if result is None:
         return NOT_RUN
     config = result.config

@@ -123,6 +123,12 @@ def deviations(number: int, root: str) -> str:
     return markdown(["", "accuracy of B", *settings], rows)
 
 
+def _less(result: Result) -> str:
+    """What tells a run from its preset, and how few of its students it has."""
+    few = [told for told in result.trainings_left_out if told.endswith(" students")]
+    return result.deviations + "".join(f" ({told})" for told in few)
+
+
 def theirs(cells: pd.DataFrame, settings: list[str]) -> Iterator[str]:
     """The paper's row of an architecture, as it is printed."""
     yield f"{cells['base_accuracy'].iloc[0]:g}"
@@ -142,19 +148,39 @@ def in_notebooks(cells: pd.DataFrame, settings: list[str]) -> Iterator[str]:
 def ours(result: Result, settings: list[str], root: str) -> Iterator[list[str]]:
     """A run's row, and under `published`, which is the paper's, the differences."""
     config = result.config
-    table = published.compare(
+    table = published.beside(
         result.table("accuracy"), config.dataset, config.architecture
     )
     table = table.set_index("setting").reindex(settings)
     accuracy = f"{100 * result.base_accuracy:.2f}"
     numbers = (_cell(row, "{:.2f}".format) for row in table.itertuples())
-    yield [result.cited(root), accuracy, *numbers]
+    yield [result.link(root) + _less(result), accuracy, *numbers]
     if config.preset == "published":
         yield [
             "difference",
             "",
             *(_difference(row) for row in table.itertuples()),
         ]
+
+
+def independents(root: str) -> str:
+    """Accuracies of base and independent models, and those that the notebooks print."""
+    each = published.notebooks()
+    each = each[each["method"] == "Base model"].set_index(["dataset", "architecture"])
+    rows = []
+    for pair in paper()[["dataset", "architecture"]].drop_duplicates().values:
+        for result in results_of(*pair):
+            metrics = result.table("metrics")
+            last = 100 * metrics.groupby("model", sort=False)["accuracy"].last()
+            theirs = each.loc[[tuple(pair)]].set_index("setting")["accuracy"]
+            cells = (
+                ", ".join(f"{value:.2f}" for value in accuracies.filter(like=name))
+                for accuracies in (last.filter(regex=r"^(base|independent-\d+)$"), theirs)
+                for name in ("base", "independent")
+            )
+            rows.append([result.cited(root), *cells])
+    header = ["base", "independent models", "the notebook's base", "its independent"]
+    return markdown(["run", *header], rows)
 
 
 def _difference(row) -> str:
@@ -183,7 +209,7 @@ def figures(root: str) -> str:
         for architecture in architectures:
             ours = [
                 result.link(root, f"figures/{panel}.png", result.config.preset)
-                + result.deviations
+                + _less(result)
                 for result in results_of(dataset, architecture)
                 if (result.path / "figures" / f"{panel}.png").exists()
             ]

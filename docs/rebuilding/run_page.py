@@ -9,6 +9,7 @@ from kdfunc.analysis import names as naming
 from kdfunc.analysis.similarity import group_of
 from kdfunc.runs import kept, plan
 from kdfunc.similarity.scale import score
+from kdfunc.text import listed
 from rebuilding.findings import (
     CORRUPTIONS,
     SPREAD,
@@ -82,9 +83,9 @@ def _parts(result: Result) -> Iterator[str]:
         yield "## The ladder\n"
         yield (
             "What each ingredient of distillation adds to the function preserved, in "
-            "points. Each row with a `+` adds one to the row above it; the others are "
-            "checks, compared with the row that is named. Brackets hold 95 % "
-            "intervals.\n"
+            "points. Each row with a `+` adds one to the row above it (logits take the "
+            "place of probabilities); the others are checks, compared with the row "
+            "that is named. Brackets hold 95 % intervals.\n"
         )
         yield _ladder(result)
     table = result.table("variants")
@@ -127,8 +128,8 @@ def _made(result: Result) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in session["versions"].items())
     return (
         f"{tasks} tasks took {result.time} ({processors}; oneDNN {onednn}; "
-        f"{machine['system']}); [times.csv](times.csv) has each, "
-        "[provenance.json](provenance.json) the sessions. "
+        f"{machine['system'].split('-')[0]}); [times.csv](times.csv) has the time of "
+        "each, [provenance.json](provenance.json) the commands, machines and versions. "
         f"Versions: {versions}. Models and records are not kept in the repository. "
         + _outputs(result)
         + _left_out(result)
@@ -137,15 +138,19 @@ def _made(result: Result) -> str:
 
 def _left_out(result: Result) -> str:
     """Which tasks of the command have not been run, if any."""
-    there = {*result.times["task"]}
-    planned = [task.name for task in plan.make(result.config)]
-    missing = [name for name in planned if name not in there]
-    if not missing:
+    planned = pd.Series([task.name for task in plan.make(result.config)])
+    missing = ~planned.isin(result.times["task"])
+    if not missing.any():
         return ""
-    named = ", ".join(f"`{name}`" for name in missing)
+    seeds = planned.str.extract(r"-seed(\d+)$", expand=False)
+    absent = missing.groupby(seeds).transform("all").eq(True)
+    named = [f"`{name}`" for name in planned[missing & ~absent]]
+    if absent.any():
+        those = listed(seeds[absent].unique().tolist())
+        named.append(f"all {absent.sum()} of the distillation seeds {those}")
     return (
-        f"\n\nOf the {len(planned)} tasks that the command makes, {len(missing)} have "
-        f"not been run: {named}."
+        f"\n\nOf the {len(planned)} tasks that the command makes, {missing.sum()} have "
+        f"not been run: {listed(named)}."
     )
 
 

@@ -45,12 +45,14 @@ def measures(root: str) -> str:
 TABLES: dict[str, Callable[[str], str]] = {
     "measures": measures,
     "finished": grid.finished,
-    "runs": grid.runs,
+    "grid": grid.grid,
+    "claims": findings.claims,
     "table-1": published_tables.table_1,
     "table-2": published_tables.table_2,
     "table-3": partial(published_tables.deviations, 3),
     "table-4": partial(published_tables.deviations, 4),
     "table-5": partial(published_tables.deviations, 5),
+    "independents": published_tables.independents,
     "figures": published_tables.figures,
     "preserved": findings.preserved,
     "ladder": findings.ladder,
@@ -60,7 +62,6 @@ TABLES: dict[str, Callable[[str], str]] = {
     "compression": findings.compression,
     "scopes": findings.scopes,
     "restored": findings.restored,
-    "missing": grid.missing,
     "spread": findings.spread,
     "fidelity": findings.fidelity,
 }

@@ -17,7 +17,7 @@ from kdfunc.similarity.claims.compression import ALIKE_ACCURACY
 SEEDS = 3  # of the paper's students
 _NETWORK = ["dataset", "architecture"]
 
-#: What `compare` marks, for readers of the table, after the mark and "marks".
+#: What `beside` marks, for readers of the table, after the mark and "marks".
 RULE = (
     "a number that differs from the paper's by more than the sum of the two spreads "
     "(±) or, for a single model, which has no spread, by more than "
@@ -38,10 +38,11 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       as in `accuracy.accuracy_deviations`; `deviation` of accuracy from the base model
       in %, and its `std` over three seeds (NaN for a single model); and by the author's
       notebooks `notebook_base`, `notebook` and `notebook_std`, the same three (NaN
-      where they print none or not all students; they print every base model).
+      where they print none or not all students). `notebook_base` is the model that is
+      quantized and pruned.
     """
     each = notebooks()
-    cells = _read("published.csv").join(_bases(each), on=_NETWORK)
+    cells = _read("published.csv").join(_bases(each, "base"), on=_NETWORK)
     cells = cells.merge(from_notebooks(each), how="left")
     if dataset is not None:
         cells = cells[cells["dataset"] == dataset]
@@ -55,14 +56,18 @@ def notebooks() -> pd.DataFrame:
 
     Returns:
       One row per model: `dataset`, `architecture`, `method` and `setting` as in `load`,
-      or "Base model" and "base", "independent 1" or "independent 2"; the `seed` of a
-      student, as far as the notebook has one; `accuracy` in %; and the `notebook`.
+      or "Base model" and "base", "independent 1", "independent 2" or, for the one
+      network that was trained anew for its students (ResNet-50 on CIFAR-100),
+      "teacher"; the `seed` of a student, as far as the notebook has one; `accuracy` in
+      %; and the `notebook`.
     """
     return _read("notebooks.csv")
 
 
 def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
     """Relative deviations of accuracy from the base model's, by the notebooks.
+
+    Those of students are from their teacher's.
 
     Args:
       each: as `notebooks` returns it.
@@ -72,8 +77,14 @@ def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
       in %, of students the mean; and `notebook_std`, the population standard deviation
       over the seeds. Students of which fewer than three are printed are left out.
     """
-    rest = each[each["method"] != "Base model"].join(_bases(each), on=_NETWORK)
-    rest["notebook"] = 100 * (rest["accuracy"] / rest["notebook_base"] - 1)
+    rest = each[each["method"] != "Base model"]
+    base, teacher = (
+        rest.join(_bases(each, setting), on=_NETWORK)["notebook_base"]
+        for setting in ("base", "teacher")
+    )
+    taught = rest["method"] == "Self-distillation"
+    over = base.mask(taught & teacher.notna(), teacher)
+    rest = rest.assign(notebook=100 * (rest["accuracy"] / over - 1))
     groups = rest.groupby([*_NETWORK, "method", "setting"], sort=False)
     found = groups["notebook"].agg(
         ["mean", lambda x: x.std(ddof=0) if len(x) > 1 else np.nan, "size"]
@@ -84,9 +95,9 @@ def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
     return found[~students | (found["size"] == SEEDS)].drop(columns="size")
 
 
-def _bases(each: pd.DataFrame) -> pd.Series:
-    """Accuracy of the base model of each data set and architecture, in %."""
-    bases = each[each["setting"] == "base"].set_index(_NETWORK)["accuracy"]
+def _bases(each: pd.DataFrame, setting: str) -> pd.Series:
+    """Accuracy of one of the base models of each data set and architecture, in %."""
+    bases = each[each["setting"] == setting].set_index(_NETWORK)["accuracy"]
     return bases.rename("notebook_base")
 
 
@@ -95,7 +106,7 @@ def _read(name: str) -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-def compare(
+def beside(
     deviations: pd.DataFrame, dataset: str, architecture: str
 ) -> pd.DataFrame | None:
     """A run's deviations of accuracy beside the paper's.

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,11 @@ from kdfunc.catalog import FAIR_ZERO, FAMILIES, NO_TEACHER
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
-from kdfunc.similarity.claims import CLAIMS, MARGIN
+from kdfunc.similarity.claims import CLAIMS, MARGIN, Outcome
 from kdfunc.similarity.scale import score
 from kdfunc.text import count, listed, wrapped
 
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
-_OUTCOMES = ("supported", "contradicted", "undecided")
 
 #: The terms that a reader meets first, explained.
 GLOSSARY = {
@@ -279,12 +279,13 @@ def _how_sure(outcomes: pd.Series) -> str:
     told = outcomes.value_counts()
     if set(told.index) == {"undecided"}:
         return f"Verdicts: this run decides none of the {len(outcomes)} claims."
-    counts = [f"{told[name]} {name}" for name in _OUTCOMES if name in told]
+    counts = [f"{told[name]} {name}" for name in get_args(Outcome) if name in told]
     counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
     return (
-        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. In at most 1 "
-        "of 20 such runs, chance alone decides one or more claims wrongly; undecided "
-        "means that these trainings and images leave the claim open."
+        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. They allow "
+        "for chance in the test images and in the trainings, which decides a claim "
+        "wrongly in at most 1 of 20 such runs, but not for another base model; "
+        "undecided means that these trainings and images leave the claim open."
     )
 
 

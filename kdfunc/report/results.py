@@ -120,7 +120,7 @@ class Results:
         table = self.table("accuracy", "method", "setting", "deviation", "std")
         if table is None:
             return None
-        beside = published.compare(table, self.config.dataset, self.config.architecture)
+        beside = published.beside(table, self.config.dataset, self.config.architecture)
         if beside is None:
             return table
         # Under another protocol, a difference is not a failure to reproduce.

@@ -264,7 +264,9 @@ def test_figures_fit_the_page_and_keep_to_themselves(name, tmp_path):
 
 
 def test_long_names_of_models_leave_room_for_the_axis():
-    named = methods().assign(name="Control: same start and optimizer, no teacher")
+    named = methods().assign(
+        name="Control: same start, base model's optimizer, no teacher"
+    )
     figure = figures.preserved.preserved_by_method(named, "T")
     figure.canvas.draw()
     assert figure.get_tightbbox().x1 < figure.get_figwidth() + 0.02

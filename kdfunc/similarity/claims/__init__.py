@@ -5,13 +5,21 @@ verdict. The first five are the paper's, the sixth is from later work.
 """
 
 from kdfunc.similarity.claims import compression, distillation, transfer
-from kdfunc.similarity.claims.rules import CLAIMS, Finding, Verdict, register, verdicts
+from kdfunc.similarity.claims.rules import (
+    CLAIMS,
+    Finding,
+    Outcome,
+    Verdict,
+    register,
+    verdicts,
+)
 from kdfunc.similarity.effects import MARGIN
 
 __all__ = [
     "CLAIMS",
     "MARGIN",
     "Finding",
+    "Outcome",
     "Verdict",
     "compression",
     "distillation",

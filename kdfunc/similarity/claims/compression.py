@@ -196,7 +196,9 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
         p_contradicted=effect.p_below(HALFWAY),
         plain={
             "supported": f"{title} keeps more than half of the function.",
-            "contradicted": f"{title} loses more than half of the function.",
+            "contradicted": f"{title} loses more than half of the function: pruning is "
+            "not effective here, which the claim's second half, that is not judged, "
+            "allows for.",
             "undecided": f"It remains open whether {name} keeps half of the function.",
         },
         numbers=f"{title} {effect}. {' '.join(limits)}",
