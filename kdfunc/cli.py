@@ -237,7 +237,9 @@ def _report(asked: argparse.Namespace) -> int:
                     file=sys.stderr,
                 )
             if reasons or asked.recompute and recomputable:
-                everything.write(run)
+                # A copy has no run that could use it.
+                with contextlib.nullcontext() if run.kept else run.claimed(run.config):
+                    everything.write(run)
             page.check(run)
         except InputError as error:
             if len(found) == 1:

@@ -166,7 +166,8 @@ def test_a_run_of_some_parts_with_compressions_is_taken_up(
     assert "| difference |  |  |  |  | +0.48 |" in mobilenet
     assert "nan" not in table
     assert "all.png" not in published_tables.figures("../")
-    for made_anew in (grid.grid, findings.claims, findings.preserved, findings.verdicts):
+    tables = (grid.grid, findings.claims, findings.preserved, findings.verdicts)
+    for made_anew in tables:
         assert "nan" not in made_anew("../")
 
 

@@ -169,13 +169,14 @@ def independents(root: str) -> str:
     each = each[each["method"] == "Base model"].set_index(["dataset", "architecture"])
     rows = []
     for pair in paper()[["dataset", "architecture"]].drop_duplicates().values:
+        theirs = each.loc[[tuple(pair)]].set_index("setting")["accuracy"]
         for result in results_of(*pair):
             metrics = result.table("metrics")
             last = 100 * metrics.groupby("model", sort=False)["accuracy"].last()
-            theirs = each.loc[[tuple(pair)]].set_index("setting")["accuracy"]
+            ours = last.filter(regex=r"^(base|independent-\d+)$")
             cells = (
-                ", ".join(f"{value:.2f}" for value in accuracies.filter(like=name))
-                for accuracies in (last.filter(regex=r"^(base|independent-\d+)$"), theirs)
+                ", ".join(f"{value:.2f}" for value in models.filter(like=name))
+                for models in (ours, theirs)
                 for name in ("base", "independent")
             )
             rows.append([result.cited(root), *cells])

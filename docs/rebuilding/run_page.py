@@ -188,7 +188,7 @@ def _claims(result: Result) -> str:
     notes = summary.notes(result.table("pruned_arrays"))
     rows = []
     for row in result.verdicts.itertuples():
-        plain, _ = summary.quoted(row.sentence)
+        plain, _ = summary.first_sentence(row.sentence)
         told = " ".join(filter(None, [plain, notes.get(row.claim, "")]))
         rows.append([row.claim, judged(row), told])
     header = ["claim", "verdict, effect and 95 % interval", "in words"]

@@ -8,11 +8,12 @@ import shutil
 
 import pandas as pd
 
+from kdfunc import system
 from kdfunc.analysis import everything
 from kdfunc.errors import InputError
 from kdfunc.runs import kept, plan, provenance
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.writing import as_csv, write_atomic
+from kdfunc.writing import PARTIAL, as_csv, remove, write_atomic
 
 #: Time and processor of each task, from the records, which are not kept.
 TIMES = "times.csv"
@@ -28,7 +29,7 @@ _PLACE = re.compile("(--?(?:data|output)[_-]dir)(=.*)?")
 def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     """Writes a run's config, provenance, times, tables, figures and final outputs.
 
-    An earlier copy is replaced.
+    An earlier copy is replaced once the new one is complete.
 
     Args:
       run: a finished run with its records.
@@ -38,14 +39,21 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
       The models whose outputs did not fit into the file, see `kept.LIMIT`.
 
     Raises:
-      InputError: there are no records, for example in a copy.
+      InputError: there are no records, for example in a copy, or the copy would
+        replace the run itself.
     """
     if run.kept:
         raise InputError(f"{run.path} has no records; give the original run directory.")
     tasks = everything.finished(run)
     tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
-    target = pathlib.Path(folder) / run.path.resolve().name
-    shutil.rmtree(target, ignore_errors=True)
+    goal = pathlib.Path(folder).resolve() / run.path.resolve().name
+    if goal == run.path.resolve():
+        raise InputError(
+            f"{run.path} is where its own copy would go; move the run directory out of "
+            f"{goal.parent}."
+        )
+    target = goal.with_name(f".{goal.name}{PARTIAL}")
+    remove(target)
     target.mkdir(parents=True)
     shutil.copyfile(run.path / "config.json", target / "config.json")
     sessions = provenance.read(run.path)
@@ -58,7 +66,12 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)
     # Claims cannot be judged without these.
     needed = [t.name for t in tasks if not t.replicate and t.family not in _LAST]
-    return kept.save(target / kept.FILE, softmax, run.labels, run.class_names, needed)
+    left_out = kept.save(
+        target / kept.FILE, softmax, run.labels, run.class_names, needed
+    )
+    remove(goal)
+    system.insist(os.replace, target, goal)
+    return left_out
 
 
 def without_places(command: str) -> str:

@@ -186,7 +186,7 @@ def _known(yardstick: pd.DataFrame | None) -> str:
     return f": 0 % is known to within {high:.1f} points" if high > MARGIN else ""
 
 
-def quoted(sentence: str) -> tuple[str, str]:
+def first_sentence(sentence: str) -> tuple[str, str]:
     """The plain first sentence of a verdict, and the numbers that follow it.
 
     Args:
@@ -255,7 +255,7 @@ def terminal(
         lines += ["The claims, judged on this run:", ""]
         for verdict in verdicts.itertuples():
             judged = f"{verdict.outcome.upper()}: {verdict.claim}"
-            plain, _ = quoted(verdict.sentence)
+            plain, _ = first_sentence(verdict.sentence)
             lines.append(wrapped(judged, "  ", "    "))
             note = notes.get(verdict.claim)
             lines += [wrapped(text, "    ", "    ") for text in (plain, note) if text]

@@ -5,3 +5,6 @@ probabilities, a class at every position, plain numbers) is detected from the ar
 and each kind is compared by suitable measures. `kdfunc.compare` takes arrays,
 `kdfunc.edge.compare` runs models first.
 """
+
+#: Bootstrap resamples of the examples, and confidence of the intervals, if not given.
+RESAMPLES, CONFIDENCE = 2000, 0.95

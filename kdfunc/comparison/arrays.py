@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kdfunc.archives import is_archive
-from kdfunc.comparison import limits, result
+from kdfunc.comparison import CONFIDENCE, RESAMPLES, limits, result
 from kdfunc.comparison.outputs import Said
-from kdfunc.comparison.result import Comparison
+from kdfunc.comparison.result import Comparison, check_resampling
 from kdfunc.errors import InputError, first_line, refuse_string
 from kdfunc.similarity.labels import check_labels
 from kdfunc.similarity.softmax import listed
@@ -29,8 +29,8 @@ def compare(
     outputs: str | None = None,
     reference_outputs: str | None = None,
     candidate_outputs: str | None = None,
-    resamples: int = 2000,
-    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
     *,
     names: Sequence[str] | None = None,
 ) -> Comparison:
@@ -68,6 +68,7 @@ def compare(
       >>> kdfunc.compare(p, p.round(2) + 1e-3)["outputs"][0]["kind"]
       'classes'
     """
+    check_resampling(resamples, confidence)
     independents = listed(independents, "independents")
     given = [_by_name(x) for x in (p, q, *independents)]
     refuse_string("names", names)
@@ -92,8 +93,8 @@ def compare(
         labels,
         wanted,
         Said(outputs, reference_outputs, candidate_outputs),
-        resamples=resamples,
-        confidence=confidence,
+        resamples,
+        confidence,
     )
 
 
@@ -170,7 +171,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
                 f"{path} has an array {f'{name} ' if name else ''}{list(array.shape)} "
                 f"of {array.dtype}; {EXPECTED}."
             )
-    if not found.keys() - {LABELS} and found.keys() != {LABELS}:
+    if not found:
         raise InputError(f"{path} contains no arrays; {EXPECTED}.")
     return found
 

@@ -25,7 +25,7 @@ CLASSES = "classes"
 AUTO, PROBABILITIES, LOGITS = "auto", "probabilities", "logits"
 SAYINGS = (AUTO, PROBABILITIES, LOGITS, NUMBERS)
 #: What an array can be seen to be, beside probabilities and numbers.
-INDEPENDENT, INDICES = "independent probabilities", "class indices"
+INDEPENDENT_PROBABILITIES, INDICES = "independent probabilities", "class indices"
 NEAR = 0.05  # sums so close to 1 are meant to be 1
 LEAST = 0.5  # that rounding to 8 bits leaves of the sum of many small probabilities
 SPREAD = 2.3  # four standard deviations of a rounding error, in halves of a step
@@ -181,7 +181,7 @@ def _seen(what: str, array: np.ndarray) -> str:
             return PROBABILITIES
     elif off and array.shape[-1] > 1 and within and furthest < NEAR:
         raise off  # meant to be probabilities, and a little off
-    return INDEPENDENT if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
+    return INDEPENDENT_PROBABILITIES if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
 
 
 def _may_be_rounded(rows: np.ndarray, sums: np.ndarray) -> bool:
@@ -198,7 +198,7 @@ def _may_be_rounded(rows: np.ndarray, sums: np.ndarray) -> bool:
 
 
 def _check_saying(what: str, saying: str, seen: str) -> None:
-    if saying == LOGITS and seen in (PROBABILITIES, INDEPENDENT):
+    if saying == LOGITS and seen in (PROBABILITIES, INDEPENDENT_PROBABILITIES):
         sums = " and each row sums to 1" if seen == PROBABILITIES else ""
         raise InputError(
             f"{what} cannot be logits, since every value lies between 0 and 1{sums}; "
@@ -237,7 +237,9 @@ def _check_scale(what: str, array: np.ndarray) -> None:
 
 def _check_mixture(name: str, seen: Mapping[str, str], width: int) -> None:
     summing = [model for model, form in seen.items() if form == PROBABILITIES]
-    others = [model for model, form in seen.items() if form == INDEPENDENT]
+    others = [
+        model for model, form in seen.items() if form == INDEPENDENT_PROBABILITIES
+    ]
     if summing and others and width > 1:
         raise InputError(
             f"{title(name, others[0])} lies between 0 and 1 but its rows do not sum to "
@@ -273,12 +275,12 @@ def _decide(
     if forms == {INDICES} and NUMBERS not in sayings:
         return POSITIONS, dict(seen)
     known = PROBABILITIES in forms or bool(sayings & {LOGITS, PROBABILITIES})
-    if forms == {INDEPENDENT} and not positions:
+    if forms == {INDEPENDENT_PROBABILITIES} and not positions:
         known, kind = True, CLASSES if width == 1 else TAGS
     else:
         kind = POSITIONS if positions else CLASSES
         known = known or (bool(evidence) and not positions)
-        known = known and (width == 1 or INDEPENDENT not in forms)
+        known = known and (width == 1 or INDEPENDENT_PROBABILITIES not in forms)
     if not known or NUMBERS in sayings or INDICES in forms:
         return NUMBERS, dict.fromkeys(seen, NUMBERS)
     return kind, {m: LOGITS if f == NUMBERS else f for m, f in seen.items()}
@@ -299,7 +301,7 @@ def _hint(shape: tuple[int, ...], said: Mapping[str, str]) -> str:
 
 def _softmax(array: np.ndarray, form: str) -> np.ndarray:
     """Probabilities `[n, classes]`; a single number is that of class 1 of two."""
-    if form in (PROBABILITIES, INDEPENDENT) and array.shape[-1] > 1:
+    if form in (PROBABILITIES, INDEPENDENT_PROBABILITIES) and array.shape[-1] > 1:
         return array
     rows = array.astype(np.float64)
     if form == LOGITS:

@@ -5,10 +5,9 @@ import json
 import pathlib
 from typing import Any
 
+from kdfunc.comparison import CONFIDENCE, RESAMPLES
 from kdfunc.errors import InputError
 from kdfunc.writing import output_path, telling
-
-RESAMPLES, CONFIDENCE = 2000, 0.95
 
 
 def add(parser: argparse.ArgumentParser, what: str) -> None:
@@ -86,16 +85,13 @@ def given(asked: argparse.Namespace) -> dict[str, Any]:
       asked: The parsed options.
 
     Raises:
-      InputError: Two options conflict, a number is out of range, or the page would
-        replace an input or cannot be written.
+      InputError: Two options conflict, or the page would replace an input or cannot be
+        written.
     """
     if asked.logits and asked.outputs not in (None, "logits"):
         raise InputError(
             f"--logits and --outputs={asked.outputs} differ; give one of them."
         )
-    from kdfunc.comparison.result import check_resampling
-
-    check_resampling(asked.resamples, asked.confidence)
     if asked.report is not None:
         checked_output(asked.report, asked, "--report")
     return {

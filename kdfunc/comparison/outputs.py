@@ -119,16 +119,19 @@ def _measures(found: Mapping[str, Quantity], confidence: float) -> dict[str, Any
     """Value and interval by measure, with the function preserved beside it."""
     named, entries = catalog(), {}
     for name, quantity in found.items():
-        if not name.startswith(PRESERVED) and "." not in name:
-            entries[name] = {"label": named[name].label, **told(quantity, confidence)}
+        if "." not in name:
+            entries[name] = {
+                "label": named[name].label,
+                **value_and_ends(quantity, confidence),
+            }
     for name, quantity in found.items():
         if name.startswith(PRESERVED):
             entry = entries[name.removeprefix(PRESERVED)]
-            entry["preserved"] = told(quantity, confidence)
+            entry["preserved"] = value_and_ends(quantity, confidence)
     return entries
 
 
-def told(quantity: Quantity, confidence: float) -> dict[str, float]:
+def value_and_ends(quantity: Quantity, confidence: float) -> dict[str, float]:
     """Value and ends of the interval.
 
     Args:

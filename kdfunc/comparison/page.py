@@ -7,9 +7,11 @@ from typing import Any
 
 from kdfunc import pages
 from kdfunc.comparison.text import (
+    KINDS,
     limited,
     model_names,
     significant,
+    taken,
     what_would_decide,
 )
 from kdfunc.text import count, number, percent
@@ -43,18 +45,10 @@ def render(result: Mapping[str, Any]) -> str:
     environment.filters.update(percent=percent, number=number)
     environment.filters.update(significant=significant, counted=count)
     environment.filters.update(limited=limited, what_would_decide=what_would_decide)
-    environment.globals.update(bar=_bar, taken=_taken)
+    environment.globals.update(bar=_bar, taken=taken, kinds=KINDS)
     return environment.get_template("comparison/page.html.jinja").render(
         r=result, most_flips=FLIPS, names=model_names(result)
     )
-
-
-def _taken(output: Mapping[str, Any]) -> str:
-    """The kind of each model's output."""
-    forms = output["forms"]
-    if len(set(forms.values())) == 1:
-        return next(iter(forms.values()))
-    return ", ".join(f"{form} ({model})" for model, form in forms.items())
 
 
 def _bar(entry: Mapping[str, Any], low: float, high: float) -> dict[str, float] | None:

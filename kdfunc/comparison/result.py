@@ -58,12 +58,12 @@ def check_resampling(resamples: int, confidence: float) -> None:
 def compare(
     given: Sequence[Mapping[str, np.ndarray]],
     models: Sequence[Mapping[str, Any]],
-    labels: np.ndarray | None = None,
-    wanted: Sequence[limits.Limit] = (),
-    said: Said | None = None,
+    labels: np.ndarray | None,
+    wanted: Sequence[limits.Limit],
+    said: Said,
+    resamples: int,
+    confidence: float,
     sizes: Mapping[str, Quantity] | None = None,
-    resamples: int = 2000,
-    confidence: float = 0.95,
     data: str = "",
 ) -> Comparison:
     """Compares the outputs of two models and judges the limits.
@@ -75,21 +75,20 @@ def compare(
       labels: `[n]` true classes as `labels.check_labels` returns them, or None.
       wanted: Limits to judge.
       said: Kinds that the user declares.
-      sizes: Sizes and speed by name, for limits on them.
       resamples: Of the bootstrap.
       confidence: Share of intervals that are to cover the truth.
+      sizes: Sizes and speed by name, for limits on them.
       data: Source of the examples.
 
     Raises:
-      InputError: Outputs cannot be compared, a limit names a number that they do not
-        have, or resamples or confidence are out of range.
+      InputError: Outputs cannot be compared, or a limit names a number that they do not
+        have.
     """
-    check_resampling(resamples, confidence)
     roles = outputs.roles(len(given))
     titles = [
         f"{role} {model['file']}" for role, model in zip(roles, models, strict=True)
     ]
-    settled = outputs.settle_all(given, titles, said or Said(), labels)
+    settled = outputs.settle_all(given, titles, said, labels)
     of_classes = [output for output in settled if output.kind == forms.CLASSES]
     labelled = of_classes[0] if labels is not None and len(of_classes) == 1 else None
     described: list[dict[str, Any]] = [

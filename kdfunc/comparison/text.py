@@ -11,6 +11,14 @@ from kdfunc.text import count, number, percent, table, wrapped
 LIMIT_DIGITS = 6  # of values beside a limit, from which a few digits may not differ
 
 
+#: What outputs of each kind are compared as.
+KINDS = {
+    "classes": "classes",
+    "tags": "independent tags, present from 0.5",
+    "positions": "a class at each position",
+    "numbers": "numbers",
+}
+
 #: Below intervals that rest on one independent model.
 _ONE = (
     "\n(intervals allow for other examples only: one independent model does not show\n"
@@ -121,13 +129,19 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any]):
 
 
 def _forms(output: Mapping[str, Any], of: str) -> str:
-    kinds = {
-        "classes": "compared as classes",
-        "tags": "compared as independent tags, present from 0.5",
-        "positions": "compared as a class at each position",
-        "numbers": "compared as numbers",
-    }
-    shape = "x".join(map(str, output["shape"])) or "one number"
+    told = taken(output)
+    text = f"outputs{of}: {'x'.join(map(str, output['shape'])) or 'one number'}"
+    if told != output["kind"]:
+        text += f", {told}"
+    return f"{text}; compared as {KINDS[output['kind']]}"
+
+
+def taken(output: Mapping[str, Any]) -> str:
+    """What each model's output is taken for, such as logits.
+
+    Args:
+      output: An entry of the result's `outputs`.
+    """
     forms = dict(output["forms"])
     if output["kind"] == "classes" and output["shape"] == [1]:
         forms = {
@@ -135,13 +149,8 @@ def _forms(output: Mapping[str, Any], of: str) -> str:
             for model, form in forms.items()
         }
     if len(set(forms.values())) == 1:
-        told = next(iter(forms.values()))
-    else:
-        told = ", ".join(f"{form} ({model})" for model, form in forms.items())
-    text = f"outputs{of}: {shape}"
-    if told != output["kind"]:
-        text += f", {told}"
-    return f"{text}; {kinds[output['kind']]}"
+        return next(iter(forms.values()))
+    return ", ".join(f"{form} ({model})" for model, form in forms.items())
 
 
 def _caution(examples: int) -> str:

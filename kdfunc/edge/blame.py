@@ -5,12 +5,13 @@ and is otherwise unchanged. Its outputs then show how much function the layer lo
 its size shows what restoring the layer costs.
 """
 
+import functools
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kdfunc.comparison import forms, limits
+from kdfunc.comparison import CONFIDENCE, RESAMPLES, forms, limits
 from kdfunc.comparison.result import check_resampling
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.graphs import Layer
@@ -44,8 +45,8 @@ def costly_layers(
     independents: Sequence[str | os.PathLike] = (),
     limit: Sequence[str] = (),
     outputs: str | None = None,
-    resamples: int = 2000,
-    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
     output: str | os.PathLike | None = None,
     settings: Settings | None = None,
 ) -> Blame:
@@ -67,7 +68,8 @@ def costly_layers(
       settings: How models are run.
 
     Returns:
-      `agreement` and `divergence` (bits) of candidate and reference, and their bytes;
+      `agreement` and `divergence` (bits) of candidate and reference, and their bytes,
+      the candidate's as this function writes it, so that sizes compare;
       `layers`, those that give back most first: each with the gain of restoring it
       alone in `function_percent` (of the divergence between candidate and reference),
       `agreement_points` and, with independents, `preserved_points`, with intervals from
@@ -132,6 +134,7 @@ def costly_layers(
             )
         ]
 
+        @functools.cache
         def outcome(chosen: frozenset[Layer]) -> str:
             found = work.quantities(chosen, **options)
             judged = limits.judge(wanted, found, {work.name: forms.CLASSES})

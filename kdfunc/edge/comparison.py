@@ -6,11 +6,11 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from kdfunc.comparison import limits, result
+from kdfunc.comparison import CONFIDENCE, RESAMPLES, limits, result
 from kdfunc.comparison.catalog import RELATIVE, SIZES
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
-from kdfunc.comparison.result import Comparison
+from kdfunc.comparison.result import Comparison, check_resampling
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.inspection import inspect
 from kdfunc.edge.running import is_tflite, outputs_of
@@ -27,8 +27,8 @@ def compare(
     outputs: str | None = None,
     reference_outputs: str | None = None,
     candidate_outputs: str | None = None,
-    resamples: int = 2000,
-    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
     settings: Settings | None = None,
     candidate_settings: Settings | None = None,
 ) -> Comparison:
@@ -62,6 +62,7 @@ def compare(
       InputError: a file cannot be used, a model cannot be run, or a limit makes no
         sense here.
     """
+    check_resampling(resamples, confidence)
     refuse_string("independents", independents)
     settings = settings or Settings()
     said = Said(outputs, reference_outputs, candidate_outputs)
@@ -84,9 +85,9 @@ def compare(
         labels,
         wanted,
         said,
-        _quantities(*models[:2]),
         resamples,
         confidence,
+        _quantities(*models[:2]),
         os.fspath(data),
     )
 

@@ -110,6 +110,8 @@ class Graph:
             producer = self.producers.get(index)
             if producer is None or self.operator_name(producer) not in UNPACKING:
                 break
+            if not as_list(producer.inputs):  # in a damaged file
+                break
             index = int(producer.inputs[0])
         return self.graph.tensors[index]
 
@@ -225,12 +227,12 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
         if all(_same(candidate, mine, reference, other) for mine, other in pairs):
             continue
         operator = candidate.graph.operators[here]
-        output = candidate.graph.tensors[int(operator.outputs[0])]
+        first = as_list(operator.outputs)[:1]  # a damaged file may have none
         layers.append(
             Layer(
                 as_text(weights[0].name).split(";")[0],
                 name,
-                as_text(output.name),
+                "".join(as_text(candidate.graph.tensors[i].name) for i in first),
                 tuple(as_list(weights[0].shape)),
                 here,
                 there,

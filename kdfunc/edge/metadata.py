@@ -17,7 +17,20 @@ from kdfunc.edge.schema import ModelFile
 NORMALIZATION = 1  # number of its kind among process units
 LABELS = (2, 3)  # kinds of associated files: of a tensor's axis, and of its values
 MOST_LABEL_BYTES = 1 << 22
+MOST_FILE_BYTES = 1 << 28  # of all associated files, unpacked
 IDENTIFIER = b"M001"
+
+
+#: What `zipfile` raises for damaged archives.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -110,19 +123,34 @@ class _Labels:
         try:
             with self._archive.open(name) as file:
                 text = file.read(MOST_LABEL_BYTES).decode("utf-8", "replace")
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            NotImplementedError,
-            RuntimeError,
-            OSError,
-            EOFError,
-            ValueError,
-        ) as error:
+        except _UNREADABLE as error:
             self.problem = f"its labels {name} cannot be read: {error}"
             return ()
         lines = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
         return tuple(lines.rstrip("\n").split("\n"))
+
+
+def with_files_of(content: bytes, model: bytes) -> bytes:
+    """A model followed by the associated files of another, as far as they can be read.
+
+    Args:
+      content: Of the other model's file.
+      model: A FlatBuffer.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        if sum(entry.file_size for entry in archive.infolist()) > MOST_FILE_BYTES:
+            return model
+        files = [(entry, archive.read(entry)) for entry in archive.infolist()]
+    except _UNREADABLE:
+        return model
+    if not files:
+        return model
+    whole = io.BytesIO(model)
+    with zipfile.ZipFile(whole, "a") as copy:
+        for entry, data in files:
+            copy.writestr(entry, data)
+    return whole.getvalue()
 
 
 def _described(table: Table, labels: _Labels) -> Described:

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from kdfunc.edge.settings import KERNELS, READERS, Settings, count, thread_count
+from kdfunc.edge.settings import KERNELS, READERS, Settings, read_count, thread_count
 
 BATCH_SIZE = 100
 MOST_SECONDS = 1_000_000
@@ -44,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--batch-size",
-        type=_read(count),
+        type=_read(read_count),
         default=BATCH_SIZE,
         metavar="N",
         help=f"examples per run; default {BATCH_SIZE}",
@@ -67,7 +67,7 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
       parser: receives the options.
     """
     for name, read, what in (
-        ("--batch-sizes", count, "examples per run"),
+        ("--batch-sizes", read_count, "examples per run"),
         ("--threads", thread_count, "threads"),
     ):
         parser.add_argument(
@@ -83,7 +83,7 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             name,
-            type=_read(count),
+            type=_read(read_count),
             default=default,
             metavar="N",
             help=f"{what} runs; default {default}",
@@ -166,7 +166,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--memory",
-        type=_read(functools.partial(count, most=MOST_MEMORY)),
+        type=_read(functools.partial(read_count, most=MOST_MEMORY)),
         metavar="MB",
         help="memory limit of the model (Linux); default: half of the machine's",
     )

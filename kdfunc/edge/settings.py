@@ -118,7 +118,7 @@ class Settings:
 MOST_EXAMPLES, MOST_THREADS = 1_000_000, 1024
 
 
-def count(text: str, most: int = MOST_EXAMPLES) -> int:
+def read_count(text: str, most: int = MOST_EXAMPLES) -> int:
     """Reads a whole number of at least 1, or raises ValueError with what to give.
 
     Args:
@@ -137,7 +137,7 @@ def thread_count(text: str) -> int:
     Args:
       text: from the command line.
     """
-    return count(text, MOST_THREADS)
+    return read_count(text, MOST_THREADS)
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -179,7 +179,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "std": numbers,
     "signature": _text,
     "threads": thread_count,
-    "batch_size": count,
+    "batch_size": read_count,
     "kernels": _text,
     "delegate": lambda text: os.path.expanduser(_text(text)),
     "delegate_options": _pairs,

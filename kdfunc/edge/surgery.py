@@ -13,6 +13,7 @@ import numpy as np
 
 from kdfunc.edge.graphs import Graph, Layer, as_list, as_text
 from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
+from kdfunc.edge.metadata import with_files_of
 
 
 def restored(candidate: Graph, reference: Graph, layers: Collection[Layer]) -> bytes:
@@ -162,4 +163,4 @@ class _Copy(Graph):
 
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return with_files_of(self.content, bytes(builder.Output()))

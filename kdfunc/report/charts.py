@@ -5,7 +5,7 @@ style sheet sets the colours of text, grid and background, for light and dark th
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,7 @@ def preserved(models: pd.DataFrame) -> go.Figure:
         )
     plain(figure)
     _percent_axis(figure, models["low"].min())
-    _rows(figure, {name: name for name in models["name"]})
+    _rows(figure, models["name"])
     return figure
 
 
@@ -108,7 +108,7 @@ def ladder(rungs: pd.DataFrame, low: float | None = None) -> go.Figure:
     )
     plain(figure)
     _percent_axis(figure, rungs["preserved_low"].min() if low is None else low)
-    _rows(figure, {rung: rung for rung in rungs["rung"]})
+    _rows(figure, rungs["rung"])
     return figure
 
 
@@ -268,18 +268,19 @@ def _percent_axis(figure: go.Figure, low: float) -> None:
         )
 
 
-def _rows(figure: go.Figure, names: Mapping[str, str]) -> None:
-    """One row per key, top down, each below its name, as phones are narrow."""
+def _rows(figure: go.Figure, names: Iterable[str]) -> None:
+    """One row per name, top down, each below its name, as phones are narrow."""
+    names = list(dict.fromkeys(names))
     figure.update_yaxes(
         range=[len(names) - 0.5, -0.8],
         categoryorder="array",
-        categoryarray=list(names),
+        categoryarray=names,
         showticklabels=False,
     )
-    for row, name in names.items():
+    for name in names:
         figure.add_annotation(
             x=0,
-            y=row,
+            y=name,
             text=name,
             xref="paper",
             xanchor="left",

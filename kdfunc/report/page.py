@@ -101,7 +101,10 @@ def render(
     for directory in directories:
         check(directory)
     environment = pages.environment()
-    environment.filters |= {"duration": duration, "quoted": summary.quoted}
+    environment.filters |= {
+        "duration": duration,
+        "first_sentence": summary.first_sentence,
+    }
     html = environment.get_template("report/page.html.jinja").render(
         runs=[sections.of_run(run) for run in runs] if len(runs) == 1 else [],
         comparison=side_by_side.compare(runs) if len(runs) > 1 else None,

@@ -152,7 +152,7 @@ def accuracy(runs: Sequence[Results], id: str) -> dict[str, Any]:
                     [(_spread(*cell), False) for cell in paper.itertuples(index=False)],
                 )
             )
-        marked = cells["marked"] if "marked" in cells else cells["deviation"] * 0 != 0
+        marked = cells.get("marked", False)
         own = cells[["deviation", "std"]].assign(marked=marked).reindex(settings)
         name = f"Here, {run.config.rules}" if len(runs) == 1 else run.name
         rows.append(

@@ -190,8 +190,8 @@ class RunDirectory:
             held = lock.acquire(blocking=False)
         except filelock.Timeout:
             raise InputError(
-                f"--output_dir: another run is using {self.path}; wait for it or "
-                "give another directory."
+                f"another run is using {self.path}; wait for it or give another "
+                "directory."
             ) from None
         except OSError as error:
             raise self._cannot_write(error) from error

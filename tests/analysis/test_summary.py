@@ -161,9 +161,11 @@ def test_whether_batch_normalization_broke_is_told_with_the_claim_on_pruning():
 
 
 def test_a_sentence_is_split_behind_its_first_full_stop():
-    plain, numbers = summary.quoted("At alpha 0.1 it holds. By 2.0 points (p = 0.1).")
+    plain, numbers = summary.first_sentence(
+        "At alpha 0.1 it holds. By 2.0 points (p = 0.1)."
+    )
     assert (plain, numbers) == ("At alpha 0.1 it holds.", "By 2.0 points (p = 0.1).")
-    assert summary.quoted("It is open.") == ("It is open.", "")
+    assert summary.first_sentence("It is open.") == ("It is open.", "")
 
 
 def test_every_verdict_begins_with_a_plain_sentence(rng):
@@ -190,6 +192,6 @@ def test_every_verdict_begins_with_a_plain_sentence(rng):
         shared_order=False,
     )
     for verdict in verdicts(evidence):
-        plain, _ = summary.quoted(verdict.sentence)
+        plain, _ = summary.first_sentence(verdict.sentence)
         assert plain[0].isupper() and plain.endswith(".")
         assert not re.search(r"p [=<]|\[|-\d", plain)

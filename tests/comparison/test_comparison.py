@@ -20,7 +20,7 @@ def compared(*given, labels=None, wanted=(), said=None):
     given = [x if isinstance(x, dict) else {"": x} for x in given]
     models = [{"file": f"m{i}"} for i in range(len(given))]
     wanted = limits.parse(wanted, labels is not None, len(given) > 2, sizes=[])
-    return compare(given, models, labels, wanted, said, resamples=RESAMPLES)
+    return compare(given, models, labels, wanted, said or Said(), RESAMPLES, 0.95)
 
 
 def only(result):
@@ -346,7 +346,8 @@ def test_what_a_rounded_output_gives_to_chance_is_told(rng):
 )
 def test_models_are_called_by_what_differs_in_their_paths(softmax, files, begin, end):
     arrays = [{"": x} for x in softmax]
-    found = compare(arrays, [{"file": f} for f in files], resamples=5)
+    models = [{"file": f} for f in files]
+    found = compare(arrays, models, None, [], Said(), 5, 0.95)
     assert found["outcome"].startswith(begin) and f" {end} for" in found["outcome"]
 
 

@@ -7,6 +7,7 @@ import pytest
 import kdfunc
 from kdfunc import cli
 from kdfunc.comparison import limits, page, result
+from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
 
 
@@ -58,7 +59,7 @@ def test_it_says_how_models_were_run_and_what_may_be_wrong(rng):
     ]
     sizes = {"bytes": Quantity(1234567)}
     wanted = limits.parse(["bytes<=1000000", "cosine_similarity>=0.99999999"])
-    found = result.compare(arrays, models, None, wanted, sizes=sizes, resamples=5)
+    found = result.compare(arrays, models, None, wanted, Said(), 5, 0.95, sizes)
     html = page.render(found)
     assert html.count("x: bytes as 0 to 1 (the default)") == 3
     assert html.count(note) == 1

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import zipfile
 
 import nets
 import numpy as np
@@ -179,6 +180,19 @@ def test_weights_behind_the_flatbuffer_are_taken_in(tiny, tmp_path):
     np.testing.assert_array_equal(predict(path, tiny.images), expected)
     whole = restored(Graph(path), Graph(tiny.float32), [])
     np.testing.assert_array_equal(predict(whole, tiny.images), expected)
+
+
+def test_files_behind_the_model_are_kept(tiny, tmp_path):
+    """Such as labels, which TFLite Support appends as an archive."""
+    path = tmp_path / "labelled.tflite"
+    path.write_bytes(tiny.quantized("dynamic_wi8_afp32").read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "ant\nbee\n")
+    candidate, reference = Graph(path), Graph(tiny.float32)
+    mixed = restored(candidate, reference, common_layers(candidate, reference)[:1])
+    with zipfile.ZipFile(io.BytesIO(mixed)) as archive:
+        assert archive.read("labels.txt") == b"ant\nbee\n"
+    assert len(predict(mixed, tiny.images)) == len(tiny.images)
 
 
 def test_converters_files_can_be_restored(lenet):

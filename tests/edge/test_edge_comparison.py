@@ -225,6 +225,14 @@ def test_models_that_cannot_be_compared_are_told(lenet, tmp_path, convert, tenso
         compare(tmp_path / "missing.keras", lenet.full, lenet.data)
 
 
+def test_settings_of_intervals_are_checked_before_a_model_is_run(lenet, monkeypatch):
+    monkeypatch.setattr("kdfunc.edge.comparison.outputs_of", None)
+    with pytest.raises(InputError, match="--confidence: got 95; give a share"):
+        compare(lenet.float32, lenet.full, lenet.data, confidence=95)
+    with pytest.raises(InputError, match="--resamples: got 0; give a whole"):
+        compare(lenet.float32, lenet.full, lenet.data, resamples=0)
+
+
 def test_predict_file_is_predict(lenet, tmp_path):
     for data in (lenet.data, lenet.unlabelled):
         settings = Settings(batch_size=33, threads=2)

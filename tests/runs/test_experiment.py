@@ -223,6 +223,15 @@ def test_stored_models_are_in_one_table_with_what_cannot_be_made(finished):
     assert (latency["median_ms"] <= latency["p99_ms"]).all()
 
 
+def test_an_analysis_waits_for_nobody_who_uses_the_directory(finished, capsys):
+    from kdfunc.runs.directory import RunDirectory
+
+    run = RunDirectory(finished[0])
+    with run.claimed(run.config):
+        assert cli.main(["report", "--recompute", str(run.path)]) == 2
+    assert "another run is using" in capsys.readouterr().err
+
+
 def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     finished, tmp_path, capsys
 ):
@@ -240,6 +249,13 @@ def test_final_outputs_in_float16_give_the_same_tables_and_verdicts(
     assert (times["seconds"] > 0).all()
     with pytest.raises(InputError, match="has no records"):
         keep.keep(RunDirectory(kept), tmp_path)
+    with pytest.raises(InputError, match="is where its own copy would go"):
+        keep.keep(RunDirectory(folder), folder.parent)
+    assert (folder / "records").is_dir()
+    (kept / "old.txt").touch()
+    assert keep.keep(RunDirectory(folder), tmp_path) == []  # replaces the copy
+    assert not (kept / "old.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
     made = ["similarity", "function_preserved", "verdicts", "ladder", "accuracy"]
     made += ["distances", "tails", "changed_images", "agreement_by_class", "verdict-5"]
     for name in made:
