@@ -420,6 +420,26 @@ def restored(root: str) -> str:
     return "\n".join(parts) or "No run in `results/` has this table yet.\n"
 
 
+def initialization(root: str) -> str:
+    """How far pruned models are from the untrained and from the trained base model."""
+    rows = []
+    for result in results():
+        table = result.table("initialization")
+        if table is None:
+            continue
+        by_model = table.set_index("model")
+        start = by_model.loc["base", "to_initialization"]
+        cells = {"trained, not pruned": number(start)}
+        for row in table[table["family"] == "pruned"].itertuples():
+            level = row.model.removeprefix("pruned-")
+            told = f"{number(row.to_initialization)} ({number(row.to_base)})"
+            cells[f"pruned by {level} %"] = told
+        other = table[table["family"] == "independent"]["to_initialization"]
+        cells["another untrained network"] = number(other.iloc[0])
+        rows.append((result.cited(root), cells))
+    return _crossed(rows) if rows else "No run in `results/` has this table yet.\n"
+
+
 #: What is pruned in `scopes`.
 _SCOPES = ("all arrays", "kernels alone")
 

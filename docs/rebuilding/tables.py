@@ -61,6 +61,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "verdicts": findings.verdicts,
     "compression": findings.compression,
     "scopes": findings.scopes,
+    "initialization": findings.initialization,
     "restored": findings.restored,
     "spread": findings.spread,
     "fidelity": findings.fidelity,

@@ -43,6 +43,7 @@ def write(run: RunDirectory, tasks: list[Task], jobs: Jobs) -> None:
     _write_measures(run, tasks, final, jobs)
     fidelity.write(run, tasks, final, jobs)
     _write_trajectories(run, tasks, final["base"], jobs)
+    _write_initialization(run, tasks, final)
     _write_classes(run, others, final, jobs)
     evidence = evidence_of(run, tasks, final)
     _draw_preserved(run, tasks, evidence, jobs)
@@ -288,6 +289,30 @@ def _write_trajectories(run, tasks, base, jobs) -> None:
         shown.rename(columns={"jensen_shannon": "distance"}),
         JENSEN_SHANNON,
     )
+
+
+def _write_initialization(run, tasks, final) -> None:
+    """How far the base model and what was made of it are from its untrained network.
+
+    The last row is another untrained network, the first independent model's.
+    """
+    start = run.record("base").softmax
+    if len(start) < 2:  # of a run of which the final outputs were kept
+        return
+    shown = [task for task in tasks if task.family in ("base", "quantized", "pruned")]
+    table = pd.DataFrame(
+        [(task.name, task.family) for task in shown], columns=["model", "family"]
+    )
+    outputs = [final[task.name] for task in shown]
+    for task in tasks:
+        if task.family == "independent":
+            table.loc[len(table)] = [f"{task.name}, untrained", "independent"]
+            outputs.append(run.record(task.name).softmax[0])
+            break
+    for column, reference in (("initialization", start[0]), ("base", final["base"])):
+        found = similarity.trajectory(reference, outputs, names=[MEASURE])
+        table[f"to_{column}"] = found[MEASURE]
+    tables.write(run, "initialization", table)
 
 
 def _write_classes(run, others, final, jobs) -> None:

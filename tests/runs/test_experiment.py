@@ -11,7 +11,7 @@ import kill
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import jensenshannon, pdist
 
 from kdfunc import cli
 from kdfunc.errors import InputError
@@ -99,6 +99,26 @@ def test_the_metric_map_keeps_the_distances_of_the_records(finished):
     assert (0 < stress["disparity_least"]).all()
     assert (stress["disparity_least"] <= stress["disparity_most"]).all()
     assert (stress["disparity_most"] <= 1).all()
+
+
+def test_pruned_models_are_measured_from_the_untrained_network(finished):
+    folder, _ = finished
+    table = pd.read_csv(folder / "tables" / "initialization.csv", index_col="model")
+
+    def softmax(name, snapshot):
+        return np.load(folder / "records" / name / "softmax.npy")[snapshot]
+
+    assert table.index[0] == "base"
+    assert table.index[-1] == "independent-1, untrained"
+    for column, snapshot in (("to_initialization", 0), ("to_base", -1)):
+        reference = softmax("base", snapshot)
+        for name, model in (
+            ("pruned-90", softmax("pruned-90", -1)),
+            ("independent-1, untrained", softmax("independent-1", 0)),
+        ):
+            distances = jensenshannon(reference, model, axis=1, base=2) ** 2
+            found = table.loc[name, column]
+            assert found == pytest.approx(distances.mean(), abs=1e-6)
 
 
 def test_students_start_from_the_base_models_initial_weights(finished):

@@ -197,8 +197,8 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
         plain={
             "supported": f"{title} keeps more than half of the function.",
             "contradicted": f"{title} loses more than half of the function: pruning is "
-            "not effective here, which the claim's second half, that is not judged, "
-            "allows for.",
+            "not effective here, as the claim's second half, which is not judged, "
+            "allows.",
             "undecided": f"It remains open whether {name} keeps half of the function.",
         },
         numbers=f"{title} {effect}. {' '.join(limits)}",
