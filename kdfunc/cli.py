@@ -238,7 +238,7 @@ def _report(asked: argparse.Namespace) -> int:
                 )
             if reasons or asked.recompute and recomputable:
                 # A copy has no run that could use it.
-                with contextlib.nullcontext() if run.kept else run.claimed(run.config):
+                with contextlib.nullcontext() if run.kept else run.locked():
                     everything.write(run)
             page.check(run)
         except InputError as error:

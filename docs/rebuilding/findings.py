@@ -191,7 +191,7 @@ def spread(root: str) -> str:
 
 def _outside(table: pd.DataFrame) -> Iterator[list[str]]:
     """The rows of a run of which the notebook's number lies outside the range."""
-    compared = table["notebook_where"].dropna()
+    compared = table["notebook_where"].dropna().astype(str)
     inside = compared.str.startswith("inside")
     told = f"{inside.sum()} of {len(compared)}"
     outside = table.loc[compared.index[~inside]]
@@ -435,7 +435,8 @@ def initialization(root: str) -> str:
             told = f"{number(row.to_initialization)} ({number(row.to_base)})"
             cells[f"pruned by {level} %"] = told
         other = table[table["family"] == "independent"]["to_initialization"]
-        cells["another untrained network"] = number(other.iloc[0])
+        if len(other):
+            cells["another untrained network"] = number(other.iloc[0])
         rows.append((result.cited(root), cells))
     return _crossed(rows) if rows else "No run in `results/` has this table yet.\n"
 

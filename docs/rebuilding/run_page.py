@@ -20,7 +20,12 @@ from rebuilding.findings import (
     spread_of,
     variants_of,
 )
-from rebuilding.published_tables import in_notebooks, ours, theirs
+from rebuilding.published_tables import (
+    in_notebooks,
+    notebooks_name,
+    ours,
+    theirs,
+)
 from rebuilding.runs import Result, markdown
 
 #: Pictures of the page: the file's name and what it shows.
@@ -147,7 +152,7 @@ def _left_out(result: Result) -> str:
     named = [f"`{name}`" for name in planned[missing & ~absent]]
     if absent.any():
         those = listed(seeds[absent].unique().tolist())
-        named.append(f"all {absent.sum()} of the distillation seeds {those}")
+        named.append(f"all {absent.sum()} tasks of the distillation seeds {those}")
     return (
         f"\n\nOf the {len(planned)} tasks that the command makes, {missing.sum()} have "
         f"not been run: {listed(named)}."
@@ -177,7 +182,10 @@ def _accuracy(result: Result) -> str:
     settings = list(cells["setting"])
     rows = [
         ["the paper", *theirs(cells, settings)],
-        ["its notebooks", *in_notebooks(cells, settings)],
+        [
+            notebooks_name(config.dataset, config.architecture),
+            *in_notebooks(cells, settings),
+        ],
         *ours(result, settings, "../../"),
     ]
     rows[2][0] = "here"

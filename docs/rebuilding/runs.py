@@ -86,7 +86,7 @@ def results() -> list[Result]:
     """The finished runs: the data sets in the paper's order, `published` first."""
     found = [
         Result(RunDirectory(path.parent), path.parent.name, path.parent.name)
-        for path in sorted((ROOT / "results").glob("*/config.json"))
+        for path in sorted((ROOT / "results").glob("[!.]*/config.json"))
     ]
     rules = list(presets.RULES)
     order = list(DATASET_NAMES)

@@ -44,10 +44,9 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     """
     if run.kept:
         raise InputError(f"{run.path} has no records; give the original run directory.")
-    tasks = everything.finished(run)
-    tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
-    goal = pathlib.Path(folder).resolve() / run.path.resolve().name
-    if goal == run.path.resolve():
+    own = run.path.resolve()
+    goal = pathlib.Path(folder).resolve() / own.name
+    if goal in (own, *own.parents) or own in goal.parents:
         raise InputError(
             f"{run.path} is where its own copy would go; move the run directory out of "
             f"{goal.parent}."
@@ -55,6 +54,18 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     target = goal.with_name(f".{goal.name}{PARTIAL}")
     remove(target)
     target.mkdir(parents=True)
+    try:
+        left_out = _copied(run, target)
+        remove(goal)
+        system.insist(os.replace, target, goal)
+    finally:
+        remove(target)
+    return left_out
+
+
+def _copied(run: RunDirectory, target: pathlib.Path) -> list[str]:
+    tasks = everything.finished(run)
+    tasks.sort(key=lambda task: (task.replicate, task.family in _LAST))
     shutil.copyfile(run.path / "config.json", target / "config.json")
     sessions = provenance.read(run.path)
     for session in sessions:
@@ -66,12 +77,7 @@ def keep(run: RunDirectory, folder: str | os.PathLike[str]) -> list[str]:
     softmax = ((task.name, run.record(task.name).softmax[-1]) for task in tasks)
     # Claims cannot be judged without these.
     needed = [t.name for t in tasks if not t.replicate and t.family not in _LAST]
-    left_out = kept.save(
-        target / kept.FILE, softmax, run.labels, run.class_names, needed
-    )
-    remove(goal)
-    system.insist(os.replace, target, goal)
-    return left_out
+    return kept.save(target / kept.FILE, softmax, run.labels, run.class_names, needed)
 
 
 def without_places(command: str) -> str:

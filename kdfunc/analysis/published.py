@@ -39,7 +39,7 @@ def load(dataset: str | None = None, architecture: str | None = None) -> pd.Data
       in %, and its `std` over three seeds (NaN for a single model); and by the author's
       notebooks `notebook_base`, `notebook` and `notebook_std`, the same three (NaN
       where they print none or not all students). `notebook_base` is the model that is
-      quantized and pruned.
+      pruned; for students, see `from_notebooks`.
     """
     each = notebooks()
     cells = _read("published.csv").join(_bases(each, "base"), on=_NETWORK)
@@ -56,10 +56,9 @@ def notebooks() -> pd.DataFrame:
 
     Returns:
       One row per model: `dataset`, `architecture`, `method` and `setting` as in `load`,
-      or "Base model" and "base", "independent 1", "independent 2" or, for the one
-      network that was trained anew for its students (ResNet-50 on CIFAR-100),
-      "teacher"; the `seed` of a student, as far as the notebook has one; `accuracy` in
-      %; and the `notebook`.
+      or "Base model" and "base", "independent 1", "independent 2" or, for ResNet-50
+      on CIFAR-100, of which there are two, "other base"; the `seed` of a student, as
+      far as the notebook has one; `accuracy` in %; and the `notebook`.
     """
     return _read("notebooks.csv")
 
@@ -67,7 +66,8 @@ def notebooks() -> pd.DataFrame:
 def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
     """Relative deviations of accuracy from the base model's, by the notebooks.
 
-    Those of students are from their teacher's.
+    Those of students are from the other base model's where there are two: no notebook
+    says whose they are, but the table is closer to it.
 
     Args:
       each: as `notebooks` returns it.
@@ -78,12 +78,12 @@ def from_notebooks(each: pd.DataFrame) -> pd.DataFrame:
       over the seeds. Students of which fewer than three are printed are left out.
     """
     rest = each[each["method"] != "Base model"]
-    base, teacher = (
+    base, other = (
         rest.join(_bases(each, setting), on=_NETWORK)["notebook_base"]
-        for setting in ("base", "teacher")
+        for setting in ("base", "other base")
     )
     taught = rest["method"] == "Self-distillation"
-    over = base.mask(taught & teacher.notna(), teacher)
+    over = base.mask(taught & other.notna(), other)
     rest = rest.assign(notebook=100 * (rest["accuracy"] / over - 1))
     groups = rest.groupby([*_NETWORK, "method", "setting"], sort=False)
     found = groups["notebook"].agg(

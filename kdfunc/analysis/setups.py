@@ -109,7 +109,7 @@ def differences(config: ExperimentConfig) -> dict[str, str]:
 def is_papers(config: ExperimentConfig) -> bool:
     """Whether accuracies are made by the paper's protocol, chance aside.
 
-    The data order may be either: the paper names none, and its notebooks fix one.
+    The data order may be either: the paper states none, and its notebooks fix one.
 
     Args:
       config: the experiment.

@@ -283,9 +283,10 @@ def _how_sure(outcomes: pd.Series) -> str:
     counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
     return (
         f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. They allow "
-        "for chance in the test images and in the trainings, which decides a claim "
-        "wrongly in at most 1 of 20 such runs, but not for another base model; "
-        "undecided means that these trainings and images leave the claim open."
+        "for chance in the test images and in the trainings, but not for another base "
+        "model: in at most 1 of 20 such runs does this chance decide one or more "
+        "claims wrongly. Undecided means that these trainings and images leave the "
+        "claim open."
     )
 
 

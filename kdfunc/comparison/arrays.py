@@ -118,6 +118,9 @@ def compare_files(
     Raises:
       InputError: As for `compare`, or a file cannot be read.
     """
+    check_resampling(
+        options.get("resamples", RESAMPLES), options.get("confidence", CONFIDENCE)
+    )
     paths = [p, q, *independents]
     given = [read(path) for path in paths]
     names = [os.fspath(path) for path in paths]

@@ -31,6 +31,10 @@ _UNREADABLE = (
     EOFError,
     ValueError,
 )
+with contextlib.suppress(ImportError):  # which Python can be built without
+    from lzma import LZMAError
+
+    _UNREADABLE += (LZMAError,)
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class _Labels:
 
 
 def with_files_of(content: bytes, model: bytes) -> bytes:
-    """A model followed by the associated files of another, as far as they can be read.
+    """A model followed by the associated files of another, unless one is unreadable.
 
     Args:
       content: Of the other model's file.

@@ -38,7 +38,7 @@ def found(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     path = pathlib.Path(path)
     if (path / "config.json").exists():
         return [path]
-    return sorted(child.parent for child in path.glob("*/config.json")) or [path]
+    return sorted(child.parent for child in path.glob("[!.]*/config.json")) or [path]
 
 
 def rows(

@@ -183,11 +183,25 @@ class RunDirectory:
         Raises:
           InputError: another run is using it, or `check` refuses it.
         """
-        lock = filelock.FileLock(self.path / ".lock")
+        self.check(config)
         try:
-            self.check(config)
             self.path.mkdir(parents=True, exist_ok=True)
-            held = lock.acquire(blocking=False)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        with self.locked():
+            # Another run may have asked for more between the check and the lock.
+            write_json(self.path / "config.json", self.joined(config).to_dict())
+            yield
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Locks the directory, and removes what a run that died left half written.
+
+        Raises:
+          InputError: another run is using it, or it cannot be written.
+        """
+        try:
+            held = filelock.FileLock(self.path / ".lock").acquire(blocking=False)
         except filelock.Timeout:
             raise InputError(
                 f"another run is using {self.path}; wait for it or give another "
@@ -198,8 +212,6 @@ class RunDirectory:
         with held:
             for leftover in self.path.rglob(f".*{PARTIAL}"):
                 remove(leftover)
-            # Another run may have asked for more between the check and the lock.
-            write_json(self.path / "config.json", self.joined(config).to_dict())
             yield
 
     def damaged(self, tasks: Iterable[str]) -> dict[str, list[str]]:

@@ -196,9 +196,8 @@ def pruning_preserves(evidence: Evidence) -> Finding | list[str]:
         p_contradicted=effect.p_below(HALFWAY),
         plain={
             "supported": f"{title} keeps more than half of the function.",
-            "contradicted": f"{title} loses more than half of the function: pruning is "
-            "not effective here, as the claim's second half, which is not judged, "
-            "allows.",
+            "contradicted": f"{title} loses more than half of the function (the "
+            "claim's second half, that pruning has limits, is not judged).",
             "undecided": f"It remains open whether {name} keeps half of the function.",
         },
         numbers=f"{title} {effect}. {' '.join(limits)}",
