@@ -15,6 +15,12 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.text import duration
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+#: Families of trained models that a run may have few of, in the plural.
+FAMILIES = {
+    "independent": "independent models",
+    "student": "students",
+    "control": "controls",
+}
 #: In place of what no run in `results/` has.
 NOT_RUN = "not run yet"
 
@@ -53,11 +59,11 @@ class Result(Results):
 
     @property
     def trainings_left_out(self) -> list[str]:
-        """How many of its preset's students and controls it has, where not all."""
+        """How many of its preset's trainings it has, by kind, where not all."""
         planned = plan.make(setups.preset_of(self.config))
         there = {task.name for task in self.models}
         told = []
-        for family, plural in (("student", "students"), ("control", "controls")):
+        for family, plural in FAMILIES.items():
             wanted = {task.name for task in planned if task.family == family}
             found = len(wanted & there)
             if found < len(wanted):
