@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
 from kdfunc.edge.names import operator_name, type_name
 from kdfunc.edge.reading import read
+from kdfunc.edge.schema import UNPACKING, Tensor
 from kdfunc.errors import InputError
 
-FLOATS = {"float32", "float16"}
+#: Types from which weights can be restored.
+RESTORABLE = {"float32", "float16"}
 LARGEST = 2**31  # bytes of a FlatBuffer
 INTEGERS = {"int8", "uint8", "int16"}
 
@@ -44,6 +45,12 @@ class Graph:
     Args:
       path: Of a `.tflite` file.
 
+    Attributes:
+      name: The path.
+      content: Of the file.
+      main: The subgraph as `reading` has it; its indices are the same.
+      graph: The subgraph in the object API.
+
     Raises:
       InputError: There is no such file, it is damaged, or no installed package can
         write it.
@@ -51,7 +58,8 @@ class Graph:
 
     def __init__(self, path: str | os.PathLike):
         self.name = os.fspath(path)
-        self.content = read(path).content  # whose parts have been checked
+        file = read(path)
+        self.content, self.main = file.content, file.subgraphs[0]
         self.schema = _schema()
         self.model = self.schema.ModelT.InitFromPackedBuf(bytearray(self.content))
         if len(self.content) >= LARGEST:
@@ -110,9 +118,10 @@ class Graph:
             producer = self.producers.get(index)
             if producer is None or self.operator_name(producer) not in UNPACKING:
                 break
-            if not as_list(producer.inputs):  # in a damaged file
+            inputs = as_list(producer.inputs)
+            if not inputs or inputs[0] < 0:  # in a damaged file
                 break
-            index = int(producer.inputs[0])
+            index = inputs[0]
         return self.graph.tensors[index]
 
     def data(self, tensor: Any) -> np.ndarray | None:
@@ -123,23 +132,6 @@ class Graph:
         """
         content = self.model.buffers[tensor.buffer].data
         return None if content is None or len(content) == 0 else np.asarray(content)
-
-    def weights(self, operator: Any) -> list[Any]:
-        """The constants of two or more dimensions that an operator uses.
-
-        Args:
-          operator: An element of the graph.
-        """
-        if self.operator_name(operator) in UNPACKING:
-            return []
-        found = [self.origin(int(i)) for i in as_list(operator.inputs) if i >= 0]
-        return [
-            tensor
-            for tensor in found
-            if self.data(tensor) is not None
-            and len(as_list(tensor.shape)) >= 2
-            and self.type_of(tensor) not in NO_WEIGHTS
-        ]
 
     def is_quantized(self, index: int) -> bool:
         """Whether a tensor has integers that represent real numbers.
@@ -173,7 +165,7 @@ class Graph:
           InputError: It is not a floating-point constant, or it is stored sparse.
         """
         kind = self.type_of(tensor)
-        if kind not in FLOATS or tensor.sparsity is not None:
+        if kind not in RESTORABLE or tensor.sparsity is not None:
             how = "sparse" if tensor.sparsity is not None else kind
             raise InputError(
                 f"{self.name} stores {as_text(tensor.name)} as {how}; to restore "
@@ -197,16 +189,13 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
     """
     sides = []
     for graph in (candidate, reference):
-        found = [
-            (number, graph.operator_name(operator), graph.weights(operator))
-            for number, operator in enumerate(graph.graph.operators)
-        ]
+        found = (
+            (number, operator, [tensor for tensor, _ in graph.main.weights(operator)])
+            for number, operator in enumerate(graph.main.operators)
+        )
         sides.append([entry for entry in found if entry[2]])
     kinds = [
-        [
-            (name, [tuple(as_list(w.shape)) for w in weights])
-            for _, name, weights in side
-        ]
+        [(operator.name, [w.shape for w in weights]) for _, operator, weights in side]
         for side in sides
     ]
     if not kinds[0]:
@@ -222,18 +211,16 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
             "converted from the same model."
         )
     layers = []
-    for (here, name, weights), (there, _, originals) in zip(*sides, strict=True):
-        pairs = zip(weights, originals, strict=True)
-        if all(_same(candidate, mine, reference, other) for mine, other in pairs):
+    for (here, operator, weights), (there, _, originals) in zip(*sides, strict=True):
+        if all(map(_same, weights, originals)):
             continue
-        operator = candidate.graph.operators[here]
-        first = as_list(operator.outputs)[:1]  # a damaged file may have none
+        first = operator.outputs[:1]  # a damaged file may have none
         layers.append(
             Layer(
-                as_text(weights[0].name).split(";")[0],
-                name,
-                "".join(as_text(candidate.graph.tensors[i].name) for i in first),
-                tuple(as_list(weights[0].shape)),
+                weights[0].name.split(";")[0],
+                operator.name,
+                "".join(candidate.main.tensors[i].name for i in first),
+                weights[0].shape,
                 here,
                 there,
             )
@@ -246,10 +233,8 @@ def common_layers(candidate: Graph, reference: Graph) -> list[Layer]:
     return layers
 
 
-def _same(candidate: Graph, mine: Any, reference: Graph, other: Any) -> bool:
-    one, two = candidate.data(mine), reference.data(other)
-    assert one is not None and two is not None  # of constants
-    return mine.type == other.type and np.array_equal(one, two)
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.type == other.type and np.array_equal(one.data, other.data)
 
 
 def _schema() -> ModuleType:

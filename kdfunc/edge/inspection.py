@@ -14,11 +14,6 @@ from kdfunc.edge.names import BITS
 from kdfunc.edge.reading import read
 from kdfunc.edge.schema import ModelFile, Operator, Signature, Subgraph, Tensor
 
-#: Operators that only bring weights into the form in which they are computed with.
-UNPACKING = {"DEQUANTIZE", "DENSIFY"}
-#: Types of constants that are no weights: shapes, indices, biases of integer layers.
-NO_WEIGHTS = {"int32", "int64", "uint32", "uint64", "bool", "string", "resource"}
-NO_WEIGHTS |= {"variant"}
 EIGHT_BITS = {"int8", "uint8"}
 FLOATS = {"float32", "float16", "bfloat16", "float64"}
 
@@ -110,52 +105,27 @@ def _layer_scheme(layer: dict[str, Any]) -> str:
 
 
 def _layers(subgraph: Subgraph) -> list[dict[str, Any]]:
-    producers = {i: op for op in subgraph.operators for i in op.outputs}
     return [
         {
             "operator": operator.name,
             "name": weights.name,
             "type": weights.type,
             "shape": list(weights.shape),
-            "activations": _activations(subgraph, operator, producers),
+            "activations": _activations(subgraph, operator),
             "dequantized": dequantized,
             "scales": scales(weights),
             "bytes": weights.stored_bytes,
             "zero_share": weights.zero_share,
         }
         for operator in subgraph.operators
-        if operator.name not in UNPACKING
-        for weights, dequantized in (
-            _origin(subgraph, i, producers) for i in operator.inputs if i >= 0
-        )
-        if _is_weights(weights)
+        for weights, dequantized in subgraph.weights(operator)
     ]
 
 
-def _is_weights(tensor: Tensor) -> bool:
-    return tensor.constant and len(tensor.shape) >= 2 and tensor.type not in NO_WEIGHTS
-
-
-def _origin(
-    subgraph: Subgraph, index: int, producers: dict[int, Operator]
-) -> tuple[Tensor, bool]:
-    """The tensor before unpacking, and whether unpacking dequantized it."""
-    dequantized = False
-    for _ in subgraph.operators:  # no chain is longer, not even a damaged one
-        operator = producers.get(index)
-        if operator is None or operator.name not in UNPACKING or not operator.inputs:
-            break
-        dequantized |= operator.name == "DEQUANTIZE"
-        index = operator.inputs[0]
-    return subgraph.tensors[index], dequantized
-
-
-def _activations(
-    subgraph: Subgraph, operator: Operator, producers: dict[int, Operator]
-) -> str:
+def _activations(subgraph: Subgraph, operator: Operator) -> str:
     """Type of the first computed input, else of the first output."""
     for index in operator.inputs:
-        if index >= 0 and not _origin(subgraph, index, producers)[0].constant:
+        if index >= 0 and not subgraph.origin(index)[0].constant:
             return subgraph.tensors[index].type
     return subgraph.tensors[operator.outputs[0]].type if operator.outputs else "none"
 

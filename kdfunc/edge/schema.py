@@ -11,6 +11,11 @@ from kdfunc.edge.names import BITS
 
 #: Types that numpy has not: seen as whole numbers, of which 0 is still zero.
 STAND_INS = {"bfloat16": "uint16", "float8_e4m3fn": "uint8", "float8_e5m2": "uint8"}
+#: Operators that only bring weights into the form in which they are computed with.
+UNPACKING = {"DEQUANTIZE", "DENSIFY"}
+#: Types of constants that are no weights: shapes, indices, biases of integer layers.
+NO_WEIGHTS = {"int32", "int64", "uint32", "uint64", "bool", "string", "resource"}
+NO_WEIGHTS |= {"variant"}
 RANDOM = {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"}
 
 
@@ -137,6 +142,49 @@ class Subgraph:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @cached_property
+    def producers(self) -> dict[int, Operator]:
+        """The operator that computes a tensor, by the tensor's index."""
+        return {i: operator for operator in self.operators for i in operator.outputs}
+
+    def origin(self, index: int) -> tuple[Tensor, bool]:
+        """The tensor before it was unpacked, and whether unpacking dequantized it.
+
+        Args:
+          index: Of a tensor.
+        """
+        dequantized = False
+        for _ in self.operators:  # no chain is longer, not even a damaged one
+            operator = self.producers.get(index)
+            if operator is None or operator.name not in UNPACKING:
+                break
+            if not operator.inputs or operator.inputs[0] < 0:  # in a damaged file
+                break
+            dequantized |= operator.name == "DEQUANTIZE"
+            index = operator.inputs[0]
+        return self.tensors[index], dequantized
+
+    def weights(self, operator: Operator) -> list[tuple[Tensor, bool]]:
+        """The constants of two or more dimensions that an operator uses.
+
+        Args:
+          operator: Of this graph.
+
+        Returns:
+          Each with whether it is dequantized first.
+        """
+        if operator.name in UNPACKING:
+            return []
+        return [
+            (tensor, dequantized)
+            for tensor, dequantized in map(
+                self.origin, (i for i in operator.inputs if i >= 0)
+            )
+            if tensor.constant
+            and len(tensor.shape) >= 2
+            and tensor.type not in NO_WEIGHTS
+        ]
 
 
 @dataclass(frozen=True)

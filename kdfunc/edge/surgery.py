@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from kdfunc.edge.graphs import Graph, Layer, as_list, as_text
-from kdfunc.edge.inspection import NO_WEIGHTS, UNPACKING
 from kdfunc.edge.metadata import with_files_of
+from kdfunc.edge.schema import NO_WEIGHTS, UNPACKING
 
 
 def restored(candidate: Graph, reference: Graph, layers: Collection[Layer]) -> bytes:

@@ -414,8 +414,8 @@ def test_bad_arguments_are_told_before_a_model_is_run(tiny, tmp_path, monkeypatc
 def test_layers_that_keep_their_state_in_integers_are_left_out(tiny, tmp_path):
     """The others are restored all the same."""
     graph = Graph(tiny.quantized("static_wi8_ai8"))
-    last = [layer for layer in graph.graph.operators if graph.weights(layer)][-1]
-    graph.graph.tensors[int(last.inputs[0])].isVariable = True
+    last = [layer for layer in graph.main.operators if graph.main.weights(layer)][-1]
+    graph.graph.tensors[last.inputs[0]].isVariable = True
     path = tmp_path / "state.tflite"
     path.write_bytes(nets.packed(graph.model))
     found = costly_layers(tiny.float32, path, tiny.data, resamples=5)
@@ -435,7 +435,7 @@ def test_weights_that_unpack_each_other_do_not_take_forever(tmp_path):
     net.add(nets.OPERATORS.DEQUANTIZE, [b], [a])
     net.add(nets.OPERATORS.LOGISTIC, [a], [c])
     graph = Graph(net.save(tmp_path / "circle.tflite", [c], [c]))
-    assert graph.weights(graph.graph.operators[-1]) == []
+    assert graph.main.weights(graph.main.operators[-1]) == []
 
 
 def test_what_cannot_be_restored_is_told(tiny, tmp_path, rng):
