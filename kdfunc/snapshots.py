@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import pathlib
+import time
 import zipfile
 import zlib
 
@@ -93,6 +94,7 @@ class Checkpoint:
         self.path = record / CHECKPOINT
         self.initial = record / "initial.keras"
         self.network, self.optimizer = network, optimizer
+        self._begin = time.monotonic()
 
     def save(self, history: list[dict[str, float]], softmax) -> None:
         """Replaces the older state with this one.
@@ -105,6 +107,7 @@ class Checkpoint:
             "history": history,
             "snapshots": softmax.checksums,
             "initial": checksums.sha256(self.initial),
+            "seconds": round(time.monotonic() - self._begin, 2),
         }
         state = [*self.network.get_weights(), *self.optimizer.get_weights()]
         with replacing(self.path) as file:
@@ -130,6 +133,7 @@ class Checkpoint:
                 count = len(self.network.weights)
                 self.network.set_weights(state[:count])
                 self.optimizer.set_weights(state[count:])
+                self._begin -= facts.get("seconds", 0)
                 return facts["history"]
         except UNREADABLE:
             pass

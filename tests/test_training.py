@@ -1,4 +1,6 @@
 import io
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,6 +77,18 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(
     files = train(digits, tmp_path, dropout=0.2)
     for name in files:
         assert (tmp_path / name).read_bytes() == whole[name], name
+
+
+def test_the_time_before_a_stop_counts(digits, tmp_path, monkeypatch):
+    from kdfunc import snapshots
+    from kdfunc.runs.records import Record
+
+    clock = itertools.count(0, 100)  # begins, then is read after each snapshot
+    monkeypatch.setattr(snapshots, "time", SimpleNamespace(monotonic=clock.__next__))
+    for kill_at, seconds in ((1.5, 200), (2.5, 300)):
+        with pytest.raises(Killed):
+            train(digits, tmp_path, kill_at)
+        assert Record(tmp_path).seconds_spent == seconds
 
 
 def test_a_kill_after_the_last_epoch_leaves_the_same_model(digits, tmp_path, whole):

@@ -44,11 +44,13 @@ class Result(Results):
         """Of all tasks together, or else of all sessions, and the machine."""
         machine = self.sessions[-1]["machine"]
         processor = machine["processor"].replace("(R)", "")
-        if self.times is None:
-            spent = sum(session["seconds"] for session in self.sessions)
-            return f"{duration(spent)} on {machine['cores']} cores of an {processor}"
-        # Each task's own clock, so interruptions do not count.
-        spent = (self.times["seconds"] * self.times["threads"]).sum()
+        whole = sum(session["seconds"] for session in self.sessions)
+        # Each task's own clock, which earlier versions began anew after a stop.
+        spent = 0
+        if self.times is not None:
+            spent = (self.times["seconds"] * self.times["threads"]).sum()
+        if spent < whole:
+            return f"{duration(whole)} on {machine['cores']} cores of an {processor}"
         return f"{duration(spent)} of one core of an {processor}"
 
     @property

@@ -76,11 +76,20 @@ class Record:
     @property
     def epochs_done(self) -> int:
         """Epochs done of a running training, from its checkpoint."""
+        return max(len(self._checkpointed.get("history", [])) - 1, 0)
+
+    @property
+    def seconds_spent(self) -> float:
+        """What a running training took up to its checkpoint, stops left out."""
+        return self._checkpointed.get("seconds", 0.0)
+
+    @property
+    def _checkpointed(self) -> dict[str, Any]:
         try:
             with np.load(self.path / CHECKPOINT) as content:
-                return len(json.loads(str(content["facts"]))["history"]) - 1
+                return json.loads(str(content["facts"]))
         except UNREADABLE:
-            return 0
+            return {}
 
     @property
     def made(self) -> Mapping[str, Any]:

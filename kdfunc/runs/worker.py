@@ -164,7 +164,7 @@ def perform(place: Workplace, task: Task, report: Report) -> dict[str, Any]:
             if not record.path.is_dir():
                 writing.remove(record.path)
             record.path.mkdir(exist_ok=True)
-            begin = time.monotonic()
+            begin = time.monotonic() - record.seconds_spent
             with runtime.graphs_freed():
                 files = KINDS[task.kind](Work(task, place, record.path, report))
             made = {
