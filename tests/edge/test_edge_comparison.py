@@ -227,9 +227,9 @@ def test_models_that_cannot_be_compared_are_told(lenet, tmp_path, convert, tenso
 
 def test_settings_of_intervals_are_checked_before_a_model_is_run(lenet, monkeypatch):
     monkeypatch.setattr("kdfunc.edge.comparison.outputs_of", None)
-    with pytest.raises(InputError, match="--confidence: got 95; give a share"):
+    with pytest.raises(InputError, match="confidence: got 95; give a share"):
         compare(lenet.float32, lenet.full, lenet.data, confidence=95)
-    with pytest.raises(InputError, match="--resamples: got 0; give a whole"):
+    with pytest.raises(InputError, match="resamples: got 0; give a whole"):
         compare(lenet.float32, lenet.full, lenet.data, resamples=0)
 
 
