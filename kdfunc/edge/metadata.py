@@ -22,7 +22,7 @@ IDENTIFIER = b"M001"
 
 
 #: What `zipfile` raises for damaged archives.
-_UNREADABLE = (
+_UNREADABLE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,
