@@ -68,6 +68,13 @@ def _crossed(rows: list[tuple[str, dict[str, str]]]) -> str:
     )
 
 
+def _having(name: str) -> Iterator[tuple[Result, pd.DataFrame]]:
+    """The runs that have a table, with it."""
+    for result in results():
+        if (table := result.table(name)) is not None:
+            yield result, table
+
+
 def _all_runs(
     root: str,
     name: str,
@@ -78,8 +85,7 @@ def _all_runs(
     """The rows of a table of every run that has it, or what no run has."""
     rows = [
         [result.cited(root), *cells]
-        for result in results()
-        if (table := result.table(name)) is not None
+        for result, table in _having(name)
         for cells in rows_of(table)
     ]
     if not rows:
@@ -95,8 +101,7 @@ def _asked(root: str) -> dict[Result, setups.Setup]:
     """The runs that have been judged, as they are asked together."""
     return {
         result: setups.Setup(result.link(root), result.config, table)
-        for result in results()
-        if (table := result.table("verdicts")) is not None
+        for result, table in _having("verdicts")
     }
 
 
@@ -405,10 +410,7 @@ def _kept(row) -> str:
 def restored(root: str) -> str:
     """What giving back one kind of array does to models pruned in all arrays."""
     parts = []
-    for result in results():
-        table = result.table("restored_arrays")
-        if table is None:
-            continue
+    for result, table in _having("restored_arrays"):
         cells = table.pivot(index="level", columns="restored", values="deviation")
         kinds = list(dict.fromkeys(table["restored"]))
         rows = (
@@ -423,10 +425,7 @@ def restored(root: str) -> str:
 def initialization(root: str) -> str:
     """How far pruned models are from the untrained and from the trained base model."""
     rows = []
-    for result in results():
-        table = result.table("initialization")
-        if table is None:
-            continue
+    for result, table in _having("initialization"):
         by_model = table.set_index("model")
         start = by_model.loc["base", "to_initialization"]
         cells = {"trained, not pruned": number(start)}
@@ -448,9 +447,8 @@ _SCOPES = ("all arrays", "kernels alone")
 def scopes(root: str) -> str:
     """Pruning of all arrays beside pruning of kernels, where batch norm is pruned."""
     rows = []
-    for result in results():
-        table = result.table("pruned_arrays")
-        if table is None or not table["zero"].any():
+    for result, table in _having("pruned_arrays"):
+        if not table["zero"].any():
             continue
         for level, pair in table.groupby("level"):
             scope = pair.set_index("scope")

@@ -4,7 +4,7 @@ from kdfunc import presets
 from kdfunc.analysis import published, setups
 from kdfunc.analysis.names import title
 from kdfunc.config import ExperimentConfig
-from rebuilding.runs import NOT_RUN, Result, markdown, paper, results, results_of
+from rebuilding.runs import NOT_RUN, Result, markdown, pairs, results, results_of
 
 
 def finished(root: str) -> str:
@@ -23,8 +23,7 @@ def finished(root: str) -> str:
 def grid(root: str) -> str:
     """The paper's pairs of data set and architecture: what is there of each."""
     rows = []
-    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
-    for dataset, architecture in pairs.itertuples(index=False):
+    for dataset, architecture in pairs():
         there = {r.config.preset: r for r in results_of(dataset, architecture)}
         name = title(ExperimentConfig(dataset=dataset, architecture=architecture))
         cells = (_there(there.get(preset), root) for preset in presets.RULES)

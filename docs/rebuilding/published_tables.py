@@ -8,7 +8,7 @@ import pandas as pd
 from kdfunc.analysis import published
 from kdfunc.analysis.names import DATASET_NAMES
 from kdfunc.config import ARCHITECTURE_NAMES
-from rebuilding.runs import NOT_RUN, Result, markdown, paper, results_of
+from rebuilding.runs import NOT_RUN, Result, markdown, pairs, paper, results_of
 
 #: The paper's Table 1, and the data set whose image size and classes its counts fit.
 PUBLISHED_MODELS = {
@@ -41,8 +41,7 @@ def table_1(root: str) -> str:
     from kdfunc import models  # TensorFlow, for this table alone
 
     rows = []
-    pairs = paper()[["dataset", "architecture"]].drop_duplicates()
-    for dataset, architecture in pairs.itertuples(index=False):
+    for dataset, architecture in pairs():
         shape, classes = described(dataset)
         model = models.build(architecture, shape, classes, seed=0)
         trainable = sum(
@@ -127,8 +126,8 @@ def deviations(number: int, root: str) -> str:
 
 def _less(result: Result) -> str:
     """What tells a run from its preset, and how few of its students it has."""
-    few = [told for told in result.trainings_left_out if told.endswith(" students")]
-    return result.deviations + "".join(f" ({told})" for told in few)
+    few = result.few("student")
+    return result.deviations + (f" ({few})" if few else "")
 
 
 def theirs(cells: pd.DataFrame, settings: list[str]) -> Iterator[str]:
@@ -179,7 +178,7 @@ def independents(root: str) -> str:
     each = published.notebooks()
     each = each[each["method"] == "Base model"].set_index(["dataset", "architecture"])
     rows = []
-    for pair in paper()[["dataset", "architecture"]].drop_duplicates().values:
+    for pair in pairs():
         theirs = each.loc[[tuple(pair)]].set_index("setting")["accuracy"]
         for result in results_of(*pair):
             metrics = result.table("metrics")

@@ -1,7 +1,7 @@
 """The finished runs in `results/`, as the documentation speaks of them."""
 
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 
 import pandas as pd
@@ -16,7 +16,7 @@ from kdfunc.text import duration
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 #: Families of trained models that a run may have few of, in the plural.
-FAMILIES = {
+PLURALS = {
     "independent": "independent models",
     "student": "students",
     "control": "controls",
@@ -62,17 +62,17 @@ class Result(Results):
     @property
     def trainings_left_out(self) -> list[str]:
         """How many of its preset's trainings it has, by kind, where not all."""
+        return [told for family in PLURALS if (told := self.few(family))]
+
+    def few(self, family: str) -> str:
+        """How many of its preset's models of a family it has; empty if all."""
         planned = plan.make(setups.preset_of(self.config))
-        there = {task.name for task in self.models}
-        told = []
-        for family, plural in FAMILIES.items():
-            wanted = {task.name for task in planned if task.family == family}
-            found = len(wanted & there)
-            if found < len(wanted):
-                told.append(
-                    f"{found} of {len(wanted)} {plural}" if found else f"no {plural}"
-                )
-        return told
+        wanted = {task.name for task in planned if task.family == family}
+        found = len(wanted & {task.name for task in self.models})
+        if found == len(wanted):
+            return ""
+        plural = PLURALS[family]
+        return f"{found} of {len(wanted)} {plural}" if found else f"no {plural}"
 
     @property
     def judged_today(self) -> bool:
@@ -121,6 +121,12 @@ def results_of(dataset: str, architecture: str) -> list[Result]:
 def paper() -> pd.DataFrame:
     """The paper's Tables 3 to 5."""
     return published.load()
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    """The paper's pairs of data set and architecture, in its order."""
+    found = paper()[["dataset", "architecture"]].drop_duplicates()
+    return found.itertuples(index=False)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

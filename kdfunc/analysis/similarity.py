@@ -304,11 +304,9 @@ def _write_initialization(run, tasks, final) -> None:
         [(task.name, task.family) for task in shown], columns=["model", "family"]
     )
     outputs = [final[task.name] for task in shown]
-    for task in tasks:
-        if task.family == "independent":
-            table.loc[len(table)] = [f"{task.name}, untrained", "independent"]
-            outputs.append(run.record(task.name).softmax[0])
-            break
+    for task in [task for task in tasks if task.family == "independent"][:1]:
+        table.loc[len(table)] = [f"{task.name}, untrained", "independent"]
+        outputs.append(run.record(task.name).softmax[0])
     for column, reference in (("initialization", start[0]), ("base", final["base"])):
         found = similarity.trajectory(reference, outputs, names=[MEASURE])
         table[f"to_{column}"] = found[MEASURE]

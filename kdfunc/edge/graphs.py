@@ -9,7 +9,7 @@ import numpy as np
 
 from kdfunc.edge.names import operator_name, type_name
 from kdfunc.edge.reading import read
-from kdfunc.edge.schema import UNPACKING, Tensor
+from kdfunc.edge.schema import Tensor
 from kdfunc.errors import InputError
 
 #: Types from which weights can be restored.
@@ -69,11 +69,6 @@ class Graph:
             )
         self._draw_in()
         self.graph = self.model.subgraphs[0]
-        self.producers = {
-            int(i): operator
-            for operator in self.graph.operators
-            for i in as_list(operator.outputs)
-        }
 
     def _draw_in(self) -> None:
         """Moves data that a file stores after the FlatBuffer into it."""
@@ -114,15 +109,7 @@ class Graph:
         Args:
           index: Index of the tensor in the graph.
         """
-        for _ in self.graph.operators:  # no chain is longer, not even a damaged one
-            producer = self.producers.get(index)
-            if producer is None or self.operator_name(producer) not in UNPACKING:
-                break
-            inputs = as_list(producer.inputs)
-            if not inputs or inputs[0] < 0:  # in a damaged file
-                break
-            index = inputs[0]
-        return self.graph.tensors[index]
+        return self.graph.tensors[self.main.origin(index)[0]]
 
     def data(self, tensor: Any) -> np.ndarray | None:
         """Bytes of a constant; None for a computed tensor.

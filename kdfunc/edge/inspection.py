@@ -125,7 +125,7 @@ def _layers(subgraph: Subgraph) -> list[dict[str, Any]]:
 def _activations(subgraph: Subgraph, operator: Operator) -> str:
     """Type of the first computed input, else of the first output."""
     for index in operator.inputs:
-        if index >= 0 and not subgraph.origin(index)[0].constant:
+        if index >= 0 and not subgraph.tensors[subgraph.origin(index)[0]].constant:
             return subgraph.tensors[index].type
     return subgraph.tensors[operator.outputs[0]].type if operator.outputs else "none"
 

@@ -148,7 +148,7 @@ class Subgraph:
         """The operator that computes a tensor, by the tensor's index."""
         return {i: operator for operator in self.operators for i in operator.outputs}
 
-    def origin(self, index: int) -> tuple[Tensor, bool]:
+    def origin(self, index: int) -> tuple[int, bool]:
         """The tensor before it was unpacked, and whether unpacking dequantized it.
 
         Args:
@@ -163,7 +163,7 @@ class Subgraph:
                 break
             dequantized |= operator.name == "DEQUANTIZE"
             index = operator.inputs[0]
-        return self.tensors[index], dequantized
+        return index, dequantized
 
     def weights(self, operator: Operator) -> list[tuple[Tensor, bool]]:
         """The constants of two or more dimensions that an operator uses.
@@ -178,10 +178,10 @@ class Subgraph:
             return []
         return [
             (tensor, dequantized)
-            for tensor, dequantized in map(
-                self.origin, (i for i in operator.inputs if i >= 0)
+            for index, dequantized in (
+                self.origin(i) for i in operator.inputs if i >= 0
             )
-            if tensor.constant
+            if (tensor := self.tensors[index]).constant
             and len(tensor.shape) >= 2
             and tensor.type not in NO_WEIGHTS
         ]
