@@ -130,7 +130,7 @@ class Restorer:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "restored.tflite")
                 path.write_bytes(self.content(chosen))
-                arrays = self._outputs_of(path)
+                arrays = self._outputs_of(path, self._title(chosen))
             _, softmax = self._classes_of([*self._given, arrays])
             self._softmax[chosen] = softmax[-1]
         return self._softmax[chosen]
@@ -207,8 +207,18 @@ class Restorer:
         candidate = self._graphs[0]
         return candidate.keeps_integers(candidate.graph.operators[layer.here])
 
-    def _outputs_of(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
-        return outputs_of(path, self._examples, self._settings, timed=False).arrays
+    def _title(self, chosen: Chosen) -> str:
+        """What the progress of a run with restored layers is called."""
+        if len(chosen) > 1:
+            return f"{len(chosen)} of {len(self.layers)} layers restored"
+        (layer,) = chosen
+        return f"layer {self.layers.index(layer) + 1} of {len(self.layers)} restored"
+
+    def _outputs_of(
+        self, path: str | os.PathLike, title: str = ""
+    ) -> dict[str, np.ndarray]:
+        found = outputs_of(path, self._examples, self._settings, False, title)
+        return found.arrays
 
     def _classes_of(
         self, given: Sequence[Mapping[str, np.ndarray]]

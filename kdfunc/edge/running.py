@@ -95,7 +95,11 @@ def isolated(path: str | os.PathLike, settings: Settings) -> Isolated:
 
 
 def batches_of(
-    runner: Isolated, path: str | os.PathLike, data: DataFile, settings: Settings
+    runner: Isolated,
+    path: str | os.PathLike,
+    data: DataFile,
+    settings: Settings,
+    title: str = "",
 ) -> Iterator[dict[str, np.ndarray]]:
     """All outputs of a model by name, `[batch, ...]`, for each batch of a file.
 
@@ -106,6 +110,7 @@ def batches_of(
       path: of the model, for errors.
       data: the file of examples.
       settings: how the model is run.
+      title: what the progress is called; by default the name of the file.
 
     Raises:
       InputError: the file lacks an input of the model, or the model cannot be run.
@@ -122,8 +127,10 @@ def batches_of(
         yield runner.call("run", examples)
         done += len(arrays[0])
         if sys.stderr.isatty():
+            title = title or pathlib.Path(path).name
+            told = f"{title}: {done:,} of {len(data):,} examples"
             end = "\n" if done == len(data) else ""
-            print(f"\r{done:,} of {len(data):,} examples", end=end, file=sys.stderr)
+            print(f"\r{told}", end=end, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ def outputs_of(
     data: DataFile | str | os.PathLike,
     settings: Settings | None = None,
     timed: bool = True,
+    title: str = "",
 ) -> Outputs:
     """Runs a model over the examples of a file, in a separate process.
 
@@ -157,6 +165,7 @@ def outputs_of(
       data: `.npz` with `images`, or with one array per input under its name; `.npy`.
       settings: how it is run: preprocessing, signature, kernels, limits.
       timed: whether its latency is measured, too.
+      title: what the progress on a terminal is called; by default the file's name.
 
     Returns:
       All outputs in memory, and how they were computed.
@@ -168,7 +177,7 @@ def outputs_of(
     settings = settings or Settings()
     data = data if isinstance(data, DataFile) else DataFile(data)
     with isolated(model, settings) as runner:
-        batches = list(batches_of(runner, model, data, settings))
+        batches = list(batches_of(runner, model, data, settings, title))
         told = runner.call("told")
         latency = None
         if timed:

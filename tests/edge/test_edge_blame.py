@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import sys
 import zipfile
 
 import nets
@@ -337,6 +338,16 @@ def test_no_file_is_timed(tiny, monkeypatch):
     given = tiny.float32, tiny.quantized("dynamic_wi8_afp32"), tiny.data
     costly_layers(*given, resamples=5)
     assert "run" in called and "seconds" not in called
+
+
+def test_progress_on_a_terminal_names_the_layer(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    candidate = tiny.quantized("dynamic_wi8_afp32")
+    costly_layers(tiny.float32, candidate, tiny.data, resamples=1)
+    titles = re.findall(r"\r([^\r]*): \d+ of \d+ examples\n", capsys.readouterr().err)
+    alone = [f"layer {place} of 4 restored" for place in (1, 2, 3, 4)]
+    models = [path.name for path in (tiny.float32, candidate)]
+    assert titles == [*models, *alone, "4 of 4 layers restored"]
 
 
 def test_node_data_is_what_model_explorer_reads(tiny):
