@@ -238,12 +238,12 @@ def worker(architecture, data_dir):
 
 
 def mobilenet_training(way, data_dir, folder):
-    """Training throughput of MobileNet on CIFAR-10."""
+    """Training of MobileNet on CIFAR-10, per image."""
     return throughput(way, data_dir, folder, "mobilenet")
 
 
 def resnet50_training(way, data_dir, folder):
-    """Training throughput of ResNet-50 on CIFAR-10."""
+    """Training of ResNet-50 on CIFAR-10, per image."""
     return throughput(way, data_dir, folder, "resnet50")
 
 
