@@ -221,7 +221,8 @@ def _report(asked: argparse.Namespace) -> int:
     from kdfunc.report import overview, page
     from kdfunc.runs.directory import RunDirectory
 
-    found = [path for given in asked.directories for path in overview.found(given)]
+    given = [path for folder in asked.directories for path in overview.found(folder)]
+    found = list({path.resolve(): path for path in given}.values())  # each run once
     runs = []
     for path in found:
         run = RunDirectory(path)

@@ -388,4 +388,5 @@ def _with_logits(model: keras.Model) -> keras.Model:
         return layer.__class__.from_config(layer.get_config() | {"activation": None})
 
     clone = keras.models.clone_model(model, clone_function=linear)
+    clone.set_weights(model.get_weights())  # a builder may have loaded them
     return _with_softmax(clone.inputs, clone.output, model.name)

@@ -64,7 +64,7 @@ def train(
       The names of the record's files.
 
     Raises:
-      TrainingError: the loss is no longer a finite number.
+      TrainingError: the loss or an output is no longer a finite number.
     """
     softmax = snapshots.SoftmaxFile(
         folder / "softmax.npy", (epochs + 1, len(test_labels), network.output_shape[1])
@@ -77,6 +77,8 @@ def train(
 
     def snapshot(**losses: float) -> None:
         probabilities = predict(test_images)
+        if not np.isfinite(probabilities).all():  # after the last update of an epoch
+            raise TrainingError(f"outputs are not finite after epoch {len(history)}")
         softmax.append(probabilities)
         history.append({"epoch": len(history), **scores(probabilities, test_labels)})
         history[-1].update(losses)

@@ -14,6 +14,8 @@ import pathlib
 import sys
 import tempfile
 
+import numpy as np
+
 from kdfunc.runtime import keras, tf
 
 layers = keras.layers
@@ -64,6 +66,12 @@ def good_sequential(shape, classes):
             layers.Dense(classes, activation="softmax"),
         ]
     )
+
+
+def good_loaded(shape, classes):
+    model = good_sequential(shape, classes)
+    model.set_weights([np.full_like(array, 0.123) for array in model.get_weights()])
+    return model
 
 
 def good_built_sequential(shape, classes):

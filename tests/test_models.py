@@ -193,6 +193,13 @@ TOLD = {
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_weights_that_a_builder_has_loaded_stay():
+    model = build("own_architectures:good_loaded", (5, 5, 1), 3)
+    assert model.layers[-1].name == "probabilities"  # the logits have been split off
+    assert all((array == np.float32(0.123)).all() for array in model.get_weights())
+
+
+@pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_builders_of_ones_own_work_or_are_refused_before_training(builder):
     from kdfunc import models

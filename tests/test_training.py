@@ -54,8 +54,7 @@ def train(digits, folder, kill_at=None, dropout=0.0, learning_rate=0.001, **orde
         digits.test_labels,
         folder,
         epochs=EPOCHS,
-        batch_size=16,
-        **{"order_seed": 1, **order},
+        **{"order_seed": 1, "batch_size": 16, **order},
         report=report,
     )
 
@@ -182,6 +181,12 @@ def test_an_epoch_is_what_keras_fit_would_do(digits, tmp_path):
 def test_a_loss_that_is_no_number_stops_the_training_with_its_epoch(digits, tmp_path):
     with pytest.raises(TrainingError, match="not a finite number in epoch 1"):
         train(digits, tmp_path, learning_rate=float("nan"))
+
+
+def test_outputs_that_are_no_numbers_stop_it_too(digits, tmp_path):
+    """Losses are measured before an update, so the last one is in none."""
+    with pytest.raises(TrainingError, match="outputs are not finite after epoch 1"):
+        train(digits, tmp_path, learning_rate=float("nan"), batch_size=10**4)
 
 
 def test_scores_by_hand():

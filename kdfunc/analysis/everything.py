@@ -24,6 +24,8 @@ from kdfunc.text import count
 
 #: Sizes and checksums of tables and figures, and the models that they cover.
 MANIFEST = "analysis.json"
+#: Of tables and figures.
+SUFFIXES = {".csv", ".md", ".tex", ".png", ".pdf"}
 #: The one table whose numbers an analysis takes over from the one before.
 LATENCIES = "tables/latency.csv"
 
@@ -72,6 +74,7 @@ def write(
             "tables and figures leave them out, but those of files, landscapes and "
             "several base models stay as they are."
         )
+    writing.remove(run.path / "report.html")  # which shows the tables before
     foreign = {} if run.kept else _begin(run)
     with Jobs(submit) as jobs:
         finish_landscapes = None
@@ -209,14 +212,14 @@ def _begin(run: RunDirectory) -> dict[str, int]:
       What is not of an analysis, see `_foreign`.
     """
     foreign = _foreign(run)
-    files = [run.path / MANIFEST, run.path / "report.html"]
     for folder in (run.path / "tables", run.path / "figures"):
         if not folder.is_dir():
             writing.remove(folder)
-        files += folder.glob("*.*")
-    for path in files:
-        if path.is_dir():
-            writing.remove(path)
+        for path in folder.glob("*"):  # of a user, unless in the place of a file
+            if path.is_dir() and path.suffix in SUFFIXES:
+                writing.remove(path)
+    if (run.path / MANIFEST).is_dir():
+        writing.remove(run.path / MANIFEST)
     entries = checksums.read_manifest(run.path, MANIFEST).get("files", {})
     checksums.seal(run.path, [], MANIFEST, models=[], foreign=sorted(foreign))
     for name in _files(run).keys() - foreign.keys():

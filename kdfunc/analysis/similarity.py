@@ -331,16 +331,12 @@ def _write_classes(run, others, final, jobs) -> None:
         columns=run.class_names,
         index=[naming.in_figures(task) for task in shown],
     )
-    tables.write(
-        run,
-        "agreement_by_class",
-        agreement.set_axis([t.name for t in shown])
-        .rename(columns=no_formula)
-        .rename_axis("model")
-        .reset_index(),
-    )
+    table = agreement.set_axis([t.name for t in shown]).rename(columns=no_formula)
+    table.insert(0, "model", table.index, allow_duplicates=True)
+    tables.write(run, "agreement_by_class", table)
     families = pd.Series([task.family for task in shown], agreement.index)
-    by_label = agreement.groupby(level=0, sort=False).mean()  # seeds together
+    seen = agreement.dropna(axis="columns", how="all")  # classes of test images
+    by_label = seen.groupby(level=0, sort=False).mean()  # seeds together
     jobs.draw(
         run,
         "agreement_by_class",

@@ -1,6 +1,7 @@
 """Compares any two sets of outputs, from arrays or files, without the models."""
 
 import csv
+import itertools
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,7 @@ def compare(
         raise InputError(f"{names[0]} has no outputs; {EXPECTED}.")
     first = next(iter(given[0].values()))
     examples = len(first) if first.ndim else 0
-    if labels is not None:
+    if labels is not None and examples:  # else the outputs are refused
         labels = check_labels(labels, examples)
     wanted = limits.parse(
         limit, labels is not None, len(independents) > 0, [], examples
@@ -121,6 +122,7 @@ def compare_files(
     check_resampling(
         options.get("resamples", RESAMPLES), options.get("confidence", CONFIDENCE)
     )
+    refuse_string("independents", independents)
     paths = [p, q, *independents]
     given = [read(path) for path in paths]
     names = [os.fspath(path) for path in paths]
@@ -133,7 +135,8 @@ def compare_files(
             if not np.array_equal(truth.ravel(), other.ravel()):  # `[n]` or `[n, 1]`
                 raise InputError(
                     f"the labels in {name} differ from those in {first}; give outputs "
-                    "for the same examples in the same order."
+                    "for the same examples in the same order, and if `labels` is an "
+                    "output and not the true classes, another name for it."
                 )
     if labels is not None:
         members = read(labels)
@@ -157,7 +160,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(path)
     try:
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             found = {"": _csv(path)}
         elif is_archive(path):
             with np.load(path, allow_pickle=False) as members:
@@ -196,14 +199,22 @@ def _csv(path: pathlib.Path) -> np.ndarray:
         skiprows=int(titled),
         comments=None,
         encoding=encoding,
+        quotechar='"',
     )
     counted = len(found) > 2 and (np.diff(found[:, 0]) == 1).all()
     if titled and len(first) > 1 and (not first[0] or counted):
         found = found[:, 1:]  # the index
-    numbered = len(first) > 2 and first == [str(i) for i in range(len(first))]
-    if numbered and (found[1:] % 1).any():
+    numbered = len(found) > 1 and first == [str(i) for i in range(len(first))]
+    if numbered and ((len(first) > 2 and (found[1:] % 1).any()) or _all_floats(path)):
         found = found[1:]  # columns without names: the header is 0,1,2,...
     return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _all_floats(path: pathlib.Path) -> bool:
+    """Whether no number below the first row is written as a whole number."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = itertools.islice(csv.reader(file), 1, None)
+        return not any(cell.strip().isdecimal() for row in rows for cell in row)
 
 
 def _is_number(cell: str) -> bool:

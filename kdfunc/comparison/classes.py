@@ -72,7 +72,8 @@ def compare(
         reach = (bounds.low, bounds.high) if name in COUNTING else None
         found[name] = shares.get(name) or estimated(estimate, n, reach)
     if "accuracy_corrected_disagreement" in found:
-        found["accuracy_corrected_disagreement"] = _corrected(shares, n)
+        name = "accuracy_corrected_disagreement"
+        found[name] = _corrected(shares, found[name], n)
     if independents:
         check_yardstick(p, independents)
         preserved = function_preserved(p, [q], independents, labels, **options)
@@ -162,9 +163,11 @@ def _shares(p, q, labels) -> dict[str, Quantity]:
     }
 
 
-def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
-    """Disagreement / error of the candidate, with the interval of the disagreement.
+def _corrected(shares: dict[str, Quantity], drawn: Quantity, n: int) -> Quantity:
+    """Disagreement / error of the candidate.
 
+    Its interval contains that of resamples, which allows for the draw of the errors,
+    and that of the disagreement alone, which allows for changes that no example shows.
     Without a single error the ratio may be anything, however few disagree.
     """
     error = 1 - shares["accuracy"].value
@@ -174,25 +177,26 @@ def _corrected(shares: dict[str, Quantity], n: int) -> Quantity:
     if not error:
         return Quantity(0.0, n, lambda confidence, examples: (0.0, math.inf))
 
-    own = disagreement.ends
-    assert own is not None  # of a share
+    own, both = disagreement.ends, drawn.ends
+    assert own is not None and both is not None  # of numbers with examples
 
     def ends(confidence: float, examples: int) -> tuple[float, float]:
-        low, high = own(confidence, examples)
-        return low / error, high / error
+        low, high = both(confidence, examples)
+        least, most = (end / error for end in own(confidence, examples))
+        return min(low, least), max(high, most)
 
-    return Quantity(disagreement.value / error, n, ends)
+    return replace(drawn, value=disagreement.value / error, ends=ends)
 
 
 def check_yardstick(p: np.ndarray, independents: Sequence[np.ndarray]) -> None:
-    """Refuses independent models that are the reference itself.
+    """Refuses independent models that are the reference, or one another.
 
     Args:
       p: `[n, classes]` softmax of the reference.
       independents: The same for the independent models.
 
     Raises:
-      InputError: One gives the same outputs as the reference.
+      InputError: One gives the same outputs as the reference or as another.
     """
     for number, other in enumerate(independents, 1):
         if np.array_equal(p, other):
@@ -201,6 +205,12 @@ def check_yardstick(p: np.ndarray, independents: Sequence[np.ndarray]) -> None:
                 "so it is no yardstick; give a model that was trained like the "
                 "reference from other initial weights."
             )
+        for before, another in enumerate(independents[: number - 1], 1):
+            if np.array_equal(another, other):
+                raise InputError(
+                    f"independent models {before} and {number} give the same outputs; "
+                    "give models that were trained separately, each once."
+                )
 
 
 def _with_unseen(

@@ -84,6 +84,10 @@ def settle(
     shape = _common_shape(name, arrays)
     arrays = {model: _squeezed(array) for model, array in arrays.items()}
     seen = {model: _seen(title(name, model), x) for model, x in arrays.items()}
+    if NUMBERS in seen.values():  # a model that has collapsed may stay within [0, 1]
+        for model, array in arrays.items():
+            if seen[model] == INDEPENDENT_PROBABILITIES and _is_constant(array):
+                seen[model] = NUMBERS
     for model, form in seen.items():
         _check_saying(title(name, model), said[model], form)
         if said[model] == AUTO and form in (NUMBERS, INDICES):
@@ -182,6 +186,11 @@ def _seen(what: str, array: np.ndarray) -> str:
     elif off and array.shape[-1] > 1 and within and furthest < NEAR:
         raise off  # meant to be probabilities, and a little off
     return INDEPENDENT_PROBABILITIES if low >= -1e-6 and high <= 1 + 1e-6 else NUMBERS
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    """Whether all of several examples have the same output."""
+    return len(array) > 1 and bool((array == array[:1]).all())
 
 
 def _may_be_rounded(rows: np.ndarray, sums: np.ndarray) -> bool:

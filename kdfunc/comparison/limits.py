@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from kdfunc.comparison.catalog import RELATIVE, SIZES, UNITS, Named, catalog
@@ -129,10 +130,8 @@ def _parse(text: str) -> Limit:
             f"--limit: {name} is in {unit}, not in percent; give a bound in {unit}, "
             "without %."
         )
-    value, least = float(bound), sign == ">="
-    relative = name in SIZES and bool(percent)
-    if percent and not named.in_percent:
-        value /= 100
+    least, relative = sign == ">=", name in SIZES and bool(percent)
+    value = _hundredth(bound) if percent and not named.in_percent else float(bound)
     limit = Limit(
         text.strip(),
         name,
@@ -145,6 +144,11 @@ def _parse(text: str) -> Limit:
     )
     _check_bound(limit, named, match)
     return limit
+
+
+def _hundredth(number: str) -> float:
+    """The float nearest to a hundredth of it, as shares are: 99.9 % is 999 / 1000."""
+    return float(Decimal(number) / 100)
 
 
 _NEEDS = {
@@ -183,7 +187,7 @@ def _confidence(text, named: Named, given: str | None, in_percent: str) -> float
             f"--limit: the confidence in {text!r} must lie between 50 and 100 %; "
             f"{advice}"
         )
-    return value / 100
+    return _hundredth(given)
 
 
 def _check_bound(limit: Limit, named: Named, match: re.Match) -> None:

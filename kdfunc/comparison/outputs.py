@@ -188,8 +188,8 @@ def settle_all(
 ) -> list[Output]:
     """Converts every output to the form in which it is compared.
 
-    Outputs with the same name are matched; if names differ, as with different
-    converters, outputs in the same position are matched.
+    Outputs with the same name are matched; those whose names differ, as with different
+    converters, are matched in their order.
 
     Args:
       given: For each model, its outputs `[n, ...]` by name.
@@ -208,16 +208,7 @@ def settle_all(
                 f"{title} has {len(arrays)} outputs, but {titles[0]} has {len(names)}; "
                 "give models with the same outputs."
             )
-    # Names of the outputs, in order, of models that call them otherwise.
-    renamed = {
-        title: list(arrays)
-        for title, arrays in zip(titles, given, strict=True)
-        if set(arrays) != set(names)
-    }
-    by_model = [
-        dict(zip(names, arrays.values(), strict=True)) if title in renamed else arrays
-        for title, arrays in zip(titles, given, strict=True)
-    ]
+    own = {t: _matched(names, list(x)) for t, x in zip(titles, given, strict=True)}
     sayings = {title: said.of(title.split()[0]) for title in titles}
     for name in {name for found in sayings.values() for name in found} - {None}:
         if name not in names:
@@ -227,10 +218,11 @@ def settle_all(
             )
     told = {
         name: ", ".join(
-            f"{own[place]!r} ({title.split()[0]})" for title, own in renamed.items()
+            f"{called[name]!r} ({title.split()[0]})"
+            for title, called in own.items()
+            if called[name] != name and len(names) > 1
         )
-        for place, name in enumerate(names)
-        if len(names) > 1
+        for name in names
     }
     settled = []
     for name in names:
@@ -238,7 +230,7 @@ def settle_all(
             title: found.get(name, found.get(None, forms.AUTO))
             for title, found in sayings.items()
         }
-        arrays = {t: x[name] for t, x in zip(titles, by_model, strict=True)}
+        arrays = {t: x[own[t][name]] for t, x in zip(titles, given, strict=True)}
         alone = "" if len(names) == 1 else name
         found = forms.settle(alone, arrays, here, labels)
         if told.get(name):
@@ -247,3 +239,9 @@ def settle_all(
             found = replace(found, hint=hint)
         settled.append(found)
     return settled
+
+
+def _matched(names: Sequence[str], own: Sequence[str]) -> dict[str, str]:
+    """A model's own name for each of the reference's outputs."""
+    left = iter([name for name in own if name not in names])
+    return {name: name if name in own else next(left) for name in names}

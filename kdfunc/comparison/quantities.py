@@ -142,10 +142,12 @@ def estimated(
       fewest: Smallest number of examples for which the interval may decide.
     """
     value = float(estimate.value[0])
-    if not math.isfinite(value):
+    if math.isnan(value):
         return Quantity(value)
 
     def ends(confidence: float, number: int) -> tuple[float, float]:
+        if math.isinf(value):
+            return value, value
         found = replace(estimate, confidence=confidence)
         low, high = float(found.low[0]), float(found.high[0])
         if number != examples:

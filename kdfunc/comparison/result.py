@@ -112,7 +112,7 @@ def compare(
         examples=len(next(iter(settled[0].arrays.values()))),
         labels=labelled is not None,
         confidence=confidence,
-        resamples=resamples,
+        resamples=int(resamples),
         models=described,
         outputs=entries,
         limits=judged,

@@ -122,8 +122,9 @@ class Model:
           `signature`, `inputs` (how the data were converted, by name), `how` (which
           kernels and delegates, as text), `threads`, `kernels`, `delegates` (name and
           number of operators of each; None if the interpreter does not tell),
-          `operators` (their number), `state` (whether one is kept between runs) and
-          `notes`, one sentence for each possible problem.
+          `operators` (their number), `state` (whether one is kept between runs),
+          `alone` (whether examples were run one at a time) and `notes`, one sentence
+          for each possible problem.
         """
         return {
             "signature": self._entry.signature,
@@ -137,6 +138,7 @@ class Model:
             "delegates": self._interpreter.delegates,
             "operators": self._interpreter.operators,
             "state": bool(self._state),
+            "alone": self._block == 1 and self._batches_are_exact is False,
             "notes": self._notes(),
         }
 

@@ -12,7 +12,7 @@ import numpy as np
 from kdfunc import keras_files, machine, system
 from kdfunc.edge.examples import bind, fits, random_values, shapes_of
 from kdfunc.edge.metadata import Described
-from kdfunc.edge.ports import ANY, Port
+from kdfunc.edge.ports import ANY, Port, different
 from kdfunc.edge.preparing import Preparation
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, first_line
@@ -98,6 +98,7 @@ class Network:
             "delegates": None,
             "operators": None,
             "state": False,
+            "alone": False,
             "notes": [note for each in self._preparations for note in each.notes()],
         }
 
@@ -152,24 +153,36 @@ def _keras(path: str, settings: Settings):
     names = list(getattr(model, "output_names", ()))
     if len(names) != len(model.outputs):
         names = [f"output_{i}" for i in range(len(model.outputs))]
-    inputs = [_port(_layer_name(tensor.name), tensor) for tensor in model.inputs]
-    outputs = [
-        _port(name, tensor) for name, tensor in zip(names, model.outputs, strict=True)
-    ]
+    outputs = _ports(getattr(model, "output", None), model.outputs, names)
+    names = [tensor.name.partition(":")[0] for tensor in model.inputs]
+    given = getattr(model, "input", None)
+    inputs = _ports(given, model.inputs, names)
 
     @tf.function
     def call(arrays):
-        given = arrays[0] if len(arrays) == 1 else list(arrays)
-        found = model(given, training=False)
+        if isinstance(given, Mapping):
+            examples = {port.name: x for port, x in zip(inputs, arrays, strict=True)}
+        else:
+            examples = arrays[0] if len(arrays) == 1 else list(arrays)
+        found = model(examples, training=False)
         if isinstance(found, Mapping):
-            return [found[name] for name in names]
+            return [found[port.name] for port in outputs]
         return found if isinstance(found, list | tuple) else [found]
 
     return call, inputs, outputs
 
 
-def _layer_name(tensor: str) -> str:
-    return tensor.partition(":")[0]
+def _ports(structure: Any, tensors: Sequence[Any], names: Sequence[str]) -> list[Port]:
+    """A Keras model's inputs or outputs, by a dictionary's keys or else these names.
+
+    Args:
+      structure: As the model was defined; None if unknown.
+      tensors: All of them.
+      names: Of each; several may be outputs of one layer.
+    """
+    if isinstance(structure, Mapping):
+        return [_port(name, tensor) for name, tensor in structure.items()]
+    return [_port(*each) for each in zip(different(names), tensors, strict=True)]
 
 
 def _saved_model(path: str, settings: Settings):

@@ -69,7 +69,7 @@ class Port:
                 shape[self.axis] = -1
                 scales, zeros = scales.reshape(shape), zeros.reshape(shape)
             return (values.astype(np.float32) - zeros) * scales
-        if values.dtype.kind == "f":
+        if values.dtype.kind == "f" or "float" in values.dtype.name:  # as bfloat16
             return values.astype(np.float32, copy=False)
         return values.astype("S") if values.dtype.kind == "O" else values
 
@@ -126,7 +126,7 @@ def entry_of(file: ModelFile, signature: str | None = None) -> Entry:
         sides.append(
             tuple(
                 _port(main.tensors[i], i, name)
-                for i, name in zip(indices, _different(wanted), strict=True)
+                for i, name in zip(indices, different(wanted), strict=True)
             )
         )
     return Entry(first.key if first else None, 0, *sides)
@@ -144,8 +144,12 @@ def _port(tensor: Tensor, index: int, name: str) -> Port:
     )
 
 
-def _different(names: Iterable[str]) -> list[str]:
-    """Names, made non-empty and unique."""
+def different(names: Iterable[str]) -> list[str]:
+    """Names, made non-empty and unique.
+
+    Args:
+      names: in order; some may be empty or the same.
+    """
     found: list[str] = []
     for i, name in enumerate(names):
         name = name or f"tensor_{i}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from kdfunc import system
 from kdfunc.edge.examples import fits, joined
-from kdfunc.edge.files import DataFile
+from kdfunc.edge.files import LABELS, DataFile
 from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.model import Model
 from kdfunc.edge.networks import Network
@@ -21,6 +21,8 @@ from kdfunc.edge.output_file import OutputFile
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 
+#: What an output called `labels` is called in a file, where these are the true classes.
+RENAMED = {LABELS: "labels_output"}
 RUNS = 20  # that are timed, or as many as fit into half of the time limit
 
 
@@ -221,5 +223,11 @@ def predict_file(
         OutputFile(output, len(examples), [model, data]) as file,
     ):
         for batch in batches_of(runner, model, examples, settings):
-            file.append(batch)
-        return runner.call("told")
+            file.append({RENAMED.get(name, name): x for name, x in batch.items()})
+        told = runner.call("told")
+    if LABELS in batch and len(batch) > 1:
+        told["notes"].append(
+            f"the output {LABELS!r} is called {RENAMED[LABELS]!r} in {output}, where "
+            f"{LABELS!r} would be taken for the true classes."
+        )
+    return told

@@ -41,6 +41,9 @@ def restored(candidate: Graph, reference: Graph, layers: Collection[Layer]) -> b
     return copy.packed()
 
 
+NONE = -1  # in the place of a tensor that an operator does without
+
+
 class _Copy(Graph):
     """A graph being changed; tensors are identified by their indices."""
 
@@ -48,15 +51,20 @@ class _Copy(Graph):
         """The floating-point operators that replace one operator."""
         before, after = [], []
         inputs, outputs = as_list(operator.inputs), as_list(operator.outputs)
-        for place, other in enumerate(as_list(theirs.inputs)):
-            mine = inputs[place]
-            if mine < 0 or other < 0:
+        given = as_list(theirs.inputs)
+        inputs += [NONE] * (len(given) - len(inputs))  # such as a bias
+        given += [NONE] * (len(inputs) - len(given))
+        for place, (mine, other) in enumerate(zip(inputs, given, strict=True)):
+            if other == NONE:
+                if mine != NONE and self.data(self.origin(mine)) is not None:
+                    inputs[place] = NONE
                 continue
             constant = reference.origin(other)
             if reference.data(constant) is not None:
                 if reference.type_of(constant) not in NO_WEIGHTS:
-                    inputs[place] = self._constant(reference.floats(constant), mine)
-            elif self.is_quantized(mine):
+                    name = as_text(constant.name)
+                    inputs[place] = self._constant(reference.floats(constant), name)
+            elif mine != NONE and self.is_quantized(mine):
                 inputs[place] = self._float_copy(mine)
                 before.append(self._converted("DEQUANTIZE", mine, inputs[place]))
         for place, index in enumerate(outputs):
@@ -76,12 +84,12 @@ class _Copy(Graph):
         tensor.type = self.schema.TensorType.FLOAT32
         return self._added(tensor)
 
-    def _constant(self, values: np.ndarray, like: int) -> int:
-        """A new float32 constant that replaces one of the candidate."""
+    def _constant(self, values: np.ndarray, name: str) -> int:
+        """A new float32 constant, named after the reference's."""
         buffer, tensor = self.schema.BufferT(), self.schema.TensorT()
         buffer.data = np.ascontiguousarray(values, "<f4").ravel().view(np.uint8)
         self.model.buffers.append(buffer)
-        tensor.name = as_text(self.origin(like).name) + "/restored"
+        tensor.name = f"{name}/restored"
         tensor.shape = list(values.shape)
         tensor.buffer = len(self.model.buffers) - 1
         tensor.type = self.schema.TensorType.FLOAT32

@@ -65,6 +65,12 @@ def benchmark(
             memory = runner.call("memory")
             told = runner.call("told")
             notes = _notes(runner.call("inputs"), os.fspath(model))
+            if told["alone"] and way.batch_size > 1:
+                notes.append(
+                    f"{model} was given {way.batch_size} images one at a time, since "
+                    "together they have other outputs with these kernels or do not "
+                    "fit."
+                )
         median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000
         found.append(
             {

@@ -45,7 +45,10 @@ def write(
         for each in directories:
             own = each.path / "report.html"
             if not own.exists():
-                write_atomic(own, render([each]))
+                try:
+                    write_atomic(own, render([each]))
+                except OSError:  # of someone else: without a link then
+                    continue
             try:
                 near = os.path.relpath(
                     own.resolve(), pathlib.Path(written).resolve().parent

@@ -127,6 +127,8 @@ def _stored(work: Work, content: bytes) -> list[str]:
         softmax = edge.predict(content, work.data.test_images, settings)
         if not np.isfinite(softmax).all():
             raise ValueError("some outputs are not numbers")
+        if not softmax.any(axis=1).all():  # 8 bits for very many classes
+            raise ValueError("some outputs are 0 for every class")
     (work.folder / "model.tflite").write_bytes(content)
     return ["model.tflite", *_snapshot(work, softmax)]
 

@@ -37,7 +37,7 @@ def run(
     config: ExperimentConfig,
     output_dir: str | os.PathLike[str] = "runs",
     *,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     stages: Sequence[str] = plan.STAGES,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -305,8 +305,9 @@ def _failed(failures: Mapping[str, str], directory: RunDirectory) -> str:
     named = ", ".join(failed[:3]) + (" and others" if len(failed) > 3 else "")
     rest = f", so {len(lost)} that need it were skipped" if lost else ""
     return (
-        f"{named} failed{rest}. Finished work is kept; the same command does the rest. "
-        f"Logs: {directory.path / 'logs'}"
+        f"{named} failed{rest}. Finished work is kept: the same command tries again, "
+        f"and kdfunc report {directory.path} makes tables and the page from what is "
+        f"there. Logs: {directory.path / 'logs'}"
     )
 
 

@@ -41,7 +41,7 @@ def prepare(
     config: ExperimentConfig,
     output_dir: str | os.PathLike[str] = "runs",
     *,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     stages: Sequence[str] = plan.STAGES,
     workers: int | None = None,
     threads: int = 1,
@@ -65,6 +65,7 @@ def prepare(
     if log_tensorboard:
         tensorboard.check()
     workers = number_of_workers(workers, threads)
+    data_dir = None if data_dir is None else os.fspath(data_dir)
     if data_dir is not None and "://" not in data_dir:
         data_dir = os.path.abspath(
             os.path.expanduser(data_dir)

@@ -24,6 +24,8 @@ def check_labels(labels: Any, examples: int) -> np.ndarray:
     if labels.shape != (examples,):
         one_hot = labels.ndim == 2 and len(labels) == examples
         advice = ", for example labels.argmax(axis=1)" if one_hot else ""
+        if labels.shape == (examples + 1,):
+            advice = ", without a header"
         raise InputError(
             f"labels have shape {list(labels.shape)}; give the {examples:,} true "
             f"classes, one per example{advice}."

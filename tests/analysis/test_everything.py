@@ -63,13 +63,16 @@ def model_without_arrays(path):
         archive.writestr("model.weights.h5", weights.getvalue())
 
 
-def made(path, families):
-    """A run directory with records of the base model and of some families."""
+def made(path, families, tested=CLASSES, names=tuple("abc")):
+    """A run directory with records of the base model and of some families.
+
+    The first classes alone have test images.
+    """
     run = RunDirectory(path)
     with run.claimed(CONFIG):
         pass
     rng = np.random.default_rng(0)
-    labels = rng.integers(CLASSES, size=N)
+    labels = rng.integers(tested, size=N)
     for task in plan.make(CONFIG):
         if task.name != "data" and task.family not in ("base", *families):
             continue
@@ -78,7 +81,7 @@ def made(path, families):
         if task.name == "data":
             np.save(folder / "labels.npy", labels)
             np.save(folder / "images.npy", np.zeros((N, 4, 4, 1), np.uint8))
-            (folder / "class_names.json").write_text(json.dumps(list("abc")), "utf-8")
+            (folder / "class_names.json").write_text(json.dumps(names), "utf-8")
         else:
             snapshots = 2 if task.kind == "train" else 1
             logits = rng.normal(size=(snapshots, N, CLASSES)) + 2 * np.eye(3)[labels]
@@ -121,6 +124,17 @@ def test_any_part_of_an_experiment_can_be_analysed(families, tmp_path, capsys):
     assert table.exists() == bool({"quantized", "compressed"} & {*families})
     told = "Model files (.tflite)" in capsys.readouterr().out
     assert told == ("compressed" in families)
+
+
+def test_a_class_without_test_images_and_one_called_model(tmp_path):
+    run = made(tmp_path / "run", ("student",), CLASSES - 1, ("a", "model", "unseen"))
+    everything.write(run)
+    assert everything.outdated(run) == []
+    text = (run.path / "tables" / "agreement_by_class.csv").read_text("utf-8")
+    header, first, *_ = text.splitlines()
+    assert header == "model,a,model,unseen"
+    assert first.startswith("student-alpha0.1-seed2,0.") and first.endswith(",")
+    assert "<h1>" in page.render([run])
 
 
 def test_controls_are_not_compared_with_students_of_another_alpha():
@@ -214,6 +228,16 @@ def test_no_table_of_an_earlier_analysis_stays_but_files_of_ones_own(with_notes)
     assert {"before", "after", "similarity"} <= left
     assert "function_preserved" not in left
     assert (tables / "latency.csv").read_bytes() == latencies
+
+
+def test_folders_of_ones_own_stay_but_no_page_of_other_tables(analysed):
+    mine = analysed.path / "figures" / "talk.2026" / "slides.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    (analysed.path / "report.html").write_text("of the tables before", "utf-8")
+    everything.write(analysed)
+    assert mine.exists()
+    assert not (analysed.path / "report.html").exists()
 
 
 def test_nothing_of_an_analysis_that_was_killed_stays(with_notes, monkeypatch):

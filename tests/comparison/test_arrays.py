@@ -83,6 +83,27 @@ def test_outputs_of_other_names_are_matched_by_position_which_is_told(arrays):
     )
 
 
+def test_outputs_of_the_same_name_belong_together(arrays):
+    p, q = arrays[0], arrays[0][::-1]
+    found = kdfunc.compare({"a": p, "b": q}, {"b": q, "c": p}, resamples=RESAMPLES)
+    for output in found["outputs"]:
+        assert output["measures"]["jensen_shannon"]["value"] == 0
+    hints = [output["hint"] for output in found["outputs"]]
+    assert "matched by position with 'c' (candidate)" in hints[0]
+    assert "matched" not in hints[1]
+
+
+def test_independent_models_must_differ(arrays):
+    p, q, other = arrays
+    with pytest.raises(InputError, match="models 1 and 2 give the same outputs"):
+        kdfunc.compare(p, q, independents=[other, other])
+
+
+def test_a_result_is_json_whatever_its_settings_are(arrays):
+    p, q, _ = arrays
+    json.dumps(kdfunc.compare(p, q, resamples=np.int64(RESAMPLES)))
+
+
 def test_one_independent_model_decides_nothing_of_the_function_preserved(arrays):
     """How far trainings differ by chance is not known from one."""
     p, q, other = arrays
@@ -165,6 +186,16 @@ def test_csv_is_read_as_pandas_and_excel_write_it(tmp_path, arrays):
     np.testing.assert_array_equal(read(path)[""], softmax)
     path.write_text("0,1,2\n1,1,2\n", "utf-8")  # classes of three positions
     np.testing.assert_array_equal(read(path)[""], [[0, 1, 2], [1, 1, 2]])
+    for columns in (1, 2):
+        pd.DataFrame(softmax[:, :columns]).to_csv(path, index=False)
+        np.testing.assert_array_equal(
+            read(path)[""].reshape(200, -1), softmax[:, :columns]
+        )
+    path.write_text('"","V1","V2"\n"1",0.2,0.8\n"2",0.6,0.4\n', "utf-8")  # as R does
+    np.testing.assert_array_equal(read(path)[""], [[0.2, 0.8], [0.6, 0.4]])
+    upper = path.with_name("Q.CSV")
+    np.savetxt(upper, softmax, delimiter=",")
+    np.testing.assert_array_equal(read(upper)[""], softmax)
     path.write_text("0.5,0.S\n0.2,0.8\n", "utf-8")
     with pytest.raises(InputError, match="0.S"):
         read(path)
@@ -183,6 +214,11 @@ def test_labels_may_be_in_the_file(files, arrays):
     assert found["models"][0]["accuracy"] == 1
     np.savez("column.npz", softmax=p, labels=p.argmax(axis=1)[:, None])
     assert compare_files("with.npz", "column.npz", resamples=RESAMPLES)["labels"]
+    pd.Series(p.argmax(axis=1)).to_csv("header.csv", index=False)
+    with pytest.raises(InputError, match="one per example, without a header"):
+        compare_files("p.npy", "q.npz", "header.csv")
+    with pytest.raises(InputError, match=r"give a list, such as \['other.csv'"):
+        compare_files("p.npy", "q.npz", independents="other.csv")
     np.savez("unnamed.npz", x=p, y=p.argmax(axis=1))
     with pytest.raises(InputError, match="has the arrays x, y; call the one"):
         compare_files("p.npy", "q.npz", "unnamed.npz")

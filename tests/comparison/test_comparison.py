@@ -16,11 +16,11 @@ from kdfunc.similarity.labels import check_labels
 RESAMPLES = 200
 
 
-def compared(*given, labels=None, wanted=(), said=None):
+def compared(*given, labels=None, wanted=(), said=None, resamples=RESAMPLES):
     given = [x if isinstance(x, dict) else {"": x} for x in given]
     models = [{"file": f"m{i}"} for i in range(len(given))]
     wanted = limits.parse(wanted, labels is not None, len(given) > 2, sizes=[])
-    return compare(given, models, labels, wanted, said or Said(), RESAMPLES, 0.95)
+    return compare(given, models, labels, wanted, said or Said(), resamples, 0.95)
 
 
 def only(result):
@@ -67,6 +67,19 @@ def test_shares_have_exact_intervals(softmax, rng):
     (judged,) = compared(p, p, labels=labels, wanted=limit)["limits"]
     assert judged["outcome"] == "undecided"
     assert found["copied_correct"]["low"] == pytest.approx(0.025 ** (1 / 300))
+
+
+def test_errors_are_drawn_with_the_changes_that_they_divide(rng):
+    """Of few errors, the draw matters as much as that of the changes."""
+    truth, covered = 0.024 / 0.006, 0
+    for _ in range(60):
+        kinds = rng.choice(3, size=1000, p=[0.976, 0.018, 0.006])
+        p = np.eye(2)[(kinds > 0).astype(int)]  # the candidate says 0 of all
+        q, labels = np.eye(2)[np.zeros(1000, int)], (kinds == 2).astype(int)
+        found = only(compared(p, q, labels=labels, resamples=200))["measures"]
+        ratio = found["accuracy_corrected_disagreement"]
+        covered += ratio["low"] <= truth <= (ratio["high"] or np.inf)
+    assert covered >= 54
 
 
 def test_no_flips_do_not_make_the_function_preserved_certain(softmax):
@@ -241,8 +254,12 @@ def test_the_same_numbers_have_no_noise(rng):
     r = rng.normal(size=(30, 2, 8))
     result = compared(r, r, wanted=["snr_db>=60", "snr_db>=60 at 95%"])
     assert only(result)["measures"]["snr_db"]["value"] is None  # infinite
-    assert [entry["outcome"] for entry in result["limits"]] == ["met", "met"]
+    assert [entry["outcome"] for entry in result["limits"]] == ["met", "undecided"]
+    assert result["limits"][1]["examples_to_decide"] == 500  # as of any mean
     assert "to the last bit" in result["outcome"]
+    r = rng.normal(size=(500, 2))
+    (limit,) = compared(r, r, resamples=200, wanted=["snr_db>=60 at 95%"])["limits"]
+    assert limit["outcome"] == "met"
 
 
 def test_few_examples_with_noise_have_an_interval_all_the_same(rng, recwarn):

@@ -95,6 +95,15 @@ def test_what_is_said_of_outputs_must_be_so(logits):
     assert settled(p, p, said={"reference": "numbers"}).kind == "numbers"
 
 
+def test_a_model_that_has_collapsed_is_compared_all_the_same(logits):
+    """All of its logits are 0, which lies between 0 and 1."""
+    for models in (["reference"], ["reference", "candidate"]):
+        said = dict.fromkeys(models, "logits")
+        found = settled(logits, np.zeros_like(logits), said=said)
+        assert found.kind == "classes"
+        assert set(found.forms.values()) == {"logits"}
+
+
 @pytest.mark.parametrize("between", [(1,), (1, 1)])
 def test_dimensions_of_one_are_no_positions(logits, between):
     p = softmax(logits).reshape(60, *between, 5)

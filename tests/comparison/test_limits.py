@@ -112,6 +112,14 @@ def test_all_examples_may_be_asked_for(text):
     assert limit.judge(share(int(limit.least) * 10, 10, 10)) == "met"
 
 
+def test_a_share_on_its_bound_meets_it():
+    """99.9 / 100 is more than 999 / 1000 as a float."""
+    for count in range(1, 1000):
+        same, changed = share(count, 1000, 1000), share(1000 - count, 1000, 1000)
+        assert outcome(f"agreement>={count / 10}%", same) == "met"
+        assert outcome(f"disagreement<={100 - count / 10:.1f}%", changed) == "met"
+
+
 def test_a_limit_without_confidence_judges_the_value_alone():
     assert outcome("agreement>=90%", share(9, 10, 10)) == "met"
     assert outcome("agreement>=90.01%", share(9, 10, 10)) == "missed"

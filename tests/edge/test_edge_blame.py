@@ -196,6 +196,35 @@ def test_files_behind_the_model_are_kept(tiny, tmp_path):
     assert len(predict(mixed, tiny.images)) == len(tiny.images)
 
 
+@pytest.mark.parametrize("here", [[], [-1]])
+def test_a_bias_that_only_one_file_has(tmp_path, rng, here):
+    """Other converters leave out a bias, or fold it elsewhere."""
+    w, b = rng.normal(size=(6, 8)).astype("f4"), rng.normal(size=6).astype("f4")
+    scale = np.abs(w).max() / 127
+
+    def dense(name, biased, quantized):
+        net, integers = nets.Net(), np.rint(w / scale).astype("i1")
+        x, z = net.tensor([1, 8]), net.tensor([1, 6], "z")
+        if quantized:
+            kind = nets.TYPES.INT8
+            weights = net.tensor([6, 8], "w", data=integers, kind=kind, scale=scale)
+        else:
+            weights = net.tensor([6, 8], "w", data=w)
+        bias = [net.tensor([6], "b", data=b)] if biased else here
+        options = nets.schema.FullyConnectedOptionsT()
+        inputs = [x, weights, *bias]
+        net.add(nets.OPERATORS.FULLY_CONNECTED, inputs, [z], options)
+        return net.save(tmp_path / name, [x], [z])
+
+    x = rng.normal(size=(5, 8)).astype("f4")
+    for biased in (True, False):
+        reference = Graph(dense("reference.tflite", biased, quantized=False))
+        candidate = Graph(dense("candidate.tflite", not biased, quantized=True))
+        layers = common_layers(candidate, reference)
+        found = predict(restored(candidate, reference, layers), x)
+        np.testing.assert_array_equal(found, predict(reference.content, x))
+
+
 def test_converters_files_can_be_restored(lenet):
     """Files of TensorFlow's converter, in every form that a reference can restore."""
     reference, images = Graph(lenet.float32), lenet.images[:60]

@@ -1,3 +1,4 @@
+import importlib
 import json
 import math
 import os
@@ -162,6 +163,23 @@ def test_tensorflow_models_give_what_tflite_gives(tensorflow, lenet, kind):
     assert found.shape == (3, 10)
     with pytest.raises(InputError, match=r"takes \[n, 28, 28, 1\]"):
         network.run(lenet.images[:, :5])
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_keras_models_of_several_inputs_and_outputs(tensorflow, tmp_path, rng, library):
+    """Outputs of one layer, and dictionaries, which keep their own names."""
+    keras = importlib.import_module(library)
+    a, b = keras.layers.Input((4,), name="a"), keras.layers.Input((4,), name="b")
+    shared = keras.layers.Dense(2, name="shared")
+    path, x, y = tmp_path / "model.keras", *rng.random((2, 5, 4), np.float32)
+    keras.Model([a, b], [shared(a), shared(b)]).save(path)
+    found = Network(path).run({"a": x, "b": y})
+    weights = [np.asarray(w) for w in shared.get_weights()]
+    expected = [each @ weights[0] + weights[1] for each in (x, y)]
+    np.testing.assert_allclose(list(found.values()), expected, rtol=1e-5)
+    keras.Model({"q": a, "p": b}, {"z": shared(a), "e": shared(b)}).save(path)
+    found = Network(path).run({"q": x, "p": y})
+    np.testing.assert_allclose([found["z"], found["e"]], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("fixed", [1, 4])

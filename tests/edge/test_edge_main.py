@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 
+import nets
 import numpy as np
 import pytest
 
@@ -197,6 +198,35 @@ def test_benchmark_prints_a_table_or_json(lenet, capsys):
     assert re.fullmatch(r"XNNPACK for \d of 8 operators, 1 thread", ran)
     assert edge(*arguments, "--json") == 0
     assert [x["batch_size"] for x in json.loads(capsys.readouterr().out)] == [1, 4]
+
+
+def test_batches_that_are_run_one_at_a_time_are_told_of(tmp_path, rng, capsys):
+    net = nets.Net()
+    x, z = net.tensor([1, 300]), net.tensor([1, 40], "z")
+    w = net.tensor([40, 300], "w", data=rng.normal(size=(40, 300)).astype("f4"))
+    options = nets.schema.FullyConnectedOptionsT()
+    net.add(nets.OPERATORS.FULLY_CONNECTED, [x, w, -1], [z], options)
+    path = net.save(tmp_path / "dense.tflite", [x], [z])
+    arguments = ["benchmark", path, "--runs=1", "--warm-up=1", "--batch-sizes=1,32"]
+    assert edge(*arguments, "--kernels=builtin") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.count("was given 32 images one at a time") == 1
+    assert edge(*arguments) == 0  # XNNPACK gives the same bits
+    assert "one at a time" not in capsys.readouterr().out
+
+
+def test_an_output_called_labels_is_not_the_true_classes(tmp_path, rng, capsys):
+    net = nets.Net()
+    x, scores = net.tensor([1, 4]), net.tensor([1, 4], "scores")
+    labels = net.tensor([1, 4], "labels")
+    net.softmax(x, scores)
+    net.softmax(x, labels, 2.0)
+    path = net.save(tmp_path / "both.tflite", [x], [scores, labels])
+    np.save(tmp_path / "x.npy", rng.normal(size=(5, 4)).astype("f4"))
+    arguments = [f"--data={tmp_path / 'x.npy'}", f"--output={tmp_path / 'y.npz'}"]
+    assert edge("predict", path, *arguments) == 0
+    assert set(np.load(tmp_path / "y.npz").files) == {"scores", "labels_output"}
+    assert "is called 'labels_output'" in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_is_no_error(edge_only, lenet):

@@ -407,6 +407,29 @@ def test_a_folder_stands_for_the_runs_in_it(full_run, capsys, monkeypatch, tmp_p
     ]
 
 
+def test_a_run_that_is_named_twice_counts_once(capsys, monkeypatch, tmp_path):
+    for name in "ab":
+        write_run(tmp_path / "runs" / name)
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "runs/", "runs/a", str(tmp_path / "runs" / "b")]) == 0
+    assert "2 runs side by side" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_runs_of_others_are_compared_without_their_pages(monkeypatch, tmp_path):
+    runs = [write_run(tmp_path / "runs" / name) for name in "ab"]
+    written = page.write_atomic
+
+    def refuse(path, content):
+        if path.parent == runs[0].path:
+            raise PermissionError(13, "Permission denied")
+        written(path, content)
+
+    monkeypatch.setattr(page, "write_atomic", refuse)
+    reader = Reader(page.write(runs, tmp_path / "all.html").read_text("utf-8"))
+    links = [a["href"] for a in reader.all("a")]
+    assert [x for x in links if x.endswith("report.html")] == ["runs/b/report.html"]
+
+
 def test_what_is_no_run_is_passed_over_and_told(
     full_run, capsys, monkeypatch, tmp_path
 ):

@@ -273,7 +273,7 @@ def agreement_by_class(
     )
     mesh = axes.collections[0]
     for text, color in zip(
-        axes.texts, mesh.to_rgba(mesh.get_array().ravel()), strict=True
+        axes.texts, mesh.to_rgba(mesh.get_array().compressed()), strict=True
     ):
         light = relative_luminance(color) > 0.18  # where black has the higher contrast
         text.set_color("black" if light else "white")
