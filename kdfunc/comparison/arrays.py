@@ -214,7 +214,8 @@ def _all_floats(path: pathlib.Path) -> bool:
     """Whether no number below the first row is written as a whole number."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         rows = itertools.islice(csv.reader(file), 1, None)
-        return not any(cell.strip().isdecimal() for row in rows for cell in row)
+        cells = (cell.strip().lstrip("+-") for row in rows for cell in row)
+        return not any(cell.isdecimal() for cell in cells)
 
 
 def _is_number(cell: str) -> bool:

@@ -225,7 +225,7 @@ def predict_file(
         for batch in batches_of(runner, model, examples, settings):
             file.append({RENAMED.get(name, name): x for name, x in batch.items()})
         told = runner.call("told")
-    if LABELS in batch and len(batch) > 1:
+    if LABELS in batch and pathlib.Path(output).suffix == ".npz":
         told["notes"].append(
             f"the output {LABELS!r} is called {RENAMED[LABELS]!r} in {output}, where "
             f"{LABELS!r} would be taken for the true classes."

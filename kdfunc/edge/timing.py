@@ -68,8 +68,7 @@ def benchmark(
             if told["alone"] and way.batch_size > 1:
                 notes.append(
                     f"{model} was given {way.batch_size} images one at a time, since "
-                    "together they have other outputs with these kernels or do not "
-                    "fit."
+                    "with these kernels a batch has other last digits or does not fit."
                 )
         median, p90, p99 = np.quantile(times, [0.5, 0.9, 0.99]) * 1000
         found.append(

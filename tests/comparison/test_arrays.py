@@ -191,6 +191,8 @@ def test_csv_is_read_as_pandas_and_excel_write_it(tmp_path, arrays):
         np.testing.assert_array_equal(
             read(path)[""].reshape(200, -1), softmax[:, :columns]
         )
+    path.write_text("0\n-1\n-2\n", "utf-8")
+    np.testing.assert_array_equal(read(path)[""], [0, -1, -2])
     path.write_text('"","V1","V2"\n"1",0.2,0.8\n"2",0.6,0.4\n', "utf-8")  # as R does
     np.testing.assert_array_equal(read(path)[""], [[0.2, 0.8], [0.6, 0.4]])
     upper = path.with_name("Q.CSV")
