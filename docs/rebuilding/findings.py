@@ -422,6 +422,22 @@ def restored(root: str) -> str:
     return "\n".join(parts) or "No run in `results/` has this table yet.\n"
 
 
+def statistics(root: str) -> str:
+    """Accuracies with moving statistics of the training and with fresh ones."""
+    rows = [
+        [
+            result.cited(root),
+            row.model,
+            f"{100 * row.accuracy:.1f}",
+            f"{100 * row.fresh_accuracy:.1f}",
+        ]
+        for result, table in _having("fresh_statistics")
+        for row in table.itertuples()
+    ]
+    header = ["run", "model", "accuracy as trained, %", "with fresh statistics, %"]
+    return markdown(header, rows)
+
+
 def initialization(root: str) -> str:
     """How far pruned models are from the untrained and from the trained base model."""
     rows = []

@@ -63,6 +63,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "scopes": findings.scopes,
     "initialization": findings.initialization,
     "restored": findings.restored,
+    "statistics": findings.statistics,
     "spread": findings.spread,
     "fidelity": findings.fidelity,
 }
