@@ -77,8 +77,9 @@ def train(
 
     def snapshot(**losses: float) -> None:
         probabilities = predict(test_images)
-        if not np.isfinite(probabilities).all():  # after the last update of an epoch
-            raise TrainingError(f"outputs are not finite after epoch {len(history)}")
+        if not np.isfinite(probabilities).all():
+            when = f"after epoch {len(history)}" if history else "before training"
+            raise TrainingError(f"outputs are not finite numbers {when}")
         softmax.append(probabilities)
         history.append({"epoch": len(history), **scores(probabilities, test_labels)})
         history[-1].update(losses)

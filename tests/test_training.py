@@ -185,7 +185,7 @@ def test_a_loss_that_is_no_number_stops_the_training_with_its_epoch(digits, tmp_
 
 def test_outputs_that_are_no_numbers_stop_it_too(digits, tmp_path):
     """Losses are measured before an update, so the last one is in none."""
-    with pytest.raises(TrainingError, match="outputs are not finite after epoch 1"):
+    with pytest.raises(TrainingError, match="not finite numbers after epoch 1"):
         train(digits, tmp_path, learning_rate=float("nan"), batch_size=10**4)
 
 
