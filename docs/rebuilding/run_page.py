@@ -57,9 +57,8 @@ def _parts(result: Result) -> Iterator[str]:
     yield "## How it was made\n"
     yield f"```sh\n{config.command}\n```\n"
     yield _made(result) + "\n"
-    doubts = summary.doubts(
-        config, result.models, result.warning, result.table("yardstick")
-    )
+    tables = (result.table(name) for name in ("yardstick", "metrics"))
+    doubts = summary.doubts(config, result.models, result.warning, *tables)
     if doubts:
         yield "## What this run cannot tell\n"
         yield "".join(f"- {sentence}\n" for sentence in doubts)

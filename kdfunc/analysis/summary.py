@@ -15,8 +15,9 @@ from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN, Outcome
 from kdfunc.similarity.scale import score
-from kdfunc.text import count, listed, wrapped
+from kdfunc.text import count, listed, percent, wrapped
 
+_WORSE = 0.8  # of its best accuracy, below which a network ends on a bad epoch
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 
 #: The terms that a reader meets first, explained.
@@ -106,6 +107,7 @@ def doubts(
     models: Sequence[Task],
     warning: str,
     yardstick: pd.DataFrame | None,
+    metrics: pd.DataFrame | None = None,
 ) -> list[str]:
     """What a run cannot tell, one string of a sentence or two for each point.
 
@@ -114,8 +116,11 @@ def doubts(
       models: Those that were made, perhaps fewer than the experiment has.
       warning: What is wrong with the base model, from `learnt`; may be empty.
       yardstick: The table of that name; None if there is none.
+      metrics: The same.
     """
     told = [warning] if warning else []
+    if metrics is not None:
+        told += _unlucky(metrics[metrics["model"] == "base"])
     families = Counter(task.family for task in models)
     independents = families["independent"]
     if not independents:
@@ -174,6 +179,18 @@ def doubts(
     return told
 
 
+def _unlucky(base: pd.DataFrame) -> list[str]:
+    """A sentence if the base model was much better before its last epoch."""
+    by_epoch = base.set_index("epoch")["accuracy"]
+    if by_epoch.empty or by_epoch.iloc[-1] >= _WORSE * by_epoch.max():
+        return []
+    return [
+        f"The base model is right on {percent(by_epoch.iloc[-1])} of the test images, "
+        f"but was on {percent(by_epoch.max())} after epoch {by_epoch.idxmax()}: what "
+        "is compressed here is the network of a bad last epoch."
+    ]
+
+
 def _known(yardstick: pd.DataFrame | None) -> str:
     """How uncertain the zero of the scale is; empty if not known or within the margin.
 
@@ -212,7 +229,13 @@ def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
     verdicts = tables.read(run, "verdicts")
     return terminal(
         opening(run.config, base["accuracy"], not warning, preserved, verdicts),
-        doubts(run.config, tasks, warning, tables.read(run, "yardstick")),
+        doubts(
+            run.config,
+            tasks,
+            warning,
+            tables.read(run, "yardstick"),
+            tables.read(run, "metrics"),
+        ),
         verdicts,
         notes(tables.read(run, "pruned_arrays")),
     )

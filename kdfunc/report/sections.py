@@ -35,7 +35,7 @@ def of_run(run: Results) -> dict[str, Any]:
         "opening": run.opening,
         # The warning stands alone, before the rest.
         "doubts": summary.doubts(
-            run.config, run.models, "", run.table("yardstick", "zero")
+            run.config, run.models, "", run.table("yardstick", "zero"), run.metrics
         ),
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),

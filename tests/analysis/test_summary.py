@@ -122,6 +122,18 @@ def test_what_a_run_cannot_tell():
     assert "no yardstick" in none and none.endswith("with --independents=5.")
 
 
+def test_a_bad_last_epoch_is_told_of():
+    models, epochs = plan.make(CONFIG), {"model": "base", "epoch": range(4)}
+    for last, told in ((0.28, False), (0.26, True)):
+        metrics = pd.DataFrame({**epochs, "accuracy": [0.01, 0.2, 0.34, last]})
+        found = summary.doubts(CONFIG, models, "", None, metrics)
+        assert len(found) == told
+    assert (
+        "right on 26.0 % of the test images, but was on 34.0 % after epoch 2"
+        in (found[0])
+    )
+
+
 def test_what_counts_is_what_was_trained_and_not_what_was_asked_for():
     (none,) = doubts(without=["independent"])
     assert "no yardstick" in none and none.endswith("with --stages=train,analyse.")
