@@ -424,18 +424,16 @@ def restored(root: str) -> str:
 
 def statistics(root: str) -> str:
     """Accuracies with moving statistics of the training and with fresh ones."""
-    rows = [
-        [
-            result.cited(root),
-            row.model,
-            f"{100 * row.accuracy:.1f}",
-            f"{100 * row.fresh_accuracy:.1f}",
-        ]
-        for result, table in _having("fresh_statistics")
-        for row in table.itertuples()
-    ]
-    header = ["run", "model", "accuracy as trained, %", "with fresh statistics, %"]
-    return markdown(header, rows)
+    return _all_runs(
+        root,
+        "fresh_statistics",
+        lambda table: (
+            [row.model, f"{100 * row.accuracy:.1f}", f"{100 * row.fresh_accuracy:.1f}"]
+            for row in table.itertuples()
+        ),
+        ["model", "accuracy as trained, %", "with fresh statistics, %"],
+        "this table yet",
+    )
 
 
 def initialization(root: str) -> str:

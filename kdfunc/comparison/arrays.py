@@ -19,6 +19,7 @@ from kdfunc.similarity.softmax import listed
 Arrays = np.ndarray | Mapping[str, np.ndarray]
 EXPECTED = "give outputs [examples, ...] as .npy, .npz or .csv"
 LABELS = "labels"  # member of a .npz file
+ENCODING = "utf-8-sig"  # of .csv files: Excel begins with a byte order mark
 
 
 def compare(
@@ -184,8 +185,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _csv(path: pathlib.Path) -> np.ndarray:
     """`[rows, columns]` of numbers, without the header and the index of pandas."""
-    encoding = "utf-8-sig"  # Excel begins with a byte order mark
-    with open(path, newline="", encoding=encoding) as file:
+    with open(path, newline="", encoding=ENCODING) as file:
         first = next(csv.reader(file), None)
     if not first:
         raise ValueError("it is empty")
@@ -198,7 +198,7 @@ def _csv(path: pathlib.Path) -> np.ndarray:
         ndmin=2,
         skiprows=int(titled),
         comments=None,
-        encoding=encoding,
+        encoding=ENCODING,
         quotechar='"',
     )
     counted = len(found) > 2 and (np.diff(found[:, 0]) == 1).all()
@@ -212,7 +212,7 @@ def _csv(path: pathlib.Path) -> np.ndarray:
 
 def _all_floats(path: pathlib.Path) -> bool:
     """Whether no number below the first row is written as a whole number."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with open(path, newline="", encoding=ENCODING) as file:
         rows = itertools.islice(csv.reader(file), 1, None)
         cells = (cell.strip().lstrip("+-") for row in rows for cell in row)
         return not any(cell.isdecimal() for cell in cells)

@@ -233,7 +233,7 @@ def settle_all(
         arrays = {t: x[own[t][name]] for t, x in zip(titles, given, strict=True)}
         alone = "" if len(names) == 1 else name
         found = forms.settle(alone, arrays, here, labels)
-        if told.get(name):
+        if told[name]:
             paired = f"matched by position with {told[name]}, since names differ"
             hint = f"{found.hint}; {paired}" if found.hint else paired
             found = replace(found, hint=hint)
