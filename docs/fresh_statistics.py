@@ -18,7 +18,7 @@ from kdfunc import datasets, models, runtime
 from kdfunc.analysis import everything, tables
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runtime import tf
-from kdfunc.training import predictor
+from kdfunc.training import predictor, scores
 
 BATCHES = 400  # after which 0.99 ** 400 = 2 % of the statistics before are left
 
@@ -41,9 +41,8 @@ def compared(run: RunDirectory, data: datasets.Dataset) -> pd.DataFrame:
     for task in everything.finished(run):
         if task.family not in ("base", "independent"):
             continue
-        model = models.load(run.record(task.name).path / "final.keras")
-        predict = predictor(model)
-        own = predict(data.test_images)
+        record = run.record(task.name)
+        model = models.load(record.path / "final.keras")
 
         @tf.function
         def update(images, model=model):
@@ -52,9 +51,9 @@ def compared(run: RunDirectory, data: datasets.Dataset) -> pd.DataFrame:
         for start in range(0, batches * size, size):
             images = data.train_images[order[start : start + size]]
             update(tf.constant(images.astype(np.float32) / 255))
-        fresh = predict(data.test_images)
-        found = [float((p.argmax(axis=1) == run.labels).mean()) for p in (own, fresh)]
-        rows.append((task.name, found[0], batches, found[1]))
+        fresh = scores(predictor(model)(data.test_images), run.labels)["accuracy"]
+        own = scores(record.softmax[-1], run.labels)["accuracy"]
+        rows.append((task.name, own, batches, fresh))
     columns = ["model", "accuracy", "batches", "fresh_accuracy"]
     return pd.DataFrame(rows, columns=columns)
 
