@@ -296,6 +296,16 @@ class ExperimentConfig:
             for key, value in dataclasses.asdict(self).items()
         }
 
+    def asks_for(self, field: str, value: Any) -> bool:
+        """Whether a field's list contains the value, or its count reaches it.
+
+        Args:
+          field: the field's name.
+          value: an item of a list, or a count.
+        """
+        there = getattr(self, field)
+        return value in there if isinstance(there, tuple) else value <= there
+
     @property
     def leaning_alpha(self) -> float | None:
         """The alpha that gives the teacher most weight; None if there are no alphas."""

@@ -25,7 +25,7 @@ from kdfunc.runs import (
     verification,
 )
 from kdfunc.runs.directory import RunDirectory
-from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE, asks_for
+from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE
 from kdfunc.runs.progress import Progress
 from kdfunc.runs.workplace import Workplace
 from kdfunc.snapshots import CHECKPOINT
@@ -209,7 +209,7 @@ def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
     for field in (*REDUCIBLE, *EXTENDABLE):
         there = getattr(whole, field)
         values = there if isinstance(there, tuple) else (there,)
-        more = [str(value) for value in values if not asks_for(wanted, field, value)]
+        more = [str(value) for value in values if not wanted.asks_for(field, value)]
         if more:
             few = ", ".join(more) if len(more) < 6 else f"{len(more)} more"
             told.append(f"{field} {few}")

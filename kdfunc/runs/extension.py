@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from kdfunc import catalog
 from kdfunc.config import ExperimentConfig
+from kdfunc.runs import plan
 
 #: Fields of which a run can be asked for more or less: what it has done stays as it is.
 EXTENDABLE = (
@@ -17,11 +17,8 @@ EXTENDABLE = (
     "variants",
 )
 
-#: Those, and alphas, of which more can be asked for if what is there stays as it is.
-JOINED = ("alphas", *EXTENDABLE)
-
-#: Fields of which a run can be asked for less, but not always for more: controls and
-#: variants that are there follow from all of them.
+#: Fields of which a run can be asked for less, but not always for more: controls,
+#: variants and further base models follow from all of them.
 REDUCIBLE = ("alphas", "independents")
 
 
@@ -31,7 +28,7 @@ def conflicts(
     """The fields that keep a run from continuing as another one.
 
     More or less of an `EXTENDABLE` field is no conflict, nor is less of a `REDUCIBLE`
-    one, nor are more alphas if controls and variants keep theirs.
+    one, nor is more of it if all tasks of the run stay as they are.
 
     Args:
       there: the config of the run.
@@ -46,8 +43,7 @@ def conflicts(
         for field in mine
         if mine[field] != theirs[field]
         and field not in EXTENDABLE
-        and not (field in REDUCIBLE and _holds(mine[field], theirs[field]))
-        and not (field == "alphas" and _leans_alike(there, wanted))
+        and not (field in REDUCIBLE and _tasks_stay(there, wanted, field))
     }
 
 
@@ -62,45 +58,24 @@ def joined(there: ExperimentConfig, wanted: ExperimentConfig) -> ExperimentConfi
       there: the config of the run.
       wanted: one without `conflicts`.
     """
-    together = {field: _together(field, there, wanted) for field in JOINED}
+    together = {
+        field: _together(field, there, wanted) for field in (*REDUCIBLE, *EXTENDABLE)
+    }
     return dataclasses.replace(there, **together)
 
 
-def asks_for(config: ExperimentConfig, field: str, value: Any) -> bool:
-    """Whether a list of a config contains the value, or a count reaches it.
-
-    Args:
-      config: the experiment.
-      field: the field's name.
-      value: a list's item, or a count.
-    """
-    return _holds(getattr(config, field), value)
-
-
-def _leans_alike(there: ExperimentConfig, wanted: ExperimentConfig) -> bool:
-    """Whether controls and variants keep their alpha beside the wanted alphas."""
-    taught = any(catalog.CONTROLS[name].teacher for name in there.controls)
-    alphas = _together("alphas", there, wanted)
-    return (
-        not there.alphas
-        or not (taught or there.variants)
-        or dataclasses.replace(there, alphas=alphas).leaning_alpha
-        == there.leaning_alpha
-    )
+def _tasks_stay(there: ExperimentConfig, wanted: ExperimentConfig, field: str) -> bool:
+    """Whether a run keeps all of its tasks if a field is extended by what is wanted."""
+    together = {field: _together(field, there, wanted)}
+    after = plan.make(dataclasses.replace(there, **together))
+    return all(task in after for task in plan.make(there))
 
 
 def _together(field: str, there: ExperimentConfig, wanted: ExperimentConfig) -> Any:
     """A field's value, extended by the wanted one's."""
     mine, theirs = getattr(there, field), getattr(wanted, field)
-    if _holds(theirs, mine) and field != "distillation_seeds":
+    if not isinstance(mine, tuple):
+        return max(mine, theirs)
+    if {*mine} <= {*theirs} and field != "distillation_seeds":
         return theirs
-    if isinstance(mine, tuple):
-        return (*mine, *(value for value in theirs if value not in mine))
-    return mine
-
-
-def _holds(more: Any, less: Any) -> bool:
-    """Whether a list contains a value or all of a list, or a count reaches a count."""
-    if not isinstance(more, list | tuple):
-        return less <= more
-    return {*less} <= {*more} if isinstance(less, list | tuple) else less in more
+    return (*mine, *(value for value in theirs if value not in mine))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdfunc import checksums
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs.extension import JOINED
+from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE
 
 if TYPE_CHECKING:
     from kdfunc.runs.directory import RunDirectory
@@ -76,7 +76,8 @@ def changed(run: "RunDirectory", task: "Task") -> list[str]:
 
 def _fixed(config: ExperimentConfig) -> dict[str, Any]:
     fields = config.to_dict()
-    return {name: fields[name] for name in fields if name not in JOINED}
+    joined = (*REDUCIBLE, *EXTENDABLE)
+    return {name: fields[name] for name in fields if name not in joined}
 
 
 def _files(run: "RunDirectory", task: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdfunc.config import ExperimentConfig
-from kdfunc.runs.extension import asks_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Task:
         Args:
           config: the smaller experiment.
         """
-        return all(asks_for(config, *asked) for asked in self.asked_by.items())
+        return all(config.asks_for(*asked) for asked in self.asked_by.items())
 
     @property
     def replicate(self) -> bool:

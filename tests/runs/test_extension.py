@@ -52,6 +52,32 @@ def test_a_run_without_alphas_takes_any():
     assert joined(made, wanted) == joined(wanted, made) == wanted
 
 
+@pytest.mark.parametrize(
+    ("there", "allowed"),
+    [
+        ({"controls": ()}, True),
+        ({"controls": ("independent-optimizer", "same-start")}, True),
+        ({"controls": (), "base_models": 2}, True),
+        (
+            {"controls": (), "base_models": 3},
+            False,
+        ),  # its base-3 is an independent model
+        ({"controls": ("other-teacher",)}, False),  # whose students alternate
+        ({"controls": ("other-teacher",), "distillation_seeds": (2,)}, True),
+        ({"controls": (), "variants": ("teacher=ensemble",)}, False),
+    ],
+)
+def test_more_independent_models_are_no_conflict_if_all_other_models_stay(
+    there, allowed
+):
+    made = ExperimentConfig(independents=1, **there)
+    wanted = dataclasses.replace(made, independents=3)
+    expected = {} if allowed else {"independents": (1, 3)}
+    assert conflicts(made, wanted) == expected
+    assert conflicts(wanted, made) == {}
+    assert joined(made, wanted) == joined(wanted, made) == wanted
+
+
 def test_less_of_what_controls_follow_from_is_no_conflict_and_more_is():
     few = ExperimentConfig(alphas=(0.5,), independents=1, base_models=5)
     many = ExperimentConfig(alphas=(0.1, 0.5), independents=5, base_models=2)
