@@ -58,10 +58,7 @@ def test_a_run_without_alphas_takes_any():
         ({"controls": ()}, True),
         ({"controls": ("independent-optimizer", "same-start")}, True),
         ({"controls": (), "base_models": 2}, True),
-        (
-            {"controls": (), "base_models": 3},
-            False,
-        ),  # its base-3 is an independent model
+        ({"controls": (), "base_models": 3}, False),  # base-3 is another model then
         ({"controls": ("other-teacher",)}, False),  # whose students alternate
         ({"controls": ("other-teacher",), "distillation_seeds": (2,)}, True),
         ({"controls": (), "variants": ("teacher=ensemble",)}, False),
