@@ -12,6 +12,7 @@ from kdfunc.similarity.labels import check_labels
 T = TypeVar("T")
 
 SUM_TOLERANCE = 1e-3
+BFLOAT16_TOLERANCE = 2**-7
 INTEGER_STEPS = (1 << 8, 1 << 15)  # of a probability, in TFLite's integer softmax
 CLIP = 1e-7
 CALIBRATION_BINS = 15
@@ -24,7 +25,8 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
     A row may sum to 1 within 1e-3, which covers float16 at any number of classes. A row
     of an integer softmax (all entries multiples of 1/256 or of 1/32768, as TFLite
     writes 8 and 16 bits) may be off by as much as rounding can cause, half of such a
-    step times `classes + 1`. Accepted rows are rescaled to sum to 1, so that the bounds
+    step times `classes + 1`; a row of a softmax in bfloat16, as JAX gives, by 2^-7, the
+    rounding of the sum and of the quotients. Accepted rows are rescaled to sum to 1, so that the bounds
     of every measure hold.
 
     Args:
@@ -54,6 +56,10 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
             integer = (codes == np.rint(codes)).all(axis=1) & (sums[off] > 0)
             bound = (p.shape[1] + 1) / (2 * steps)
             off[off] = ~integer | (np.abs(sums[off] - 1) > bound)
+    if off.any():
+        values = rows[off].astype(np.float32)
+        bfloat16 = (values == rows[off]) & (values.view(np.uint32) & 0xFFFF == 0)
+        off[off] = ~bfloat16.all(axis=1) | (np.abs(sums[off] - 1) > BFLOAT16_TOLERANCE)
     if off.any():
         row = off.argmax()
         raise InputError(
@@ -98,7 +104,8 @@ def listed(models: T, name: str) -> T:
 
 
 def _check_shape(p: np.ndarray, name: str) -> None:
-    if p.ndim != 2 or p.shape[0] < 1 or p.shape[1] < 2 or p.dtype.kind not in "fiub":
+    numeric = p.dtype.kind in "fiub" or p.dtype.name == "bfloat16"
+    if p.ndim != 2 or p.shape[0] < 1 or p.shape[1] < 2 or not numeric:
         raise InputError(
             f"{name} has shape {p.shape} and type {p.dtype}; give numbers "
             "[examples, classes], at least one example and two classes."

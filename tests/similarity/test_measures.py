@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from ml_dtypes import bfloat16
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 from sklearn.metrics import cohen_kappa_score, log_loss
@@ -387,6 +388,22 @@ def test_16_bit_softmax_may_be_off_by_its_rounding():
     p[0, :50] += 1 / 32768
     with pytest.raises(InputError, match="sums to 1.003"):
         check_softmax(p)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_bfloat16_softmax_may_be_off_by_its_rounding(classes):
+    x = np.random.default_rng(3).normal(0, 10, [2000, classes])
+    e = np.exp((x - x.max(axis=1, keepdims=True)).astype(bfloat16))
+    p = e / e.astype(np.float32).sum(axis=1, keepdims=True).astype(bfloat16)
+    assert p.dtype == bfloat16
+    sums = p.astype(np.float64).sum(axis=1)
+    assert np.abs(sums - 1).max() > 4e-3
+    for kept in (p, p.astype(np.float32)):
+        np.testing.assert_allclose(check_softmax(kept).sum(axis=1), 1)
+    with pytest.raises(InputError, match="sums to 1.00"):
+        check_softmax(np.nextafter(p[sums > 1.002].astype(np.float32), 1))
+    with pytest.raises(InputError, match="sums to 1.01"):
+        check_softmax(np.float32([[0.5, 0.51171875]]))
 
 
 def bad(value, row=30, column=1):
