@@ -1,6 +1,7 @@
 """Whether a candidate still computes the function of a reference."""
 
 import gzip
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from kdfunc.comparison.catalog import RELATIVE, SIZES
 from kdfunc.comparison.outputs import Said
 from kdfunc.comparison.quantities import Quantity
 from kdfunc.comparison.result import Comparison, check_resampling
+from kdfunc.edge import timing
 from kdfunc.edge.files import DataFile
 from kdfunc.edge.inspection import inspect
-from kdfunc.edge.running import is_tflite, outputs_of
+from kdfunc.edge.running import is_tflite, isolated, outputs_by, outputs_of
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError, refuse_string
 
@@ -54,9 +56,9 @@ def compare(
 
     Returns:
       A dictionary that JSON can represent and that prints well: `models`, each with
-      size, speed and how it was `run` (see `Model.told`); `outputs`, each with the
-      detected kind, measures with intervals and, for classes, tails, flips and the
-      classes hit hardest; `limits`; `outcome`.
+      size and how it was `run` (see `Model.told`), the first two with speed;
+      `outputs`, each with the detected kind, measures with intervals and, for classes,
+      tails, flips and the classes hit hardest; `limits`; `outcome`.
 
     Raises:
       InputError: a file cannot be used, a model cannot be run, or a limit makes no
@@ -73,14 +75,20 @@ def compare(
     )
     paths = [reference, candidate, *independents]
     sizes = [_size(path) for path in paths]  # and whether they are models at all
-    given, models = [], []
-    ways = [settings, candidate_settings or settings, *[settings] * len(independents)]
-    for path, size, way in zip(paths, sizes, ways, strict=True):
-        found = outputs_of(path, examples, way)
-        given.append(found.arrays)
-        models.append({**size, "latency_ms": found.latency_ms, "run": found.told})
+    ways = [settings, candidate_settings or settings]
+    with isolated(reference, ways[0]) as one, isolated(candidate, ways[1]) as other:
+        found = [
+            outputs_by(runner, path, examples, way)
+            for runner, path, way in zip([one, other], paths, ways, strict=False)
+        ]
+        latencies = timing.latencies([one, other], ways)
+    found += [outputs_of(path, examples, settings) for path in independents]
+    models = [
+        {**size, "latency_ms": latency, "run": each.told}
+        for size, latency, each in itertools.zip_longest(sizes, latencies, found)
+    ]
     return result.compare(
-        given,
+        [each.arrays for each in found],
         models,
         labels,
         wanted,

@@ -217,8 +217,7 @@ class Restorer:
     def _outputs_of(
         self, path: str | os.PathLike, title: str = ""
     ) -> dict[str, np.ndarray]:
-        options: dict[str, Any] = {"timed": False, "title": title}
-        return outputs_of(path, self._examples, self._settings, **options).arrays
+        return outputs_of(path, self._examples, self._settings, title).arrays
 
     def _classes_of(
         self, given: Sequence[Mapping[str, np.ndarray]]

@@ -1,6 +1,5 @@
 """Runs models of any kind over a file of examples in a separate process, with times."""
 
-import contextlib
 import os
 import pathlib
 import sys
@@ -19,11 +18,9 @@ from kdfunc.edge.model import Model
 from kdfunc.edge.networks import Network
 from kdfunc.edge.output_file import OutputFile
 from kdfunc.edge.settings import Settings
-from kdfunc.errors import InputError
 
 #: What an output called `labels` is called in a file, where these are the true classes.
 RENAMED = {LABELS: "labels_output"}
-RUNS = 20  # that are timed, or as many as fit into half of the time limit
 
 
 def is_tflite(path: str | os.PathLike) -> bool:
@@ -144,20 +141,16 @@ class Outputs:
         quantized numbers dequantized; integers that are not quantized stay unchanged.
       told: how it was run, in a form that JSON can represent; see
         `kdfunc.edge.Model.told`.
-      latency_ms: median time of a single random example, in milliseconds; None if it
-        is not timed, does not take random numbers, or takes longer than the time limit.
     """
 
     arrays: dict[str, np.ndarray]
     told: dict[str, Any]
-    latency_ms: float | None
 
 
 def outputs_of(
     model: str | os.PathLike,
     data: DataFile | str | os.PathLike,
     settings: Settings | None = None,
-    timed: bool = True,
     title: str = "",
 ) -> Outputs:
     """Runs a model over the examples of a file, in a separate process.
@@ -166,7 +159,6 @@ def outputs_of(
       model: path of a `.tflite` or `.keras` file, or of the folder of a SavedModel.
       data: `.npz` with `images`, or with one array per input under its name; `.npy`.
       settings: how it is run: preprocessing, signature, kernels, limits.
-      timed: whether its latency is measured, too.
       title: what the progress on a terminal is called; by default the file's name.
 
     Returns:
@@ -179,19 +171,23 @@ def outputs_of(
     settings = settings or Settings()
     data = data if isinstance(data, DataFile) else DataFile(data)
     with isolated(model, settings) as runner:
-        batches = list(batches_of(runner, model, data, settings, title))
-        told = runner.call("told")
-        latency = None
-        if timed:
-            with contextlib.suppress(InputError):
-                (first,) = runner.call("seconds", 1, 1)
-                runs = min(RUNS, max(1, int(settings.seconds / 2 // max(first, 1e-6))))
-                latency = 1000 * float(np.median(runner.call("seconds", 1, runs)))
+        return outputs_by(runner, model, data, settings, title)
+
+
+def outputs_by(
+    runner: Isolated,
+    path: str | os.PathLike,
+    data: DataFile,
+    settings: Settings,
+    title: str = "",
+) -> Outputs:
+    """`outputs_of` a model that is there already; arguments as in `batches_of`."""
+    batches = list(batches_of(runner, path, data, settings, title))
     arrays = {
-        name: joined([batch[name] for batch in batches], name, os.fspath(model))
+        name: joined([batch[name] for batch in batches], name, os.fspath(path))
         for name in batches[0]
     }
-    return Outputs(arrays, told, latency)
+    return Outputs(arrays, runner.call("told"))
 
 
 def predict_file(

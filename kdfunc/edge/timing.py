@@ -1,5 +1,6 @@
 """Measures a model's speed and memory."""
 
+import contextlib
 import itertools
 import os
 from collections.abc import Sequence
@@ -8,11 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.ports import ANY, Port
 from kdfunc.edge.running import isolated
 from kdfunc.edge.settings import Settings
 from kdfunc.errors import InputError
 from kdfunc.text import number, table, wrapped
+
+RUNS = 20  # of each model that `latencies` times, if they fit into half its time limit
+TURNS = 4  # in which they are made
 
 
 def benchmark(
@@ -85,6 +90,41 @@ def benchmark(
             }
         )
     return found
+
+
+def latencies(
+    runners: Sequence[Isolated], settings: Sequence[Settings]
+) -> list[float | None]:
+    """Median time of one random example by each of several models, in milliseconds.
+
+    The models take turns, so that what changes meanwhile, such as a processor that
+    slows down while it gets warm, changes all of them.
+
+    Args:
+      runners: hold the models.
+      settings: of each model.
+
+    Returns:
+      None for a model that does not take random numbers, or whose run takes longer than
+      the time limit.
+    """
+    firsts = [_seconds(runner, 1) for runner in runners]
+    runs = [
+        min(RUNS, max(1, int(way.seconds / 2 // max(*first, 1e-6)))) if first else 0
+        for way, first in zip(settings, firsts, strict=True)
+    ]
+    times: list[list[float]] = [[] for _ in runners]
+    for turn, model in itertools.product(range(TURNS), range(len(runners))):
+        now = runs[model] // TURNS + (turn < runs[model] % TURNS)
+        times[model] += _seconds(runners[model], now) if now else []
+    return [1000 * float(np.median(found)) if found else None for found in times]
+
+
+def _seconds(runner: Isolated, runs: int) -> list[float]:
+    """Times of runs with one example; none if it cannot be run."""
+    with contextlib.suppress(InputError):
+        return runner.call("seconds", 1, runs)
+    return []
 
 
 def as_text(found: list[dict[str, Any]]) -> str:

@@ -26,8 +26,8 @@ def check_softmax(p: np.ndarray, name: str = "p", first_row: int = 0) -> np.ndar
     of an integer softmax (all entries multiples of 1/256 or of 1/32768, as TFLite
     writes 8 and 16 bits) may be off by as much as rounding can cause, half of such a
     step times `classes + 1`; a row of a softmax in bfloat16, as JAX gives, by 2^-7, the
-    rounding of the sum and of the quotients. Accepted rows are rescaled to sum to 1, so that the bounds
-    of every measure hold.
+    rounding of the sum and of the quotients. Accepted rows are rescaled to sum to 1, so
+    that the bounds of every measure hold.
 
     Args:
       p: `[examples, classes]`, at least one example and two classes.

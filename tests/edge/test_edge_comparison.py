@@ -1,4 +1,5 @@
 import importlib
+import itertools
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from kdfunc.edge import Settings, benchmark, compare, predict, predict_file
+from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.networks import Network
 from kdfunc.edge.timing import as_text as times_as_text
 from kdfunc.errors import InputError
@@ -96,8 +98,25 @@ def test_models_are_side_by_side(compared, softmax, lenet):
     assert [m["kind"] for m in models] == ["float32", "full integer", "float32"]
     for model, outputs in zip(models, softmax, strict=True):
         assert model["accuracy"] == (outputs.argmax(axis=1) == lenet.labels).mean()
-        assert 0 < model["latency_ms"] < 1000
     assert models[1]["bytes"] == lenet.full.stat().st_size
+    assert all(0 < model["latency_ms"] < 1000 for model in models[:2])
+    assert models[2]["latency_ms"] is None  # nobody judges it
+
+
+def test_models_are_timed_in_turns(lenet, monkeypatch):
+    """So that both are as warm: each run is slower than the one before."""
+    call, runs, timed = Isolated.call, itertools.count(1), []
+
+    def warmer(self, method, *arguments):
+        if method != "seconds":
+            return call(self, method, *arguments)
+        timed.append(self)
+        return [next(runs) / 1000 for _ in range(arguments[1])]
+
+    monkeypatch.setattr(Isolated, "call", warmer)
+    models = compare(lenet.float32, lenet.full, lenet.data)["models"]
+    assert models[1]["latency_ms"] == models[0]["latency_ms"] + 5
+    assert all(one is not other for one, other in itertools.pairwise(timed))
 
 
 def test_limits_and_outcome(compared):
@@ -244,7 +263,7 @@ def test_models_that_cannot_be_compared_are_told(lenet, tmp_path, convert, tenso
 
 
 def test_settings_of_intervals_are_checked_before_a_model_is_run(lenet, monkeypatch):
-    monkeypatch.setattr("kdfunc.edge.comparison.outputs_of", None)
+    monkeypatch.setattr("kdfunc.edge.comparison.isolated", None)
     with pytest.raises(InputError, match="confidence: got 95; give a share"):
         compare(lenet.float32, lenet.full, lenet.data, confidence=95)
     with pytest.raises(InputError, match="resamples: got 0; give a whole"):

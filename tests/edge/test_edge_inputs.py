@@ -12,7 +12,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from notes import metadata
 
-from kdfunc.edge import Model, Settings, inspect, outputs_of, predict
+from kdfunc.edge import Model, Settings, compare, inspect, predict
 from kdfunc.edge.isolation import Isolated
 from kdfunc.edge.main import main
 from kdfunc.errors import InputError
@@ -341,7 +341,8 @@ def test_a_slow_model_is_timed_within_the_limit(tmp_path, monkeypatch):
         return [12.0] * runs
 
     monkeypatch.setattr(Isolated, "call", slow)
-    assert outputs_of(path, tmp_path / "x.npy").latency_ms == 12_000
+    models = compare(path, path, tmp_path / "x.npy")["models"]
+    assert [model["latency_ms"] for model in models] == [12_000, 12_000]
 
 
 def test_a_model_without_inputs_or_outputs_is_told(tmp_path, capsys):
