@@ -239,13 +239,13 @@ def _answer(
     mean = f"{value} [{low}, {high}] {'points' if points else 'times as far'}"
     what = "the mean difference is" if points else "models are on average"
     than = "" if points else " from the base model as independent ones"
-    corrected = p_text(adjusted).removeprefix("p = ")
     expected = _expected(points, pooled)
     return Answer(
         claim=claim.text,
         outcome=side if adjusted < LEVEL else "undecided",
         sentence=f"Over {pooled.setups} set-ups, {what} {mean}{than} ({p_text(p)} for "
-        f"“{side}”; after Holm's correction for {count(tests, 'claim')} {corrected}); "
+        f"“{side}”; {p_text(adjusted)} after Holm's correction over "
+        f"{count(tests, 'claim')}); "
         f"expected of another set-up: {expected}. {pooled.i2:.0f} % of the variance "
         f"lies between set-ups (I\u00b2); \u03c4\u00b2 = {pooled.tau2:.3g}.",
         pooled=pooled,

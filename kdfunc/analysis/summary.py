@@ -160,8 +160,8 @@ def doubts(
         )
     if config.alphas and not students:
         told.append(
-            "No students were trained, so nothing is said about distillation, and "
-            "verdicts on all methods rest on the others."
+            "No students were trained, so nothing can be said about distillation, and "
+            "verdicts that compare all methods rest on the remaining ones."
         )
     if config.epochs < EPOCHS:
         told.append(
@@ -172,9 +172,9 @@ def doubts(
         asked = NO_TEACHER in config.controls
         flag = "--stages=control,analyse" if asked else f"--controls={NO_TEACHER}"
         told.append(
-            f"There are no models of the same start without a teacher ({flag}), so "
-            "the effect of the teacher cannot be separated from that of its initial "
-            "weights."
+            "There are no models with the base model's initial weights and no teacher "
+            f"({flag}), so the effect of the teacher cannot be separated from that of "
+            "its initial weights."
         )
     return told
 
@@ -186,8 +186,8 @@ def _unlucky(base: pd.DataFrame) -> list[str]:
         return []
     return [
         f"The base model is right on {percent(by_epoch.iloc[-1])} of the test images, "
-        f"but was on {percent(by_epoch.max())} after epoch {by_epoch.idxmax()}: what "
-        "is compressed here is the network of a bad last epoch."
+        f"but was right on {percent(by_epoch.max())} after epoch {by_epoch.idxmax()}: "
+        "the network that is compressed here comes from a bad last epoch."
     ]
 
 
@@ -200,7 +200,8 @@ def _known(yardstick: pd.DataFrame | None) -> str:
     if yardstick is None or "high" not in yardstick or yardstick.empty:
         return ""
     high = yardstick["high"].iloc[0]
-    return f": 0 % is known to within {high:.1f} points" if high > MARGIN else ""
+    told = f": the zero of the scale is known only to within {high:.1f} points"
+    return told if high > MARGIN else ""
 
 
 def first_sentence(sentence: str) -> tuple[str, str]:
@@ -305,11 +306,11 @@ def _how_sure(outcomes: pd.Series) -> str:
     counts = [f"{told[name]} {name}" for name in get_args(Outcome) if name in told]
     counts[0] = counts[0].replace(" ", " is " if counts[0][:2] == "1 " else " are ")
     return (
-        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. They allow "
-        "for chance in the test images and in the trainings, but not for another base "
-        "model: in at most 1 of 20 such runs does this chance decide one or more "
-        "claims wrongly. Undecided means that these trainings and images leave the "
-        "claim open."
+        f"Verdicts: of {count(len(outcomes), 'claim')}, {listed(counts)}. The "
+        "verdicts allow for chance in the test images and in the trainings, but not "
+        "for a different base model: in at most 1 of 20 such runs does chance alone "
+        "decide one or more claims wrongly. Undecided means that these trainings and "
+        "images leave the claim open."
     )
 
 
@@ -318,20 +319,20 @@ def _range(what: str, kept: pd.Series) -> str:
     near, far = kept.idxmin(), kept.idxmax()
     if score(kept[far]) >= 99:
         least = np.floor(10 * score(kept[far])) / 10
-        return f"{what} preserve at least {least:.1f} % of its function."
+        return f"{what} preserve at least {least:.1f} % of the base model's function."
     if kept[far] <= 1:
         low, high = (_percent(kept[name]) for name in (far, near))
         if high.startswith("more"):  # "99.9 % to more than 99.9 %" would be odd
             kept_of = f"{low} or more"
         else:
             kept_of = high if low == high else f"{low} to {high}"
-        return f"{what} preserve {kept_of} of its function."
+        return f"{what} preserve {kept_of} of the base model's function."
     if kept[near] > 1:
         return f"{what} are {_times(kept[near], kept[far])} as independent models are."
     return (
-        f"{what} range from preserving {_percent(kept[near])} of its function "
-        f"({_inside(near)}) to being {_times(kept[far])} as independent models are "
-        f"({_inside(far)})."
+        f"{what} range from preserving {_percent(kept[near])} of the base model's "
+        f"function ({_inside(near)}) to being {_times(kept[far])} as independent "
+        f"models are ({_inside(far)})."
     )
 
 
@@ -340,7 +341,7 @@ def _kept(ratios: pd.Series) -> str:
     ratio, one = ratios.mean(), len(ratios) == 1
     if ratio <= 1:
         verb = "preserves" if one else "preserve"
-        return f"{verb} {_percent(ratio)} of its function"
+        return f"{verb} {_percent(ratio)} of the base model's function"
     return f"{'is' if one else 'are'} {_times(ratio)} as independent models are"
 
 
@@ -348,8 +349,8 @@ def _times(*ratios: float) -> str:
     """How far from the base model, by one distance ratio or a range of them."""
     told = list(dict.fromkeys(map(_ratio, ratios)))
     if told == ["1.0"]:
-        return "about as far from it"
-    return f"{' to '.join(told)} times as far from it"
+        return "about as far from the base model"
+    return f"{' to '.join(told)} times as far from the base model"
 
 
 def _inside(name: str) -> str:

@@ -70,7 +70,7 @@ class Gain:
         """The trainings that the interval rests on."""
         against = f"{count(len(self.members), 'model')} against {len(self.others)}"
         if self.paired:
-            against = f"{count(len(self.members), 'pair')} of models of one seed"
+            against = f"{count(len(self.members), 'pair')} of models matched by seed"
         yardstick = count(len(self.distances.independents), "independent model")
         return f"{against}, {yardstick}"
 

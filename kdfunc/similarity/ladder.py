@@ -165,7 +165,8 @@ def _reliability(models: int, apart: str, known: float) -> str:
             "covers that; train more of them."
         )
     return (
-        f"{apart} (standard deviation), so 0 % is known to within {known:.1f} points."
+        f"{apart} (standard deviation), so the zero of the scale is known to within "
+        f"{known:.1f} points."
     )
 
 

@@ -119,9 +119,8 @@ class UTest:
     def __str__(self) -> str:
         return (
             f"Against {self.control}: Cliff's delta {self.delta:+.2f}, "
-            f"p = {self.p:.2g}, after Holm's correction for all controls "
-            f"{self.adjusted_p:.2g}: "
-            f"{self.significance}."
+            f"p = {self.p:.2g} ({self.adjusted_p:.2g} after Holm's correction over all "
+            f"controls): {self.significance}."
         )
 
 

@@ -61,9 +61,9 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     found = answer(4, estimates)
     assert (
         "Over 3 set-ups, models are on average 0.1 [0.0179, 0.559] times as far "
-        "from the base model as independent ones (p = 0.057 for “supported”; after "
-        "Holm's correction for 1 claim 0.057); expected of another set-up: almost "
-        "anything."
+        "from the base model as independent ones (p = 0.057 for “supported”; "
+        "p = 0.057 after Holm's correction over 1 claim); expected of another set-up: "
+        "almost anything."
     ) in found.sentence
     found = answer(3, [20.0, 21.0, 22.0])
     assert "Over 3 set-ups, the mean difference is 21.0 [" in found.sentence
@@ -95,7 +95,7 @@ def test_answers_are_corrected_for_the_number_of_claims():
     ]
     found = setups.answers(runs)
     assert {each.outcome for each in found.values()} == {"undecided"}
-    assert "after Holm's correction for 3 claims" in found[CLAIMS[3].text].sentence
+    assert "after Holm's correction over 3 claims" in found[CLAIMS[3].text].sentence
 
 
 def test_fewer_than_three_are_undecided_and_short_runs_do_not_count():

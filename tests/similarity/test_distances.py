@@ -125,7 +125,7 @@ def test_seeds_in_common_cancel():
     assert paired.value == apart.value > 0
     assert paired.p_above(0) == 0 and apart.p_above(0) > 0.01
     assert apart.high - apart.low > 2 * (paired.high - paired.low)
-    assert paired.rests_on == "3 pairs of models of one seed, 2 independent models"
+    assert paired.rests_on == "3 pairs of models matched by seed, 2 independent models"
     assert apart.rests_on == "3 models against 3, 2 independent models"
 
 

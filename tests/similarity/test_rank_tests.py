@@ -141,7 +141,9 @@ def test_smallest_p_of_a_family_is_reachable_and_least():
     for test in mann_whitney(sample, mixed):
         assert test.adjusted_p >= test.smallest_p
     (strong,) = mann_whitney(sample, {"many": np.arange(6)})
-    assert "correction for all controls 0.0022: significant." in str(strong)
+    assert "(0.0022 after Holm's correction over all controls): significant." in str(
+        strong
+    )
     (weak,) = mann_whitney(sample, {"many": np.arange(6) + 100.5})
     assert weak.significance == "not significant"
 

@@ -110,8 +110,8 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         },
         numbers=f"{'The closest' if (mode, other) == closest else 'A'} rival: "
         f"{mode} preserves {more_or_less(effect)} than {other} (margin: {MARGIN:g} "
-        f"points); the interval holds for all {len(rivals)} comparisons, and the test "
-        "that quantization leads uses narrower ones."
+        f"points); the interval is corrected for all {len(rivals)} comparisons, while "
+        "the test that quantization leads in every one needs no correction."
         + (f" Lighter pruning: {' and '.join(lighter)}." if lighter else ""),
         against=list(dict.fromkeys(other for _, other in rivals)),
         rests_on=effect.rests_on,
@@ -139,7 +139,7 @@ def _perhaps_best(
         )
     if leads:
         return (
-            "Quantization preserves the most here; whether by "
+            "Quantization preserves the most here; whether by more than "
             f"{MARGIN:g} points remains open."
         )
     if -MARGIN < effect.low and effect.high < MARGIN:
@@ -273,8 +273,8 @@ def accuracy_misleads(evidence: Evidence) -> Finding | list[str]:
         if caveat
         else max(gain.p_below(MARGIN) for gain in gains.values()),
         plain={
-            "supported": f"Accuracy alone misleads: on these images, {first} is no "
-            f"less accurate than {second} but keeps less of the base model's "
+            "supported": "Accuracy alone misleads: on these images, "
+            f"{_as_accurate(first, second, evidence.alphas)} less of the base model's "
             "function.",
             "contradicted": "Accuracy alone does not mislead here: of the models that "
             "keep the base model's accuracy, none keeps clearly less of its function "
@@ -313,6 +313,15 @@ def _untested(evidence: Evidence, alike: Sequence[str]) -> str:
     return f"Students were trained only once ({', '.join(single)})" if single else ""
 
 
+def _as_accurate(first: str, second: str, alphas: Sequence[str]) -> str:
+    """The start of a sentence on two methods, of which some are students' alphas."""
+    if second in alphas:
+        second = f"students of {second}"
+    if first in alphas:
+        return f"students of {first} are no less accurate than {second} but keep"
+    return f"{first} is no less accurate than {second} but keeps"
+
+
 def _accuracy(name: str, deviation: Effect) -> str:
     value, low, high = numbers(deviation)
     return (
@@ -328,9 +337,11 @@ def _limit(preserved: Mapping[float, Preserved], threshold: float) -> str:
         for end in (attrgetter("value"), attrgetter("low"))
     )
     if not by_estimate:
-        return f"No level keeps {threshold:g} %."
-    sure = ", ".join(by_interval) or "none"
+        return f"No level keeps more than {threshold:g} %."
+    surely = "none does"
+    if by_interval:
+        surely = f"pruning by {', '.join(by_interval)} does"
     return (
-        f"Levels that keep {threshold:g} %: {', '.join(by_estimate)} by the estimates, "
-        f"{'the same' if by_interval == by_estimate else sure} by the whole intervals."
+        f"By the estimates, pruning by {', '.join(by_estimate)} keeps more than "
+        f"{threshold:g} %; by the whole intervals, {surely}."
     )

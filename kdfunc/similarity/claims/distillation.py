@@ -69,8 +69,9 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
             else " that lies beyond the margin by its own interval"
         )
         largest = (
-            f", the largest of {len(gains)} differences{beside}; the interval holds "
-            "for all of them, and the test that they are small uses narrower ones"
+            f", the largest of {len(gains)} differences{beside}; its interval is "
+            "corrected for all of them, while the test that all lie within the margin "
+            "needs no correction"
         )
     return Finding(
         effect=effect,
@@ -135,7 +136,7 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
     zero = evidence.fair_zero
     needed = {
         "students": evidence.alphas,
-        "control independent-optimizer (the fair zero)": zero,
+        "control independent-optimizer": zero,
     }
     if (lacking := missing(needed)) or zero is None:
         return lacking

@@ -196,10 +196,15 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
         return found
     told = (
         f" Trained once: {', '.join(single)}. One training does not show how much "
-        "chance changes, so nothing is decided; train more."
+        "results vary by chance, so the claim stays undecided; train more of them."
     )
+    undecided = found.plain["undecided"].removesuffix(".")
     return replace(
         found,
+        plain={
+            **found.plain,
+            "undecided": f"{undecided}: some models were trained only once.",
+        },
         p_supported=1.0,
         p_contradicted=1.0,
         numbers=found.numbers + told,
@@ -216,9 +221,8 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
     if found.p_contradicted < found.p_supported:
         side = "contradicted"
     outcome: Outcome = side if adjusted < LEVEL else "undecided"
-    corrected = p_text(adjusted).removeprefix("p = ")
     claims = count(judged, "claim")
-    tests = f"{p_text(p)}; after Holm's correction for {claims} {corrected}"
+    tests = f"{p_text(p)}; {p_text(adjusted)} after Holm's correction over {claims}"
     alone = (
         f" Without the correction, the test would call the claim {side}."
         if p < LEVEL <= adjusted
@@ -233,7 +237,8 @@ def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verd
         adjusted,
         tuple(found.against),
         outcome,
-        f"{found.plain[outcome]} {found.numbers} ({found.rests_on}; {tests}).{alone}",
+        f"{found.plain[outcome]} {found.numbers} Rests on {found.rests_on}; {tests}."
+        f"{alone}",
         found.details,
         estimate.value,
         getattr(estimate, "error", math.nan),

@@ -72,7 +72,7 @@ class Transfer:
     @property
     def rests_on(self) -> str:
         """The trainings that the intervals rest on."""
-        pairs = f"{count(self.pairs, 'pair')} of models of one seed"
+        pairs = f"{count(self.pairs, 'pair')} of models matched by seed"
         shared = self.teachers < self.pairs
         return f"{pairs}, {count(self.teachers, 'teacher')}" if shared else pairs
 
@@ -241,20 +241,20 @@ def errors_are_passed_on(evidence: Evidence) -> Finding | list[str]:
 def _told(found: Transfer) -> str:
     """The three ways of counting, in words."""
     whose = {
-        ANOTHER_TEACHER: "students of independent teachers",
-        NO_TEACHER: "models of the same start without a teacher",
+        ANOTHER_TEACHER: "students of other teachers (independent models)",
+        NO_TEACHER: "models with the same initial weights and no teacher",
     }[found.control]
     errors, right = found.adoption
     fewer = " (below 0 %: they repeat fewer)"
     points = [_more(share, ".2f", " points") for share in found.shares]
     images = [_more(number, ",.0f") for number in found.images]
     return (
-        f"Of the teacher's answers that {whose} do not repeat, students adopt "
-        f"{text(errors, ' %')} of the errors and {text(right, ' %')} of the right ones"
-        f"{fewer if min(errors.value, right.value) < 0 else ''}: "
-        f"{more_or_less(found.asymmetry)} of the errors. In shares of all "
-        f"{found.errors:,} errors and {found.right:,} right answers, they repeat "
-        f"{points[0]} and {points[1]}; in images, {images[0]} and {images[1]}."
+        f"Of the teacher's answers that {whose} do not repeat, its own students "
+        f"adopt {text(errors, ' %')} of the errors and {text(right, ' %')} of the "
+        f"right ones{fewer if min(errors.value, right.value) < 0 else ''}: errors are "
+        f"adopted {more_or_less(found.asymmetry)} often than right answers. In shares "
+        f"of all {found.errors:,} errors and {found.right:,} right answers, they "
+        f"repeat {points[0]} and {points[1]}; in images, {images[0]} and {images[1]}."
     )
 
 
