@@ -24,7 +24,7 @@ digits, which need no download. With flags: the paper itself, e.g.
   kdfunc run --dataset=cifar10 --architecture=mobilenet
 
 `python run_experiments.py` does the same as `kdfunc run`. To resume a run that was
-stopped, give the same command again. Flag names may be written with - or _.
+stopped, run the same command again. Flag names may be written with - or _.
 
 flags:
 """
@@ -40,8 +40,8 @@ example: kdfunc report runs/digits-lenet-published
 CORRUPTIONS = """\
 Do models that keep the function on clean images keep it on corrupted ones? Corrupts the
 first 2,000 test images of a run (noise, blur, contrast and JPEG at three strengths),
-lets all its models predict them, and adds the results to its tables, figures and
-report page. To resume after a stop, give the same command again.
+has all its models classify them, and adds the results to its tables, figures and
+report page. To resume after a stop, run the same command again.
 
 example: kdfunc corruptions runs/digits-lenet-published
 """

@@ -141,7 +141,9 @@ def _sentence(error: InputError | OSError) -> str:
     if isinstance(error, InputError):
         return " ".join(error.with_flags.split())
     if error.errno == errno.ENOSPC and error.filename is None:
-        return "the output cannot be written (No space left on device); make room."
+        return (
+            "the output cannot be written (No space left on device); free some space."
+        )
     return " ".join(str(error).split())
 
 

@@ -114,8 +114,8 @@ def disk_is_full(builder: tfds.core.DatasetBuilder) -> str:
       builder: of the data set.
     """
     return (
-        f"{builder.name} does not fit on the disk of {builder.data_dir_root}; make "
-        "room and give the same command again, or give another --data_dir."
+        f"{builder.name} does not fit on the disk of {builder.data_dir_root}; free "
+        "some space and run the same command again, or choose a different --data_dir."
     )
 
 

@@ -182,7 +182,8 @@ def test_output_that_does_not_fit_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", Full())
     assert exit_code("kdfunc", lambda: print("text") or 0) == 2
     assert capsys.readouterr().err == (
-        "kdfunc: the output cannot be written (No space left on device); make room.\n"
+        "kdfunc: the output cannot be written (No space left on device); free some "
+        "space.\n"
     )
 
 

@@ -136,8 +136,9 @@ def _notes(p, q, labels, confidence: float) -> list[str]:
             notes.append(
                 f"the reference is right in {percent(right / len(p))} of the examples, "
                 "which is not shown to be more than chance "
-                f"({percent(1 / p.shape[1])}): are the labels in the order of the "
-                "examples, and the examples in the range of its training?"
+                f"({percent(1 / p.shape[1])}): are the labels in the same order "
+                "as the examples, and are the examples in the value range that it was "
+                "trained on?"
             )
     return notes
 

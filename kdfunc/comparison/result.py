@@ -226,7 +226,8 @@ def _preserved(output: Mapping[str, Any]) -> str:
         return ""
     return (
         f"{found['value']:.1f} % of the function is preserved, by Jensen-Shannon "
-        "divergence, where 0 % is as far as independently trained models"
+        "divergence, where 0 % is as far from the reference as independently "
+        "trained models are"
     )
 
 

@@ -104,7 +104,8 @@ def _output(output: Mapping[str, Any], result: Mapping[str, Any]):
         roles = [model["role"] for model in result["models"]]
         independents = count(roles.count("independent"), "independently trained model")
         yield (
-            f"function preserved in percent; 0 is as far as {independents}\n"
+            "function preserved in percent; 0 is as far from the reference as\n"
+            f"{independents}\n"
             + _intervals(preserved, lambda value: number(value, 1))
             + (_ONE if roles.count("independent") == 1 else "")
         )
@@ -157,7 +158,7 @@ def _caution(examples: int) -> str:
     """What to know of intervals from few examples."""
     if examples >= FEWEST:
         return ""
-    return f"\n(from fewer than {FEWEST} examples, those of divergences are too narrow)"
+    return f"\n(with fewer than {FEWEST} examples, intervals of divergences are too narrow)"
 
 
 def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:
@@ -256,7 +257,7 @@ def what_would_decide(entry: Mapping[str, Any]) -> str:
         return "no number of examples would decide it"
     fewest = entry.get("fewest_examples", 0)
     if needed <= 1.01 * fewest:  # it is found to within half a percent
-        return f"it takes {fewest:,} examples to rely on an interval of it"
+        return f"a reliable interval takes at least {fewest:,} examples"
     return (
         f"about {needed:,} examples in all would show that it is {entry['by_value']}, "
         "if the value stayed the same"

@@ -265,11 +265,11 @@ def as_text(found: Mapping[str, Any]) -> str:
         f"reference    {found['reference']}\ncandidate    {found['candidate']}",
         wrapped(_answer(found, names)),
         wrapped(
-            "what each layer gives back when it alone is restored, on "
-            f"{count(found['examples'], 'example')} with "
-            f"{100 * found['confidence']:g} % intervals: function, in % of the "
-            "Jensen-Shannon divergence between candidate and reference; agreement, in "
-            "points; bytes it costs"
+            f"each layer restored alone, on {count(found['examples'], 'example')} with "
+            f"{100 * found['confidence']:g} % intervals: bytes, by how much the file "
+            "grows; function, how much of the Jensen-Shannon divergence between "
+            "candidate and reference this removes, in %; %/KiB, the same per KiB; "
+            "agree, the points of agreement gained"
         )
         + "\n"
         + _gains(entries, columns),
@@ -330,8 +330,8 @@ def _answer(found: Mapping[str, Any], names: Sequence[str]) -> str:
     back = found["layers"][0]["function_percent"]
     if back["value"] is not None:
         told += (
-            f" Restored alone, {names[0]} gives back the most: {back['value']:.1f} % "
-            f"of it ({back['low']:.1f} to {back['high']:.1f})."
+            f" Restored alone, {names[0]} helps most: it removes {back['value']:.1f} % "
+            f"of this divergence ({back['low']:.1f} to {back['high']:.1f})."
         )
     better = [
         name

@@ -80,8 +80,8 @@ BLAME = """\
 Shows how much of the function each layer of a compressed model costs. One layer
 at a time is restored to the reference's floating-point weights in the
 candidate's file; the output lists what that gains, with intervals, and the
-bytes it adds. With limits, it finds the layers that meet them for the fewest
-bytes.
+bytes it adds. With limits, it searches for the layers to restore so that they are
+met at the lowest cost in bytes (the minimum, for up to six layers).
 
 example: kdfunc-edge blame float32.tflite int8.tflite --data=images.npz
          kdfunc-edge blame float32.tflite int8.tflite --data=images.npz \\

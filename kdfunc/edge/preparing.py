@@ -92,7 +92,7 @@ class Preparation:
             return [
                 f"{name} got bytes of at most {self._brightest} where 255 is the "
                 "brightest; if they have another scale, give floating point in the "
-                "range of its training."
+                "value range that it was trained on."
             ]
         if self._took_default:
             if not likely or likely.is_like(0, 1):
@@ -116,8 +116,8 @@ class Preparation:
         if not likely and is_image and reach > SUSPICIOUS:
             return [
                 f"{name} got values from {found}, but most image models take 0 to 1 or "
-                "-1 to 1; give images in the range of its training, or uint8 images "
-                "and --range."
+                "-1 to 1; give images in the value range that it was trained on, or "
+                "uint8 images and --range."
             ]
         return []
 

@@ -46,10 +46,11 @@ FIELDS = {
     "base_models": "How many base models to quantize and prune, to measure the spread "
     "of results on quantization and pruning: the base model, the independent models, "
     "and as many more as needed, trained in the same way.",
-    "alphas": "Weights, from 0 to 1, of one of the two losses of distillation; "
-    "students are trained with each. Which loss: --alpha_convention.",
+    "alphas": "Weights, from 0 to 1, of one of the two losses of distillation "
+    "(--alpha_convention says which); students are trained with each weight.",
     "temperature": "Temperature that softens the outputs of teacher and student.",
-    "distillation_seeds": "Seeds of the students' data order, one student each. "
+    "distillation_seeds": "Seeds of the students' data order; one student is trained "
+    "per alpha and seed. "
     f"{_by_preset('distillation_seeds')}",
     "quantization": f"TFLite modes: any of {', '.join(CHOICES['quantization'])}.",
     "pruning_levels": "Shares of the weights to set to zero, from 0 to below 1.",
@@ -67,8 +68,8 @@ FIELDS = {
     "other --architecture), teacher=ensemble; separated by commas. For another "
     "architecture or number of epochs, a control without a teacher is trained, too.",
     "perplexities": f"Perplexities of the t-SNE panels {', '.join(PANELS)}.",
-    "seed": "Seed of initial weights and data order. Another one makes another "
-    "experiment; for the spread over trainings, see --base_models.",
+    "seed": "Seed of initial weights and data order. A different seed makes "
+    "a different experiment; for the spread over trainings, see --base_models.",
     "alpha_convention": "The loss that alpha multiplies: labels (the paper's "
     f"notebooks) or teacher (its text). {_rule('alpha_convention')}",
     "soft_targets": "What the temperature softens: probabilities (the notebooks) or "
@@ -101,8 +102,8 @@ OTHERS = {
     "threads": (
         int,
         1,
-        "Threads per operation. Another number changes the order of summation and so "
-        "the last digits of results.",
+        "Threads per operation. A different number changes the order of summation and "
+        "therefore the last digits of results.",
     ),
     "tensorboard": (
         bool,

@@ -50,7 +50,7 @@ def test_the_opening_says_what_was_compared_what_came_out_and_how_sure():
     assert text.startswith("The base model is LeNet on digits; it classifies 98.0 %")
     assert "the yardstick is 1 independent model, the same network" in text
     for sentence in (
-        "quantized as in the paper preserve at least 99.9 % of the base model's function.",
+        "as in the paper preserve at least 99.9 % of the base model's function.",
         "Pruned models range from preserving 96.0 % of the base model's function "
         "(pruned by 10 %) to being 11 times as far from the base model as independent "
         "models are (pruned by 90 %).",

@@ -372,7 +372,7 @@ def test_few_examples_are_told_as_the_reason(softmax):
     """The whole interval met the limit, and "undecided" was not explained."""
     result = compared(*softmax, wanted=["jensen_shannon<=0.9 at 95%"])
     assert result["limits"][0]["interval"][1] < 0.9
-    assert "it takes 500 examples to rely on an interval of it" in result["outcome"]
+    assert "a reliable interval takes at least 500 examples" in result["outcome"]
 
 
 def test_labels_are_checked(softmax):

@@ -150,7 +150,7 @@ def test_what_is_told_of_a_trained_lenet(lenet, mode):
     most = found["layers"][0]["function_percent"]["value"]
     told = " ".join(str(found).split())
     assert f"the reference's class in {100 * found['agreement']:.2f} % of" in told
-    assert f"gives back the most: {most:.1f} % of it (" in told
+    assert f"helps most: it removes {most:.1f} % of this divergence (" in told
     assert "more than the reference's" not in told
 
 

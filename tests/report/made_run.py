@@ -153,7 +153,7 @@ def write_run(path, config=CONFIG, outcomes=None):
                 "effect": [12.34, -7.0, 3.3],
                 "low": [1.0, -8.0, 2.4],
                 "high": [20.0, -6.0, 4.7],
-                "rests_on": "2 pairs of models of one seed, 2 independent models",
+                "rests_on": "2 pairs of models matched by seed, 2 independent models",
                 "p": [0.2, 0.001, 0.01],
                 "adjusted_p": [0.2, 0.003, 0.02],
             }
