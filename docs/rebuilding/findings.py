@@ -1,5 +1,6 @@
 """What the runs found, as tables, each a function of the way to the root."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
@@ -12,7 +13,7 @@ from kdfunc.analysis import setups
 from kdfunc.analysis.figures import fidelity as fidelity_figure
 from kdfunc.catalog import CONTROLS, FORMATS
 from kdfunc.config import ARCHITECTURE_NAMES
-from kdfunc.similarity.claims import Outcome
+from kdfunc.similarity.claims import CLAIMS, Outcome
 from kdfunc.similarity.effects import p_text
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.meta_analysis import FEWEST
@@ -100,8 +101,9 @@ NOT_JUDGED = "No run in `results/` has been judged yet.\n"
 def _asked(root: str) -> dict[Result, setups.Setup]:
     """The runs that have been judged, as they are asked together."""
     return {
-        result: setups.Setup(result.link(root), result.config, table)
-        for result, table in _having("verdicts")
+        result: dataclasses.replace(result.setup, name=result.link(root))
+        for result in results()
+        if result.setup
     }
 
 
@@ -136,6 +138,7 @@ def verdicts(root: str) -> str:
     texts = {
         f"{setup.name}{_marked(setup, result)}": {
             row.claim: judged(row, result.judged_today)
+            + _over_bases(setup.over_bases.get(row.claim), row.claim)
             for row in setup.verdicts.itertuples()
         }
         for result, setup in told.items()
@@ -159,6 +162,16 @@ def verdicts(root: str) -> str:
         markdown(["claim", *texts, "all set-ups"], rows)
         + "\nOver several set-ups:\n\n"
         + markdown(["claim", "set-ups", *ANSWER], over_all)
+    )
+
+
+def _over_bases(each: np.ndarray | None, claim: str) -> str:
+    """With how many base models a claim on compression holds."""
+    if each is None:
+        return ""
+    (low, high), *_ = (rule.holds for rule in CLAIMS.values() if rule.text == claim)
+    return (
+        f"; holds for {((low < each) & (each < high)).sum()} of {len(each)} base models"
     )
 
 
@@ -289,14 +302,18 @@ def ladder(root: str) -> str:
             continue
         steps = result.ladder[result.ladder["step"].notna()]
         cells = {
-            row.rung.removesuffix(", other order"): interval(
-                row.step, row.step_low, row.step_high
-            )
+            row.rung.removesuffix(", other order"): _step(row)
             for row in steps.itertuples()
         }
         mark = "" if result.judged_today else " (rules of an earlier version)"
         rows.append((result.cited(root) + mark, cells))
     return _crossed(rows)
+
+
+def _step(row) -> str:
+    """A step with its interval, and whether that rests on a single training."""
+    told = interval(row.step, row.step_low, row.step_high)
+    return f"{told} (trained once)" if row.step_rests_on.startswith("1 ") else told
 
 
 def variants(root: str) -> str:

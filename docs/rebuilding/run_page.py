@@ -57,7 +57,7 @@ def _parts(result: Result) -> Iterator[str]:
     yield "## How it was made\n"
     yield f"```sh\n{config.command}\n```\n"
     yield _made(result) + "\n"
-    tables = (result.table(name) for name in ("yardstick", "metrics"))
+    tables = (result.table(name) for name in ("yardstick", "metrics", "trajectories"))
     doubts = summary.doubts(config, result.models, result.warning, *tables)
     if doubts:
         yield "## What this run cannot tell\n"

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from kdfunc.analysis import over_base_models
 from kdfunc.config import ExperimentConfig
 from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE
 from kdfunc.similarity.claims import CLAIMS
@@ -20,10 +21,9 @@ from kdfunc.text import count
 #: Epochs of the paper; a run of fewer is shown but not pooled.
 EPOCHS = ExperimentConfig.epochs
 
-#: The largest difference between two scores, which lie between -100 and 100.
-WIDEST = 200.0
 #: A prediction interval whose ends are farther apart than this says nothing.
 ANY_RATIO = 100.0
+ANY_POINTS = 100.0  # the scale from none of the function to all of it
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,15 @@ class Setup:
     Attributes:
       name: of the run.
       config: the experiment.
-      verdicts: its `tables/verdicts.csv`.
+      verdicts: its table `verdicts`.
+      over_bases: by claim, what it finds with each base model on the claim's scale; see
+        `over_base_models.effects`.
     """
 
     name: str
     config: ExperimentConfig
     verdicts: pd.DataFrame
+    over_bases: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def short(self) -> bool:
@@ -126,8 +129,10 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
 
     Returns:
       One row per claim and set-up: `run`, `dataset`, `architecture`, `preset`,
-      `epochs`; its `marks`; whether it is `short`; and from its verdict `claim`,
-      `outcome`, `effect`, `low`, `high`, `estimate`, `error` and `scale`.
+      `epochs`; its `marks`; whether it is `short`; from its verdict `claim`,
+      `outcome`, `effect`, `low`, `high`, `estimate`, `error` and `scale`; and on how
+      many `base_models` estimate and error rest: where that is more than 1, they are
+      the mean over these and its standard error.
     """
     columns = ["claim", "outcome", "effect", "low", "high"]
     columns += ["estimate", "error", "scale"]
@@ -142,8 +147,12 @@ def table(setups: Sequence[Setup]) -> pd.DataFrame:
             "marks": setup.marks,
             "short": setup.short,
         }
-        shown = setup.verdicts.reindex(columns=columns)
-        rows += [known | row for row in shown.to_dict("records")]
+        for row in setup.verdicts.reindex(columns=columns).to_dict("records"):
+            each = setup.over_bases.get(row["claim"])
+            if each is not None and np.isfinite(row["error"]):
+                own = over_base_models.averaged(each, row["error"])
+                row |= dict(zip(("estimate", "error"), own, strict=True))
+            rows.append(known | row | {"base_models": 1 if each is None else len(each)})
     return pd.DataFrame(rows)
 
 
@@ -258,11 +267,8 @@ def _answer(
 def _expected(points: bool, pooled: Pooled) -> str:
     """Where another set-up is expected, within the scale."""
     low, high = pooled.predicted_low, pooled.predicted_high
-    if points:
-        low, high = max(low, -WIDEST), min(high, WIDEST)
-        if (low, high) == (-WIDEST, WIDEST):
-            return "anything"
-        return f"{low:.1f} to {high:.1f} points"
-    if high - low > math.log(ANY_RATIO):
+    if high - low > (ANY_POINTS if points else math.log(ANY_RATIO)):
         return "almost anything"
+    if points:
+        return f"{low:.1f} to {high:.1f} points"
     return f"{math.exp(low):.2g} to {math.exp(high):.2g} times"

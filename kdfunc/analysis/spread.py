@@ -19,6 +19,8 @@ from kdfunc.similarity.scale import score
 BASE = ("Base model", "accuracy")
 #: Share of further base models that the prediction interval should contain.
 CONFIDENCE = 0.95
+#: Fewest base models for it: of two or three, it is wider than anything possible.
+FEWEST = 4
 #: What two decimals, which the paper prints, leave open.
 ROUNDING = 0.005
 
@@ -86,10 +88,10 @@ def spread(each: pd.DataFrame, config: ExperimentConfig) -> pd.DataFrame:
     Returns:
       One row per setting: `method`; `setting`; how many `base_models`; the value of the
       run's `own` base model; their `mean`, `least` and `most`; the ends of the interval
-      in which one more base model is expected (95 %, Student's t; NaN for one base
-      model or if all give the same), `predicted_low` and `predicted_high`; the number
-      that the paper `published` and by how much it lies `outside` the range (NaN if
-      there is none); `where` it lies, in words; the number in its `notebook` and
+      in which one more base model is expected (95 %, Student's t; NaN for fewer than
+      `FEWEST` or if all give the same), `predicted_low` and `predicted_high`; the
+      number that the paper `published` and by how much it lies `outside` the range (NaN
+      if there is none); `where` it lies, in words; the number in its `notebook` and
       where that lies, `notebook_where`; and mean and ends of the range of the function
       `preserved`, with `_low` and `_high`.
     """
@@ -135,11 +137,12 @@ def prediction_interval(values: np.ndarray) -> tuple[float, float]:
       values: draws `[n]`.
 
     Returns:
-      The two ends; NaN for fewer than two draws, or if all are the same: such as five
-      accuracies that do not change by a single image, which no normal distribution has.
+      The two ends; NaN for fewer than `FEWEST` draws, or if all are the same: such as
+      five accuracies that do not change by a single image, which no normal distribution
+      has.
     """
     count = len(values)
-    if count < 2 or np.ptp(values) == 0:
+    if count < FEWEST or np.ptp(values) == 0:
         return np.nan, np.nan
     width = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.sqrt(1 + 1 / count)
     width *= values.std(ddof=1)
@@ -159,8 +162,10 @@ def _where(values: np.ndarray, theirs: float) -> str:
     if not outside:
         return f"inside the range of {count}"
     beyond = f"outside by {outside:.2g} points"
+    if count < FEWEST:
+        return beyond
     low, high = prediction_interval(values)
     if np.isnan(low):
-        return f"{beyond}; all {count} are the same" if count > 1 else beyond
+        return f"{beyond}; all {count} are the same"
     within = "inside" if low <= theirs <= high else "outside"
     return f"{beyond}, {within} the prediction interval"

@@ -14,10 +14,12 @@ from kdfunc.config import ExperimentConfig
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.task import Task
 from kdfunc.similarity.claims import CLAIMS, MARGIN, Outcome
+from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.scale import score
 from kdfunc.text import count, listed, percent, wrapped
 
 _WORSE = 0.8  # of its best accuracy, below which a network ends on a bad epoch
+_FARTHER = 1.2  # times as far as independent models are, than an untrained network
 _FEW = 3  # trainings of a kind below which chance can hardly be ruled out
 
 #: The terms that a reader meets first, explained.
@@ -108,6 +110,7 @@ def doubts(
     warning: str,
     yardstick: pd.DataFrame | None,
     metrics: pd.DataFrame | None = None,
+    trajectories: pd.DataFrame | None = None,
 ) -> list[str]:
     """What a run cannot tell, one string of a sentence or two for each point.
 
@@ -117,8 +120,11 @@ def doubts(
       warning: What is wrong with the base model, from `learnt`; may be empty.
       yardstick: The table of that name; None if there is none.
       metrics: The same.
+      trajectories: The same.
     """
     told = [warning] if warning else []
+    if yardstick is not None and trajectories is not None:
+        told += _collapsed(yardstick, trajectories)
     if metrics is not None:
         told += _unlucky(metrics[metrics["model"] == "base"])
     families = Counter(task.family for task in models)
@@ -191,6 +197,21 @@ def _unlucky(base: pd.DataFrame) -> list[str]:
     ]
 
 
+def _collapsed(yardstick: pd.DataFrame, trajectories: pd.DataFrame) -> list[str]:
+    """A sentence if independent models are nearly as far as an untrained network."""
+    start = trajectories.query("model == 'base' and epoch == 0")
+    if yardstick.empty or start.empty:
+        return []
+    untrained = start[MEASURE].iloc[0] / yardstick["distance"].iloc[0]
+    if untrained >= _FARTHER:
+        return []
+    return [
+        "Independent models are hardly nearer to the base model than an untrained "
+        f"network is (which is {untrained:.2f} times as far), so 0 % of the function "
+        "preserved means that almost nothing is left, and a few percent mean little."
+    ]
+
+
 def _known(yardstick: pd.DataFrame | None) -> str:
     """How uncertain the zero of the scale is; empty if not known or within the margin.
 
@@ -236,6 +257,7 @@ def of_run(run: RunDirectory, tasks: Sequence[Task]) -> str:
             warning,
             tables.read(run, "yardstick"),
             tables.read(run, "metrics"),
+            tables.read(run, "trajectories"),
         ),
         verdicts,
         notes(tables.read(run, "pruned_arrays")),

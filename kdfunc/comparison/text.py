@@ -158,7 +158,8 @@ def _caution(examples: int) -> str:
     """What to know of intervals from few examples."""
     if examples >= FEWEST:
         return ""
-    return f"\n(with fewer than {FEWEST} examples, intervals of divergences are too narrow)"
+    few = f"with fewer than {FEWEST} examples"
+    return f"\n({few}, intervals of divergences are too narrow)"
 
 
 def _intervals(found: Mapping[str, Mapping[str, float]], cell) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from kdfunc.analysis import names as naming
-from kdfunc.analysis import published, setups, summary, tables
+from kdfunc.analysis import over_base_models, published, setups, summary, tables
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
 from kdfunc.runs import plan, provenance
@@ -169,6 +169,16 @@ class Results:
         """The claims and their outcomes."""
         columns = ("claim", "outcome", "sentence", "statistic", "effect", "low", "high")
         return self.table("verdicts", *columns)
+
+    @cached_property
+    def setup(self) -> setups.Setup | None:
+        """The run as it is asked together with others; None if it was not judged."""
+        if self.verdicts is None:
+            return None
+        bases = self.table("base_models", "preserved")
+        rivals = self.table("verdict-3", "points", "rival")
+        found = over_base_models.effects(bases, rivals)
+        return setups.Setup(self.name, self.config, self.verdicts, found)
 
     @cached_property
     def preserved(self) -> pd.DataFrame | None:

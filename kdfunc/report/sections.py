@@ -35,7 +35,12 @@ def of_run(run: Results) -> dict[str, Any]:
         "opening": run.opening,
         # The warning stands alone, before the rest.
         "doubts": summary.doubts(
-            run.config, run.models, "", run.table("yardstick", "zero"), run.metrics
+            run.config,
+            run.models,
+            "",
+            run.table("yardstick", "zero"),
+            run.metrics,
+            run.table("trajectories", "model", "epoch", MEASURE),
         ),
         "paper_accuracy": _paper_accuracy(run),
         "accuracy": None if run.accuracy is None else tables.accuracy([run], run.id),

@@ -23,7 +23,7 @@ def compare(runs: Sequence[Results]) -> dict[str, Any]:
       what `page.html.jinja` shows as `comparison`, by its names there.
     """
     judged = [run for run in runs if run.verdicts is not None]
-    asked = [setups.Setup(run.name, run.config, run.verdicts) for run in judged]
+    asked = [run.setup for run in judged if run.setup]
     together = setups.answers(asked)
     claims = list(dict.fromkeys(c for run in judged for c in run.verdicts["claim"]))
     by_run = {run.name: run.verdicts.set_index("claim") for run in judged}

@@ -1,11 +1,13 @@
 """One answer over several set-ups, decided by the claims' own limits."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from kdfunc.analysis import setups
+from kdfunc.analysis import over_base_models, setups
 from kdfunc.config import ExperimentConfig
 from kdfunc.similarity.claims import CLAIMS
 
@@ -73,14 +75,6 @@ def test_the_sentence_tells_ratio_and_heterogeneity():
     )
 
 
-def test_another_set_up_is_expected_within_the_scale():
-    found = answer(5, [-90.0, 0.0, 90.0])  # differences of scores are at most 200
-    assert "expected of another set-up: anything." in found.sentence
-    found = answer(5, [150.0, 160.0, 190.0])
-    assert found.pooled.predicted_high > 200
-    assert " to 200.0 points. " in found.sentence
-
-
 def test_answers_are_corrected_for_the_number_of_claims():
     """Three claims of p 0.04 had been decided side by side."""
     estimates = {1: [-1.0, 2.0, 5.0]} | {n: [15.5, 18.5, 21.5] for n in (3, 5)}
@@ -139,3 +133,64 @@ def test_what_was_left_out_or_added_is_no_difference():
     assert setups.differences(config) == {}
     other = ExperimentConfig(dataset="mnist", data_order="reshuffled", alphas=())
     assert setups.differences(other) == {"data_order": "reshuffled", "alphas": ""}
+
+
+def base_models(kept):
+    """The table of LeNet-like base models; by setting, what each preserves."""
+    pruned = {"10 %", "50 %", "90 %"}
+    return pd.DataFrame(
+        {
+            "base_model": f"base-{number}",
+            "method": "L1 pruning" if setting in pruned else "Quantization",
+            "setting": setting,
+            "preserved": value,
+        }
+        for setting, values in kept.items()
+        for number, value in enumerate(values)
+    )
+
+
+KEPT = {"16-bit": [100.0, 99.0, 98.0], "50 %": [90.0, 85.0, 95.0], "10 %": [1.0] * 3}
+
+
+def test_claims_on_compression_average_the_mean_over_base_models():
+    rivals = pd.DataFrame(
+        {
+            "quantized": ["float16", "float16"],
+            "other": ["pruning by 50 %", "alpha 0.9"],
+            "points": [10.0, 80.0],
+            "rival": True,
+        }
+    )
+    found = over_base_models.effects(base_models(KEPT), rivals)
+    best, pruning = CLAIMS[3].text, CLAIMS[4].text
+    assert found[best].tolist() == [10.0, 14.0, 3.0]
+    # 90, 85 and 95 % are preserved at a tenth, 0.15 and 0.05 of the distance.
+    assert found[pruning] == pytest.approx([math.log(r) for r in (0.1, 0.15, 0.05)])
+    runs = [dataclasses.replace(setup(3, 10.0, 1.2), over_bases=found)] * 3
+    (row, *_) = setups.table(runs).to_dict("records")
+    assert row["estimate"] == 9.0 and row["base_models"] == 3
+    # Standard deviation 5.568 of three, and 1.2 from what they share.
+    assert row["error"] == pytest.approx(math.hypot(5.5678 / math.sqrt(3), 1.2), 1e-4)
+    assert row["effect"] == 1.0  # the verdict's own stays
+
+
+def test_a_rival_that_only_one_base_model_has_is_not_averaged_over_them():
+    rivals = pd.DataFrame(
+        {"quantized": "float16", "other": ["alpha 0.9"], "points": 3.0, "rival": True}
+    )
+    assert [*over_base_models.effects(base_models(KEPT), rivals)] == [CLAIMS[4].text]
+    two = base_models({setting: values[:2] for setting, values in KEPT.items()})
+    assert over_base_models.effects(two, rivals) == {}
+    assert over_base_models.effects(None, rivals) == {}
+
+
+def test_a_run_that_decides_nothing_is_not_averaged_for_its_base_models():
+    each = {CLAIMS[4].text: np.log([0.1, 0.2, 0.3])}
+    runs = [dataclasses.replace(setup(4, -1.0, math.inf), over_bases=each)] * 3
+    assert setups.answers(runs)[CLAIMS[4].text].pooled is None
+
+
+def test_a_prediction_that_says_nothing_says_so():
+    assert answer(3, [10.0, 60.0, 110.0]).expected == "almost anything"
+    assert answer(3, [20.0, 20.5, 21.0]).expected == "13.3 to 27.7 points"

@@ -161,10 +161,13 @@ def test_it_is_told_where_the_papers_number_lies():
     inside = papers([printed - 1, printed + 1, printed + 2])
     assert inside["where"] == "inside the range of 3"
     assert inside["outside"] == 0
-    near = papers([printed + 0.8, printed + 2, printed + 3])
+    assert papers([printed - 9, printed - 8.5, printed - 8])["where"] == (
+        "outside by 8 points"  # no prediction interval of so few
+    )
+    near = papers([printed + 0.8, printed + 2, printed + 2, printed + 3])
     assert near["outside"] == pytest.approx(0.8)
     assert near["where"] == "outside by 0.8 points, inside the prediction interval"
-    far = papers([printed - 9, printed - 8.5, printed - 8])
+    far = papers([printed - 9, printed - 8.5, printed - 8.5, printed - 8])
     assert far["where"] == "outside by 8 points, outside the prediction interval"
     same = papers([printed + 0.07] * 5)  # was "outside the prediction interval"
     assert same["where"] == "outside by 0.07 points; all 5 are the same"
@@ -186,11 +189,11 @@ def test_the_prediction_interval_is_that_of_a_textbook():
 
 def test_the_number_in_the_papers_notebook_has_a_place_of_its_own():
     """Table 4 has -0.25 % at 10 %; its notebook prints 63.55 after 63.39 %, a gain."""
-    row = papers([-0.2, 0.0, 0.3], "10 %")
+    row = papers([-0.2, 0.0, 0.0, 0.3], "10 %")
     assert (row["published"], row["where"]) == (
         -0.25,
         "outside by 0.05 points, inside the prediction interval",
     )
     assert row["notebook"] == pytest.approx(0.2524, abs=1e-4)
-    assert row["notebook_where"] == "inside the range of 3"
+    assert row["notebook_where"] == "inside the range of 4"
     assert papers([-10.0, -20.0], "95 %")["notebook_where"] == ""

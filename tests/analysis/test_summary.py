@@ -211,3 +211,18 @@ def test_every_verdict_begins_with_a_plain_sentence(rng):
         plain, _ = summary.first_sentence(verdict.sentence)
         assert plain[0].isupper() and plain.endswith(".")
         assert not re.search(r"p [=<]|\[|-\d", plain)
+
+
+def test_a_scale_whose_zero_is_an_untrained_network_is_told_of():
+    """ResNet-50 on CIFAR-100 ends where independent models share almost nothing."""
+    models = plan.make(CONFIG)
+    yardstick = pd.DataFrame({"zero": ["independent"], "distance": [0.73], "high": 5.0})
+    for start, told in ((0.76, True), (0.9, False)):
+        trajectories = pd.DataFrame(
+            {"model": "base", "epoch": [0, 1], "jensen_shannon": [start, 0.0]}
+        )
+        found = summary.doubts(CONFIG, models, "", yardstick, None, trajectories)
+        assert len(found) == told
+    trajectories["jensen_shannon"] = [0.76, 0.0]
+    (found,) = summary.doubts(CONFIG, models, "", yardstick, None, trajectories)
+    assert "than an untrained network is (which is 1.04 times as far)" in found
