@@ -204,7 +204,28 @@ def _marked(setup: setups.Setup, result: Result) -> str:
 def spread(root: str) -> str:
     """Of each run, the paper's numbers that lie outside the range over base models."""
     none = "more than one base model yet; `--base_models=5` adds them to a run"
-    return _all_runs(root, "spread", _outside, ["inside the range", *SPREAD], none)
+    table = _all_runs(root, "spread", _outside, ["inside the range", *SPREAD], none)
+    compared = [
+        table[table["notebook_where"].notna()]
+        for result, table in _having("spread")
+        if result.is_papers
+    ]
+    return table + (_by_chance(pd.concat(compared)) if compared else "")
+
+
+def _by_chance(compared: pd.DataFrame) -> str:
+    """How many of the numbers lie outside, and how many would by chance."""
+    where = compared["notebook_where"]
+    chance = (2 / (compared["base_models"] + 1)).sum()
+    predicted = compared["predicted_low"].notna()
+    beyond = where.str.contains("outside the prediction interval").sum()
+    return (
+        f"\nUnder `published`, {where.str.startswith('outside').sum()} of "
+        f"{len(compared)} numbers lie outside the range, where chance alone puts "
+        f"{chance:.0f}; of the {predicted.sum()} that have a prediction interval, "
+        f"{beyond} lie outside it, where chance alone puts "
+        f"{0.05 * predicted.sum():.1f}.\n"
+    )
 
 
 def _outside(table: pd.DataFrame) -> Iterator[list[str]]:
