@@ -18,7 +18,7 @@ from kdfunc.similarity.effects import p_text
 from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.meta_analysis import FEWEST
 from kdfunc.similarity.outcomes import OUTCOMES
-from kdfunc.similarity.rank_tests import LEVEL
+from kdfunc.similarity.rank_tests import LEVEL, holm
 from kdfunc.similarity.scale import score
 from kdfunc.text import listed, number
 from rebuilding.runs import Result, markdown, results
@@ -160,8 +160,21 @@ def verdicts(root: str) -> str:
     )
     return (
         markdown(["claim", *texts, "all set-ups"], rows)
+        + _over_all_runs(pd.concat([setup.verdicts for setup in asked]))
         + "\nOver several set-ups:\n\n"
         + markdown(["claim", "set-ups", *ANSWER], over_all)
+    )
+
+
+def _over_all_runs(verdicts: pd.DataFrame) -> str:
+    """How many verdicts of single runs stand if corrected for all of them."""
+    tested = verdicts[verdicts["p"].notna()]
+    stand = np.array(holm(tested["p"])) < LEVEL
+    decided = (tested["outcome"] != "undecided").to_numpy()
+    return (
+        f"\nVerdicts are corrected for the claims of their own run. If they are "
+        f"corrected for all {len(tested)} tests of this table, {(decided & stand).sum()} "
+        f"of the {decided.sum()} decided ones stand.\n"
     )
 
 
