@@ -49,8 +49,7 @@ def pages() -> dict[str, str]:
     """The text of each file with its tables made anew, by its path from the root."""
     found = {file: rebuilt(file) for file in FILES}
     for result in results():
-        if result.times is not None:  # those of earlier versions keep their page
-            found[f"results/{result.path.name}/README.md"] = run_page.page(result)
+        found[f"results/{result.path.name}/README.md"] = run_page.page(result)
     return found
 
 

@@ -15,7 +15,6 @@ from kdfunc.catalog import CONTROLS, FORMATS
 from kdfunc.config import ARCHITECTURE_NAMES
 from kdfunc.similarity.claims import CLAIMS, Outcome
 from kdfunc.similarity.effects import p_text
-from kdfunc.similarity.groups import MEASURE
 from kdfunc.similarity.meta_analysis import FEWEST
 from kdfunc.similarity.outcomes import OUTCOMES
 from kdfunc.similarity.rank_tests import LEVEL, holm
@@ -33,14 +32,10 @@ def preserved(root: str) -> str:
     """Function preserved and distance ratio in each run, seeds together."""
     rows = []
     for result in results():
-        table = result.table("function_preserved")
-        if table is None:
-            rows.append((result.cited(root), {"independent": "not measured"}))
-            continue
-        shown = (table["measure"] == MEASURE) & table["family"].isin(FAMILIES)
-        table = table[shown]
-        group = table["model"].str.replace(r"(-(seed\d+|\d+))+$", "", regex=True)
-        group = group.where(table["family"] != "pruned", table["model"])
+        table = result.preserved
+        table = table[table["family"].isin(FAMILIES)]
+        groups = {task.name: task.group for task in result.models}
+        group = table["model"].map(groups)
         ratios = table.groupby(group, sort=False)["ratio"].mean()
         cells = {_called(name): _scored(ratio) for name, ratio in ratios.items()}
         rows.append((result.cited(root), cells))
@@ -137,7 +132,7 @@ def verdicts(root: str) -> str:
     together = setups.answers(asked)
     texts = {
         f"{setup.name}{_marked(setup, result)}": {
-            row.claim: judged(row, result.judged_today)
+            row.claim: judged(row)
             + _over_bases(setup.over_bases.get(row.claim), row.claim)
             for row in setup.verdicts.itertuples()
         }
@@ -172,9 +167,9 @@ def _over_all_runs(verdicts: pd.DataFrame) -> str:
     stand = np.array(holm(tested["p"])) < LEVEL
     decided = (tested["outcome"] != "undecided").to_numpy()
     return (
-        f"\nVerdicts are corrected for the claims of their own run. If they are "
-        f"corrected for all {len(tested)} tests of this table, {(decided & stand).sum()} "
-        f"of the {decided.sum()} decided ones stand.\n"
+        "\nVerdicts are corrected for the claims of their own run. If corrected "
+        f"for all {len(tested)} tests of this table, {(decided & stand).sum()} of the "
+        f"{decided.sum()} decided ones stand.\n"
     )
 
 
@@ -210,7 +205,6 @@ def _marked(setup: setups.Setup, result: Result) -> str:
     """What a reader must know of a run, in brackets."""
     marks = [setup.marks] if setup.marks else []
     marks += result.trainings_left_out
-    marks += [] if result.judged_today else ["rules of an earlier version"]
     return f" ({'; '.join(marks)})" if marks else ""
 
 
@@ -278,7 +272,7 @@ def spread_of(table: pd.DataFrame) -> Iterator[list[str]]:
 
 def _kept_over(row) -> str:
     """Mean and range of the function preserved over base models."""
-    if pd.isna(getattr(row, "preserved", float("nan"))):
+    if pd.isna(row.preserved):
         return ""
     low, high = row.preserved_low, row.preserved_high
     return f"{row.preserved:.1f} ({low:.1f} to {high:.1f})"
@@ -308,10 +302,8 @@ def _ranked(row) -> str:
     return f"{row.correlation:.2f} [{row.low:.2f}, {row.high:.2f}]"
 
 
-def judged(row, today: bool = True) -> str:
-    """A verdict with its effect on today's scale and what else keeps it open."""
-    if not today:
-        return f"({row.outcome} by earlier rules)"
+def judged(row) -> str:
+    """A verdict with its effect and what else keeps it open."""
     if pd.isna(row.effect):
         return f"{row.outcome} ({row.sentence.removeprefix('The run ').rstrip('.')})"
     told = f"{row.outcome}, {interval(row.effect, row.low, row.high)}"
@@ -339,8 +331,7 @@ def ladder(root: str) -> str:
             row.rung.removesuffix(", other order"): _step(row)
             for row in steps.itertuples()
         }
-        mark = "" if result.judged_today else " (rules of an earlier version)"
-        rows.append((result.cited(root) + mark, cells))
+        rows.append((result.cited(root), cells))
     return _crossed(rows)
 
 

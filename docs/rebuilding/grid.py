@@ -41,7 +41,6 @@ def _there(result: Result | None, root: str) -> str:
         < setups.EPOCHS,
         **dict.fromkeys(result.trainings_left_out, True),
         "one base model, no spread": result.table("spread") is None,
-        "tables of an earlier version": not result.judged_today,
     }
     told = "; ".join(text for text, lacking in lacks.items() if lacking)
     return f"{result.cited(root)}: {told or 'all there'}"

@@ -45,7 +45,7 @@ def page(result: Result) -> str:
     """The page in Markdown.
 
     Args:
-      result: a run that today's version took up.
+      result: the run.
     """
     return "\n".join(_parts(result))
 

@@ -34,10 +34,9 @@ class Result(Results):
         return self.directory.path
 
     @cached_property
-    def times(self) -> pd.DataFrame | None:
-        """What each task took; None of a run that an earlier version kept."""
-        path = self.path / keep.TIMES
-        return pd.read_csv(path) if path.exists() else None
+    def times(self) -> pd.DataFrame:
+        """What each task took."""
+        return pd.read_csv(self.path / keep.TIMES)
 
     @property
     def time(self) -> str:
@@ -45,11 +44,8 @@ class Result(Results):
         machine = self.sessions[-1]["machine"]
         processor = machine["processor"].replace("(R)", "")
         whole = sum(session["seconds"] for session in self.sessions)
-        # Each task's own clock, which earlier versions began anew after a stop.
-        spent = 0
-        if self.times is not None:
-            spent = (self.times["seconds"] * self.times["threads"]).sum()
-        if spent < whole:
+        spent = (self.times["seconds"] * self.times["threads"]).sum()
+        if spent < whole:  # the clock of a task that was stopped began anew
             return f"{duration(whole)} on {machine['cores']} cores of an {processor}"
         return f"{duration(spent)} of one core of an {processor}"
 
@@ -73,12 +69,6 @@ class Result(Results):
             return ""
         plural = PLURALS[family]
         return f"{found} of {len(wanted)} {plural}" if found else f"no {plural}"
-
-    @property
-    def judged_today(self) -> bool:
-        """Whether the claims were judged by the rules of this version."""
-        table = self.table("verdicts")
-        return table is not None and "scale" in table
 
     def cited(self, root: str) -> str:
         """A link to the run's folder, with what tells it from its preset."""
