@@ -163,10 +163,12 @@ def _run(arguments: Sequence[str], command: str) -> int:
             prepared = preparation.prepare(config, values.output_dir, **chosen)
             dry_run.show(prepared, values.scheduler)
             return 0
+        if values.verify:
+            from kdfunc.runs import verification
+
+            return verification.verify(config, values.output_dir)
         from kdfunc.runs import experiment
 
-        if values.verify:
-            return experiment.verify(config, values.output_dir)
         experiment.run(config, values.output_dir, scheduler=values.scheduler, **chosen)
         return 0
 

@@ -96,11 +96,6 @@ def training(task: Task) -> str:
     Returns:
       the number or the seed; empty if only one training has the name.
     """
-    match task.family:
-        case "independent":
-            return task.name.rpartition("-")[2]
-        case "student" | "control" | "variant":
-            order = task.settings["order"]
-            own = task.name.rpartition("-")[2]
-            return order.removeprefix("seed") if own.startswith("seed") else own
+    if task.family in ("independent", "student", "control", "variant"):
+        return task.name.rpartition("-")[2].removeprefix("seed")
     return ""

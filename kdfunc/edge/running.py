@@ -181,7 +181,18 @@ def outputs_by(
     settings: Settings,
     title: str = "",
 ) -> Outputs:
-    """`outputs_of` a model that is there already; arguments as in `batches_of`."""
+    """`outputs_of` a model that is in its process already.
+
+    Args:
+      runner: holds the model.
+      path: of the model, for errors.
+      data: the file of examples.
+      settings: how the model is run.
+      title: what the progress is called; by default the name of the file.
+
+    Raises:
+      InputError: as `outputs_of` does.
+    """
     batches = list(batches_of(runner, path, data, settings, title))
     arrays = {
         name: joined([batch[name] for batch in batches], name, os.fspath(path))

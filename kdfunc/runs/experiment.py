@@ -22,7 +22,6 @@ from kdfunc.runs import (
     provenance,
     sources,
     tensorboard,
-    verification,
 )
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.extension import EXTENDABLE, REDUCIBLE
@@ -90,7 +89,7 @@ def run(
                 everything.write(directory, checked, crew.submit)
                 result = page.write([directory], directory.path / "report.html")
     if failures:
-        raise RunError(_failed(failures, directory))
+        raise RunError(_failed(failures, prepared.tasks, directory))
     print(f"Done in {duration(time.monotonic() - begin)}. Results: {result}")
     return directory
 
@@ -140,67 +139,13 @@ def corrupt(path: str | os.PathLike[str], workers: int | None = None) -> str:
             with provenance.noted(directory.path, place.threads, machines, begin):
                 failures = _do(directory, place, tasks, crew)
             if failures:
-                raise RunError(_failed(failures, directory))
+                raise RunError(_failed(failures, tasks, directory))
             if everything.outdated(directory):
                 everything.write(directory, names, crew.submit)
             else:
                 everything.write_corruptions(directory)
             page.write([directory], directory.path / "report.html")
     return corruptions.told(directory, models)
-
-
-def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
-    """Checks every file of a run directory and reports what is missing or damaged.
-
-    Args:
-      config: the experiment.
-      output_dir: the folder that contains its run directory.
-
-    Returns:
-      0 if all records are there and all files are intact, else 1.
-
-    Raises:
-      InputError: there is no run directory, it holds another experiment, or it has no
-        records.
-    """
-    directory = preparation.directory_of(config, output_dir)
-    _ = directory.config  # refuses what is none
-    tasks = plan.select(plan.make(directory.joined(config)), wanted=config)
-    names = [task.name for task in tasks]
-    missing = [name for name in names if not directory.record(name).exists]
-    damaged = directory.damaged(names)
-    for name, problems in damaged.items():
-        print(f"{name}: damaged: {'; '.join(problems)}")
-    for task in tasks:
-        if task.name not in (*damaged, *missing):
-            for name in sources.changed(directory, task):
-                print(
-                    f"{task.name}: made from another {name}; repeat the command of the "
-                    "run to make it again."
-                )
-                damaged[task.name] = [name]
-    for name in missing:
-        print(f"{name}: missing")
-    others = verification.damages(directory)
-    for problem in others:
-        print(f"{problem}; repeat the command of the run to make it again.")
-    models = [task for task in tasks if task.family]
-    beside = directory.damaged(task.name for task in corrupted.tasks(models))
-    for model in models:
-        if corrupted.outdated(directory, model):
-            name = corrupted.prediction(model).name
-            beside.setdefault(name, ["older than the model or the images"])
-    for name, problems in beside.items():
-        remedy = f"kdfunc corruptions {directory.path}"
-        print(
-            f"{name}: damaged: {'; '.join(problems)}; run `{remedy}` to make it again."
-        )
-        others.append(name)
-    for name in verification.unknown(directory):
-        print(f"{name}: not part of this run, and not used.")
-    whole = len(names) - len(missing) - len(damaged)
-    print(f"{directory.path}: {whole} of {len(names)} records are intact.")
-    return int(whole < len(names) or bool(others))
 
 
 def _tell_of_more(wanted: ExperimentConfig, whole: ExperimentConfig) -> None:
@@ -298,10 +243,13 @@ def _remedy_told(directory: RunDirectory) -> Iterator[None]:
         ) from error
 
 
-def _failed(failures: Mapping[str, str], directory: RunDirectory) -> str:
+def _failed(
+    failures: Mapping[str, str], tasks: Sequence[plan.Task], directory: RunDirectory
+) -> str:
     """Reports what was not done; the progress lines have said why."""
-    lost = [name for name, reason in failures.items() if reason.startswith("needs ")]
-    failed = [name for name in failures if name not in lost]
+    needs = {task.name: task.needs for task in tasks}
+    failed = [name for name in failures if failures.keys().isdisjoint(needs[name])]
+    lost = failures.keys() - {*failed}
     named = ", ".join(failed[:3]) + (" and others" if len(failed) > 3 else "")
     rest = f", so {len(lost)} that need it were skipped" if lost else ""
     return (

@@ -73,7 +73,7 @@ def _post_hoc(config: ExperimentConfig, number: int, base: str) -> Iterable[Task
 def _replicates(config: ExperimentConfig) -> Iterable[Task]:
     """Additional base models, and what is made from each."""
     for number, name in enumerate(trainings.base_models(config)[1:], 2):
-        if name.startswith("base-"):
+        if number > config.independents + 1:
             yield trainings.another_base(config, name, number)
         yield from _post_hoc(config, number, name)
 

@@ -1,7 +1,6 @@
 """A task: one piece of work of a plan, as data."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,8 +54,11 @@ class Task:
 
         The random part is the seed, or the number of an independent model.
         """
-        if self.family in ("student", "variant"):  # may hold a number, such as 1e-05
-            return re.sub(r"-seed\d+$", "", self.name)
-        if self.family in ("independent", "control"):
-            return re.sub(r"(-\d+)?(-seed\d+)?$", "", self.name)
+        match self.family:
+            case "independent":
+                return "independent"
+            case "control":
+                return self.settings["control"]
+            case "student" | "variant":
+                return self.name.removesuffix(f"-{self.settings['order']}")
         return self.name

@@ -6,12 +6,74 @@ from collections.abc import Iterator
 
 from kdfunc import checksums
 from kdfunc.analysis import everything
+from kdfunc.config import ExperimentConfig
 from kdfunc.report import page
-from kdfunc.runs import provenance, tensorboard
+from kdfunc.runs import (
+    corrupted,
+    plan,
+    preparation,
+    provenance,
+    sources,
+    tensorboard,
+)
 from kdfunc.runs.directory import RunDirectory
 
 #: Files and folders that are no results, and that nothing reads.
 _NO_RESULTS = ("logs", tensorboard.FOLDER, f"{provenance.FILE}.damaged")
+
+
+def verify(config: ExperimentConfig, output_dir: str | os.PathLike[str]) -> int:
+    """Checks every file of a run directory and reports what is missing or damaged.
+
+    Args:
+      config: the experiment.
+      output_dir: the folder that contains its run directory.
+
+    Returns:
+      0 if all records are there and all files are intact, else 1.
+
+    Raises:
+      InputError: there is no run directory, it holds another experiment, or it has no
+        records.
+    """
+    directory = preparation.directory_of(config, output_dir)
+    _ = directory.config  # refuses what is none
+    tasks = plan.select(plan.make(directory.joined(config)), wanted=config)
+    names = [task.name for task in tasks]
+    missing = [name for name in names if not directory.record(name).exists]
+    damaged = directory.damaged(names)
+    for name, problems in damaged.items():
+        print(f"{name}: damaged: {'; '.join(problems)}")
+    for task in tasks:
+        if task.name not in (*damaged, *missing):
+            for name in sources.changed(directory, task):
+                print(
+                    f"{task.name}: made from another {name}; repeat the command of the "
+                    "run to make it again."
+                )
+                damaged[task.name] = [name]
+    for name in missing:
+        print(f"{name}: missing")
+    others = damages(directory)
+    for problem in others:
+        print(f"{problem}; repeat the command of the run to make it again.")
+    models = [task for task in tasks if task.family]
+    beside = directory.damaged(task.name for task in corrupted.tasks(models))
+    for model in models:
+        if corrupted.outdated(directory, model):
+            name = corrupted.prediction(model).name
+            beside.setdefault(name, ["older than the model or the images"])
+    for name, problems in beside.items():
+        remedy = f"kdfunc corruptions {directory.path}"
+        print(
+            f"{name}: damaged: {'; '.join(problems)}; run `{remedy}` to make it again."
+        )
+        others.append(name)
+    for name in unknown(directory):
+        print(f"{name}: not part of this run, and not used.")
+    whole = len(names) - len(missing) - len(damaged)
+    print(f"{directory.path}: {whole} of {len(names)} records are intact.")
+    return int(whole < len(names) or bool(others))
 
 
 def damages(run: RunDirectory) -> list[str]:

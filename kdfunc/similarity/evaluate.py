@@ -67,19 +67,15 @@ def components(
                 yield rows, pair, name, values.reshape(len(values), -1)
 
 
-def per_example(
-    name: str, p: np.ndarray, q: np.ndarray, labels: np.ndarray | None = None
-) -> np.ndarray:
+def per_example(name: str, p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Components of one measure for each example, `[examples, k]` float64.
 
     Args:
-      name: Key in `MEASURES`.
+      name: Key in `MEASURES`, of a measure that needs no labels.
       p: `[examples, classes]` softmax of the reference.
       q: The same of the candidate.
-      labels: `[examples]` true classes, for the measures that need them.
     """
-    wanted = {("p", "q"): select([name], labels)}
-    found = components({"p": p, "q": q}, wanted, labels)
+    found = components({"p": p, "q": q}, {("p", "q"): select([name], None)}, None)
     return np.concatenate([values for *_, values in found])
 
 

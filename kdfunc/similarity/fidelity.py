@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from kdfunc.similarity.evaluate import per_example
 from kdfunc.similarity.rank_tests import spearman
+from kdfunc.similarity.tails import divergences
 
 #: Number of examples in a quick check of a model.
 FEW = 500
@@ -25,7 +25,7 @@ _EPSILON = 1e-9
 #: What is averaged over examples for a measure: of the base model's `p` and another
 #: model's `q`, `[examples, classes]`.
 _PER_EXAMPLE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "distance": lambda p, q: per_example("jensen_shannon", p, q)[:, 0],
+    "distance": divergences,
     "agreement": lambda p, q: (p.argmax(axis=1) == q.argmax(axis=1)).astype(float),
     "mse": lambda p, q: np.square(p - q).mean(axis=1),
     "kl": lambda p, q: (p * np.log((p + _EPSILON) / (q + _EPSILON))).sum(axis=1),

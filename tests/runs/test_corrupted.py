@@ -6,7 +6,7 @@ import pytest
 
 import kdfunc
 from kdfunc import checksums, cli
-from kdfunc.runs import corrupted, experiment, plan
+from kdfunc.runs import corrupted, experiment, plan, verification
 
 CONFIG = kdfunc.ExperimentConfig(
     epochs=1,
@@ -68,12 +68,12 @@ def test_what_is_done_is_not_done_again_and_what_is_damaged_is(answered, capsys)
     before = contents(answered)
     path = answered.record("float16-corrupted").path / "softmax.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    assert experiment.verify(CONFIG, answered.path.parent) == 1
+    assert verification.verify(CONFIG, answered.path.parent) == 1
     assert "`kdfunc corruptions" in capsys.readouterr().out
     experiment.corrupt(answered.path, workers=0)
     assert "5 of 6 tasks are already done" in capsys.readouterr().out
     assert contents(answered) == before
-    assert experiment.verify(CONFIG, answered.path.parent) == 0
+    assert verification.verify(CONFIG, answered.path.parent) == 0
 
 
 def test_damaged_images_are_made_again_and_what_models_said_of_them_stays(answered):

@@ -20,7 +20,7 @@ from kdfunc import checksums, cli
 from kdfunc.analysis import everything
 from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError
-from kdfunc.runs import directory, experiment, plan, provenance, sources
+from kdfunc.runs import directory, plan, provenance, sources, verification
 from kdfunc.runs.directory import RunDirectory
 
 NAME = "digits-lenet-published"
@@ -318,5 +318,5 @@ def test_a_run_that_cannot_be_written_can_be_verified(tmp_path, monkeypatch, cap
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(directory, "check_writable", refuse)
-    assert experiment.verify(config, tmp_path) == 1
+    assert verification.verify(config, tmp_path) == 1
     assert "base: missing" in capsys.readouterr().out

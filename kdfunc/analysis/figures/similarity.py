@@ -30,18 +30,10 @@ from kdfunc.analysis.figures.style import (
     shrink_text,
     style,
 )
+from kdfunc.catalog import FAMILIES
 
 MOST_CLASSES = 20  # side by side in a heat map
 _DECADES = 1e4  # of distances that have colours of their own
-_ORDER = (
-    "base",
-    "independent",
-    "control",
-    "student",
-    "variant",
-    "quantized",
-    "pruned",
-)
 _DASHES = ("-", "--", "-.", (0, (10, 3)), (0, (5, 1, 1, 1, 1, 1)))
 # Without red or green, grey is told from green by its dots.
 _DOTS = ":"
@@ -69,7 +61,7 @@ def distance_heatmap(
       title: The heading.
       ax: Where to draw; None makes a figure.
     """
-    rank = {family: i for i, family in enumerate(_ORDER)}
+    rank = {family: i for i, family in enumerate(FAMILIES)}
     order = np.argsort(
         models["family"].map(lambda family: rank.get(family, len(rank))), kind="stable"
     )
