@@ -149,7 +149,7 @@ def covered(
         made = draw(setting, independents, seeds, [truth, other], [], rng)
         found = [
             (made.preserved(first).log_ratio, math.log(truth)),
-            (made.gain(first, second, True).times, math.log(truth / other)),
+            (made.gain(first, second, True).log_ratio, math.log(truth / other)),
             (summed(made, first), math.log(truth)),
         ]
         hits.append([e.low <= true <= e.high for e, true in found])

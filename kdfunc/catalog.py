@@ -5,11 +5,8 @@ what the paper calls it, and the function that makes it. To add an entry, add a 
 the function that it names, if any. Nothing here imports TensorFlow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-from kdfunc.lazy import named
 
 
 @dataclass(frozen=True)
@@ -110,10 +107,6 @@ class Format:
     saves: float = 0.0
     calibrated: bool = False
     floats: bool = False
-
-    def function(self) -> Callable:
-        """The function that makes such files; importing it imports TensorFlow."""
-        return named(self.makes)
 
 
 #: All formats; the pipelines of `kdfunc.pipelines` can end in any of them.

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from kdfunc import catalog, pipelines, pruning
+from kdfunc.lazy import named
 from kdfunc.quantization import convert, limits_of
 from kdfunc.runtime import import_function, keras, tf
 
@@ -97,7 +98,7 @@ def change(
             clusters=clusters,
             train=partial(train, steps="+".join(steps[:number])),
         )
-        model = catalog.named(catalog.STEPS[kind].makes)(model, context)
+        model = named(catalog.STEPS[kind].makes)(model, context)
     return model
 
 

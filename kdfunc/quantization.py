@@ -9,6 +9,7 @@ import numpy as np
 
 from kdfunc.catalog import FORMATS
 from kdfunc.errors import InputError, NotPossible, refuse_unknown
+from kdfunc.lazy import named
 from kdfunc.quiet import quiet_stderr
 from kdfunc.runtime import keras, tf
 
@@ -76,7 +77,7 @@ def convert(
         )
     if FORMATS[mode].calibrated:
         _check_representative(model, mode, representative)
-    return FORMATS[mode].function()(model, representative, sparse)
+    return named(FORMATS[mode].makes)(model, representative, sparse)
 
 
 def float32(model, representative, sparse) -> bytes:

@@ -77,7 +77,7 @@ def catalog() -> dict[str, Named]:
         name = f"{TAILED}.{tail}"
         rows.append(Named(name, label, fewest=fewest(tail), has_interval=False))
     rows += [
-        Named(m.name, m.label, m.low, m.high, has_interval=m.has_interval)
+        Named(m.name, m.label, m.low, m.high, has_interval=m.combine is not None)
         for m in VALUE_MEASURES.values()
     ]
     rows += [

@@ -32,13 +32,12 @@ class ValueMeasure:
       components: Maps a block of `r`, a block of `c` and the `Facts` to `[n]` or `[n,
         k]` numbers, for each example.
       combine: Maps means of the components `[..., k]` to the value `[...]`; None for
-        the largest component over all examples.
+        the largest component over all examples, which has no
+        interval.
       low: Lower end of the range.
       high: Upper end of the range.
-      better: Which value a user wants, the "lower" or the "higher".
       counts: Whether it counts examples; then intervals allow for events that none of
         the examples shows.
-      has_interval: False for the largest of all values.
     """
 
     name: str
@@ -48,9 +47,7 @@ class ValueMeasure:
     combine: Callable[[np.ndarray], np.ndarray] | None = _mean
     low: float = 0.0
     high: float = 1.0
-    better: str = "higher"
     counts: bool = False
-    has_interval: bool = True
 
 
 MEASURES: dict[str, ValueMeasure] = {}
@@ -140,13 +137,13 @@ def _cosine_similarity(r, c, facts):
     return np.where(both_zero, 1.0, similarity.clip(-1, 1))
 
 
-@register("Mean absolute difference", NUMBERS, high=np.inf, better="lower")
+@register("Mean absolute difference", NUMBERS, high=np.inf)
 def _mean_absolute_difference(r, c, facts):
     """Mean of |r - c|, in the unit of the output."""
     return np.abs(_flat(r - c)).mean(axis=1)
 
 
-@register("Mean difference in spreads", NUMBERS, high=np.inf, better="lower")
+@register("Mean difference in spreads", NUMBERS, high=np.inf)
 def _mean_relative_difference(r, c, facts):
     """Mean of |r - c| / s, with the reference's spread s from example to example."""
     return np.abs(_flat(r - c)).mean(axis=1) / (facts.spread or np.nan)
@@ -157,8 +154,6 @@ def _mean_relative_difference(r, c, facts):
     NUMBERS,
     combine=None,
     high=np.inf,
-    better="lower",
-    has_interval=False,
 )
 def _max_absolute_difference(r, c, facts):
     """Largest |r - c| of all examples, in the unit of the output."""
@@ -170,8 +165,6 @@ def _max_absolute_difference(r, c, facts):
     NUMBERS,
     combine=None,
     high=np.inf,
-    better="lower",
-    has_interval=False,
 )
 def _max_relative_difference(r, c, facts):
     """Largest |r - c| / s, with the reference's spread s from example to example."""
@@ -217,7 +210,7 @@ def _same_tags(r, c, facts):
     return ((_flat(r) >= THRESHOLD) == (_flat(c) >= THRESHOLD)).all(axis=1)
 
 
-@register("Mean difference of a tag's probability", TAGS, better="lower")
+@register("Mean difference of a tag's probability", TAGS)
 def _tag_difference(r, c, facts):
     """Mean of |r - c| over tags and examples."""
     return np.abs(_flat(r - c)).mean(axis=1)
@@ -230,7 +223,7 @@ def _bits(p):
     )
 
 
-@register("Jensen-Shannon divergence of a tag", TAGS, better="lower")
+@register("Jensen-Shannon divergence of a tag", TAGS)
 def _tag_jensen_shannon(r, c, facts):
     """Mean over tags of the Jensen-Shannon divergence of (r, 1 - r) and (c, 1 - c)."""
     r, c = _flat(r).clip(0, 1), _flat(c).clip(0, 1)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kdfunc import catalog, distillation, models, training
+from kdfunc import distillation, models, training
+from kdfunc.lazy import named
 from kdfunc.runs import tensorboard
 from kdfunc.runs.directory import RunDirectory
 from kdfunc.runs.trainings import teacher_task
@@ -118,4 +119,4 @@ def _teacher_logits(work: Work) -> np.ndarray:
         path = work.run.record(teacher_task(teacher)).path / "logits.npy"
         return np.load(path, mmap_mode="r")
     seed = derive_seed(work.config.seed, work.settings["control"])
-    return catalog.named(teacher)(data.train_labels, len(data.class_names), seed)
+    return named(teacher)(data.train_labels, len(data.class_names), seed)

@@ -46,7 +46,7 @@ class Gain:
         )
 
     @property
-    def times(self) -> TEstimate:
+    def log_ratio(self) -> TEstimate:
         """Logarithm of how many times as far the group is as the other."""
         return replace(self._moved(0.0), confidence=self.confidence)
 

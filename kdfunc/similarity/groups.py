@@ -73,7 +73,6 @@ class Evidence:
       shared_order: Whether the independent models saw the data in the base model's
         order and students and controls of some seeds did not.
       resamples: Number of bootstrap resamples.
-      seed: Seed of the resampling.
 
     Raises:
       InputError: No such control or soft targets; arrays that are not softmax outputs
@@ -93,7 +92,6 @@ class Evidence:
     same_optimizer: bool = True
     shared_order: bool = False
     resamples: int = 10_000
-    seed: int = 0
 
     def __post_init__(self):
         for name in self.controls:
@@ -155,7 +153,6 @@ class Evidence:
             self.labels,
             names=[MEASURE, *OTHERS],
             resamples=self.resamples,
-            seed=self.seed,
         )
 
     @cached_property

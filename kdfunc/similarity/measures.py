@@ -43,7 +43,6 @@ class Measure:
     Attributes:
       name: Key in `MEASURES`.
       label: Name for tables and figures.
-      formula: Definition, in words and symbols.
       source: Where the measure comes from.
       components: Maps two blocks of outputs to `[n]` or `[n, k]` numbers per example.
       combine: Maps means of the components `[..., k]` to the value `[...]`.
@@ -61,7 +60,6 @@ class Measure:
 
     name: str
     label: str
-    formula: str
     source: str
     components: Components
     combine: Callable[[np.ndarray], np.ndarray] = _mean
@@ -92,8 +90,7 @@ def register(label: str, source: str, **fields):
 
     def add(components: Components) -> Components:
         name = components.__name__.removeprefix("_")
-        formula = " ".join((components.__doc__ or "").split())
-        MEASURES[name] = Measure(name, label, formula, source, components, **fields)
+        MEASURES[name] = Measure(name, label, source, components, **fields)
         return components
 
     return add

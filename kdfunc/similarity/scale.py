@@ -152,11 +152,6 @@ class Preserved:
         }
 
     @property
-    def times(self) -> TEstimate:
-        """Logarithm of how many times as far the group is as the independents."""
-        return self.log_ratio
-
-    @property
     def rests_on(self) -> str:
         """The trainings that the interval rests on."""
         return (

@@ -112,7 +112,7 @@ def test_gains_are_differences_of_scores():
         assert gain.value == pytest.approx(points)
         assert gain.low == pytest.approx(points, abs=0.01)  # nothing is left to chance
         assert gain.high == pytest.approx(points, abs=0.01)
-        assert math.exp(gain.times.value) == pytest.approx(
+        assert math.exp(gain.log_ratio.value) == pytest.approx(
             distances.values[one] / distances.values[other]
         )
 

@@ -118,7 +118,7 @@ def quantization_is_best(evidence: Evidence) -> Finding | list[str]:
         details=table(
             "quantized other points low high rests_on times p_above p_below rival",
             [
-                (*pair, *numbers(gain), gain.rests_on, math.exp(gain.times.value))
+                (*pair, *numbers(gain), gain.rests_on, math.exp(gain.log_ratio.value))
                 + (gain.p_above(MARGIN), gain.p_below(0), pair in rivals)
                 for pair, gain in gains.items()
             ],

@@ -93,7 +93,7 @@ def alpha_has_no_effect(evidence: Evidence) -> Finding | list[str]:
             "less_teacher more_teacher points low high rests_on times p_within "
             "p_beyond",
             [
-                (*pair, *numbers(gain), gain.rests_on, math.exp(gain.times.value))
+                (*pair, *numbers(gain), gain.rests_on, math.exp(gain.log_ratio.value))
                 + (within(gain), beyond(gain))
                 for pair, gain in gains.items()
             ],
@@ -194,7 +194,7 @@ def students_are_as_dissimilar(evidence: Evidence) -> Finding | list[str]:
             "by_disagreement cliffs_delta p adjusted_p significance",
             [
                 (name, *numbers(gains[name]), gains[name].rests_on)
-                + (math.exp(gains[name].times.value),)
+                + (math.exp(gains[name].log_ratio.value),)
                 + (within(gains[name]), beyond(gains[name]))
                 + (evidence.gain(students, name, "disagreement").value,)
                 + (test.delta, test.p, test.adjusted_p, test.significance)

@@ -214,7 +214,7 @@ def _find(claim: Claim, evidence: Evidence) -> Finding | list[str]:
 
 def _verdict(claim: Claim, found: Finding, adjusted: float, judged: int) -> Verdict:
     p = min(found.p_supported, found.p_contradicted)
-    name = "times" if claim.scale == "log ratio" else "points"
+    name = "log_ratio" if claim.scale == "log ratio" else "points"
     averaged = found.effect if found.averaged is None else found.averaged
     estimate = getattr(averaged, name, averaged)
     side: Outcome = "supported"
