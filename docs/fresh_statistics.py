@@ -3,10 +3,10 @@
     python docs/fresh_statistics.py RUN --data_dir=DIR
 
 Batch normalization classifies test images with averages over the last steps of
-training, which may lag behind the weights. In the base model and the independent ones
-of the run directory RUN, they are replaced by averages over training images with all
-weights as they are; then the model classifies the test images again. Writes
-`tables/fresh_statistics.csv` there.
+training, which may lag behind the weights. In the base model, the independent ones and
+the students of the run directory RUN, they are replaced by averages over training
+images with all weights as they are; then the model classifies the test images again.
+Writes `tables/fresh_statistics.csv` there.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BATCHES = 400  # after which 0.99 ** 400 = 2 % of the statistics before are left
 
 
 def compared(run: RunDirectory, data: datasets.Dataset) -> pd.DataFrame:
-    """The accuracy of each base model with its own and with fresh statistics.
+    """The accuracy of each of these models with its own and with fresh statistics.
 
     Args:
       run: a run directory with records.
@@ -39,7 +39,7 @@ def compared(run: RunDirectory, data: datasets.Dataset) -> pd.DataFrame:
     batches = min(BATCHES, len(order) // size)
     rows = []
     for task in everything.finished(run):
-        if task.family not in ("base", "independent"):
+        if task.family not in ("base", "independent", "student"):
             continue
         record = run.record(task.name)
         model = models.load(record.path / "final.keras")

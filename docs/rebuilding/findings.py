@@ -453,13 +453,16 @@ def restored(root: str) -> str:
     """What giving back one kind of array does to models pruned in all arrays."""
     parts = []
     for result, table in _having("restored_arrays"):
-        cells = table.pivot(index="level", columns="restored", values="deviation")
+        cells = table.pivot(
+            index=["base_model", "level"], columns="restored", values="deviation"
+        )
         kinds = list(dict.fromkeys(table["restored"]))
         rows = (
-            [f"{100 * level:g} %", *(f"{row[kind]:.2f}" for kind in kinds)]
-            for level, row in cells.iterrows()
+            [base, f"{100 * level:g} %"]
+            + ["" if pd.isna(row[kind]) else number(row[kind], 2) for kind in kinds]
+            for (base, level), row in cells.iterrows()
         )
-        text = markdown(["pruned", *kinds], rows)
+        text = markdown(["base model", "pruned", *kinds], rows)
         parts.append(f"{result.cited(root)}:\n\n{text}")
     return "\n".join(parts) or "No run in `results/` has this table yet.\n"
 
