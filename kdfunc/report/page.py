@@ -109,9 +109,9 @@ def render(
         "first_sentence": summary.first_sentence,
     }
     html = environment.get_template("report/page.html.jinja").render(
-        runs=[sections.of_run(run) for run in runs] if len(runs) == 1 else [],
+        alone=sections.of_run(runs[0]) if len(runs) == 1 else None,
         comparison=side_by_side.compare(runs) if len(runs) > 1 else None,
-        compared_runs=runs,
+        runs=runs,
         overview=overview.rows(runs, links or {}) if len(runs) > 1 else [],
         columns=overview.COLUMNS,
         plotly=assets.plotly(),
