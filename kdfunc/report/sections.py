@@ -38,7 +38,7 @@ def of_run(run: Results) -> dict[str, Any]:
             run.config,
             run.models,
             "",
-            run.table("yardstick", "zero"),
+            run.table("yardstick", "zero", "distance"),
             run.metrics,
             run.table("trajectories", "model", "epoch", MEASURE),
         ),

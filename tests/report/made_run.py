@@ -161,7 +161,13 @@ def write_run(path, config=CONFIG, outcomes=None):
     )
     write(
         "yardstick",
-        pd.DataFrame({"zero": ["independent"], "sentence": ["How sure the zero is."]}),
+        pd.DataFrame(
+            {
+                "zero": ["independent"],
+                "distance": 0.1,
+                "sentence": ["How sure the zero is."],
+            }
+        ),
     )
     for panel, families in {
         "distillation": ["student"],
