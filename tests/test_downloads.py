@@ -305,7 +305,7 @@ def test_a_full_disk_is_told_and_harms_nothing(
         patched.setattr(where, full)
         with pytest.raises(InputError) as raised:
             datasets.load("cifar10", str(tmp_path))
-    raised.match(f"^dataset: cifar10 does not fit on the disk of {tmp_path}; make ro")
+    raised.match(f"^dataset: cifar10 does not fit on the disk of {tmp_path}; free some")
     assert left_over(tmp_path) == []
     internet.asked.clear()
     check("cifar10", tmp_path)

@@ -33,6 +33,9 @@ def preserved(root: str) -> str:
     rows = []
     for result in results():
         table = result.preserved
+        if table is None:
+            rows.append((result.cited(root), {"independent": "not measured"}))
+            continue
         table = table[table["family"].isin(FAMILIES)]
         groups = {task.name: task.group for task in result.models}
         group = table["model"].map(groups)
