@@ -232,8 +232,9 @@ class Distiller(keras.Model):
         return loss, student_loss, distillation_loss / self._temperature**2
 
     def _update_means(self, losses, images) -> None:
+        examples = tf.shape(tf.nest.flatten(images)[0])[0]
         for metric, value in zip(self._loss_means, losses, strict=True):
-            metric.update_state(value, sample_weight=tf.shape(images)[0])
+            metric.update_state(value, sample_weight=examples)
 
     def losses_of(
         self, labels: tf.Tensor, teacher_logits: tf.Tensor, logits: tf.Tensor

@@ -1,8 +1,11 @@
 """What each step of a pipeline promises, on a small LeNet and digits."""
 
+import types
+
 import numpy as np
 import pytest
 
+from kdfunc.config import ExperimentConfig
 from kdfunc.errors import InputError, NotPossible
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -306,3 +309,54 @@ def test_a_step_of_ones_own_that_is_not_there_is_told():
 
     with pytest.raises(InputError, match="compressions: 'nowhere:to_be_found'"):
         compression.own_step("nowhere:to_be_found")
+
+
+def test_calibration_images_are_as_in_training(tmp_path, monkeypatch):
+    from kdfunc.runs import compressing
+
+    images = (np.arange(300) % 256).astype(np.uint8)[:, None, None, None]
+    seen = []
+    work = types.SimpleNamespace(
+        data=types.SimpleNamespace(train_images=images),
+        config=ExperimentConfig(),
+        settings={"pipeline": "full-int8", "done": ""},
+        folder=tmp_path,
+    )
+
+    def compress(model, pipeline, train, representative, done):
+        seen.append(representative)
+        return b""
+
+    monkeypatch.setattr(compressing, "_start", lambda work: None)
+    monkeypatch.setattr(compressing, "_stored", lambda *_: [])
+    monkeypatch.setattr(compressing.compression, "compress", compress)
+    compressing.compress(work)
+    (found,) = seen
+    assert found.shape == (200, 1, 1, 1) and found.dtype == np.float32
+    assert found.min() >= 0 and 0.9 < found.max() <= 1
+
+
+@pytest.mark.parametrize("pipeline", ["cluster4", "cluster4+finetune"])
+def test_clusters_are_kept(pipeline):
+    from kdfunc import compression
+    from kdfunc.runtime import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((12,)),
+            layers.Dense(8, "relu"),
+            layers.Dense(4),
+            layers.Activation("softmax"),
+        ]
+    )
+
+    def tune(model, steps):
+        model.compile(keras.optimizers.legacy.Adam(), "categorical_crossentropy")
+        x = np.random.default_rng(0).normal(size=(32, 12)).astype("f4")
+        model.fit(x, np.eye(4, dtype="f4")[np.arange(32) % 4], verbose=0)
+
+    changed = compression.change(model, pipeline, tune)
+    kernels = [layer.kernel.numpy() for layer in changed.layers if layer.weights]
+    assert [len(np.unique(kernel)) for kernel in kernels] == [4, 4]

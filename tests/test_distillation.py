@@ -359,3 +359,37 @@ def test_models_that_cannot_be_distilled_are_told():
             Distiller(student, linear())
     with pytest.raises(InputError, match="teacher: ends in dense"):
         Distiller(linear(), keras.Model(x, layers.Dense(4)(x)))
+
+
+def test_random_targets_know_nothing_of_the_labels():
+    from kdfunc.distillation import random_logits
+
+    labels = np.arange(5000) % 10
+    logits = random_logits(labels, 10, 3)
+    p = np.exp(logits.astype(float))
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(p.mean(axis=0), 0.1, atol=0.003)
+    assert (p.argmax(axis=1) == labels).mean() == pytest.approx(0.1, abs=0.02)
+    np.testing.assert_array_equal(random_logits(labels[::-1], 10, 3), logits)
+    assert (random_logits(labels, 10, 4) != logits).any()
+
+
+def test_a_last_batch_counts_by_its_examples_whatever_the_inputs():
+    """A network of two inputs was counted by its inputs, or refused."""
+    from kdfunc.distillation import Distiller
+    from kdfunc.runtime import keras
+
+    def network(seed):
+        keras.utils.set_random_seed(seed)
+        inputs = [keras.Input((3,)), keras.Input((5,))]
+        together = keras.layers.Concatenate()(inputs)
+        return keras.Model(inputs, keras.layers.Dense(4, "softmax")(together))
+
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(5, size)).astype("f4") for size in (3, 5)]
+    y = np.eye(4, dtype="f4")[[0, 1, 2, 3, 0]]
+    model = Distiller(network(1), network(2))
+    model.compile(keras.optimizers.SGD(0.0))
+    found = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+    loss = -(y * np.log(model.student.predict(x, verbose=0))).sum(axis=1).mean()
+    assert found["student_loss"] == pytest.approx([loss], rel=1e-5)

@@ -235,3 +235,20 @@ def test_a_model_whose_outputs_are_no_numbers_is_told_and_not_kept(
     (told,) = written
     assert told == "not_possible.txt"
     assert "some of its outputs are not numbers" in (tmp_path / told).read_text("utf-8")
+
+
+def test_scopes_rank_kernels_together_or_each_by_itself():
+    from kdfunc import pruning
+    from kdfunc.runtime import keras
+
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4), layers.Dense(4)])
+    small = np.arange(1.0, 17).reshape(4, 4)
+    kernels = (small, 100 + small)
+    for layer, kernel in zip(model.layers, kernels, strict=True):
+        layer.set_weights([kernel, np.zeros(4)])
+    for scope, cut in (("kernels", (16, 0)), ("layerwise", (8, 8))):
+        found = pruning.prune(model, 0.5, scope).layers
+        for layer, kernel, count in zip(found, kernels, cut, strict=True):
+            expected = np.where(kernel - kernel.min() < count, 0, kernel)
+            np.testing.assert_array_equal(layer.get_weights()[0], expected)

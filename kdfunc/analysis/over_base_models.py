@@ -15,7 +15,7 @@ from kdfunc.catalog import FORMATS
 from kdfunc.similarity.claims import CLAIMS
 from kdfunc.similarity.claims.compression import WORTHWHILE_LEVEL
 from kdfunc.similarity.groups import pruned_group
-from kdfunc.similarity.scale import ratio_at
+from kdfunc.similarity.scale import log, ratio_at
 
 #: Fewest base models whose standard deviation says something.
 FEWEST = 3
@@ -52,7 +52,7 @@ def effects(
     worthwhile = [level for level in levels if level >= WORTHWHILE_LEVEL]
     if worthwhile:
         ratios = kept[levels[min(worthwhile)]].map(ratio_at)
-        found[CLAIMS[4].text] = np.log(ratios.to_numpy())
+        found[CLAIMS[4].text] = ratios.map(log).to_numpy()
     return {claim: each for claim, each in found.items() if np.isfinite(each).all()}
 
 

@@ -1,5 +1,7 @@
 """A random-effects meta-analysis against published numbers."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,13 @@ def test_set_ups_without_errors_are_as_far_apart_as_their_estimates():
         found = pool(row, [1e-9] * 4)
         assert found.tau2 == pytest.approx(row.var(ddof=1))
         assert found.i2 == pytest.approx(100)
+
+
+def test_three_set_ups_by_hand():
+    """Without variance between them: Q is 2, and Student's t of 1 is Cauchy's."""
+    found = pool([0.0, 1.0, 2.0], [1.0] * 3)
+    assert (found.q, found.tau2) == (pytest.approx(2), 0)
+    assert found.p_alike == pytest.approx(math.exp(-1))
+    reach = math.tan(0.475 * math.pi) / math.sqrt(3)
+    assert found.predicted_high - found.value == pytest.approx(reach)
+    assert found.value - found.predicted_low == pytest.approx(reach)
