@@ -180,10 +180,9 @@ def _over_bases(each: np.ndarray | None, claim: str) -> str:
     """With how many base models a claim on compression holds."""
     if each is None:
         return ""
-    (low, high), *_ = (rule.holds for rule in CLAIMS.values() if rule.text == claim)
-    return (
-        f"; holds for {((low < each) & (each < high)).sum()} of {len(each)} base models"
-    )
+    low, high = next(rule.holds for rule in CLAIMS.values() if rule.text == claim)
+    holding = ((low < each) & (each < high)).sum()
+    return f"; holds for {holding} of {len(each)} base models"
 
 
 #: What `_cells` gives.

@@ -61,18 +61,15 @@ def spread(
             axes.set_ylabel(
                 "Accuracy and its\nrelative deviation (%)", fontsize=TEXT_SIZE
             )
-    expected = table["predicted_low"].notna().any()
     handles = [
         Line2D([], [], **own, label="The run's base model"),
         Line2D([], [], **_OTHER, label="Other base models"),
         Line2D([], [], **_RANGE, label="Range of all"),
-        *(
-            [Line2D([], [], **_EXPECTED, label="95 % prediction interval for one more")]
-            if expected
-            else []
-        ),
         Line2D([], [], **_PAPER | {"markersize": 12}, label="The paper's number"),
         Line2D([], [], **_NOTEBOOK, label="The number in its notebook"),
     ]
+    if table["predicted_low"].notna().any():
+        says = "95 % prediction interval for one more"
+        handles.insert(3, Line2D([], [], **_EXPECTED, label=says))
     add_legend(figure, ax, handles, 3)
     return figure
